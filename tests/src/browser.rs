@@ -1,0 +1,77 @@
+//! A real, headless Chromium.
+
+use crate::ports;
+use crate::process::Process;
+use crate::wait::eventually;
+use anyhow::Result;
+use fantoccini::{Client, ClientBuilder};
+use hyper_util::client::legacy::connect::HttpConnector;
+use serde_json::json;
+use std::process::Command;
+use std::time::Duration;
+use tempfile::TempDir;
+
+/// A browser window with a profile of its own.
+pub struct Browser {
+    pub window: Client,
+    _driver: Process,
+    _profile: TempDir,
+}
+
+impl Browser {
+    /// Opens a window of `width` × `height` pixels.
+    ///
+    /// # Errors
+    /// When Chromium or its driver is missing or does not start.
+    pub async fn open(width: u32, height: u32) -> Result<Self> {
+        let port = ports::free_port()?;
+        let profile = tempfile::Builder::new()
+            .prefix("portico-browser-")
+            .tempdir()?;
+        let driver = Process::start(
+            "chromedriver",
+            Command::new("chromedriver").arg(format!("--port={port}")),
+        )?;
+        let arguments = [
+            "--headless=new".to_owned(),
+            "--no-sandbox".to_owned(),
+            "--disable-gpu".to_owned(),
+            "--disable-quic".to_owned(),
+            "--disable-dev-shm-usage".to_owned(),
+            "--no-first-run".to_owned(),
+            "--disable-background-networking".to_owned(),
+            "--disable-component-update".to_owned(),
+            "--disable-sync".to_owned(),
+            format!("--window-size={width},{height}"),
+            format!("--user-data-dir={}", profile.path().display()),
+        ];
+        let mut capabilities = serde_json::Map::new();
+        capabilities.insert(
+            "goog:chromeOptions".to_owned(),
+            json!({ "args": arguments }),
+        );
+        let address = format!("http://127.0.0.1:{port}");
+        let window = eventually("Chromium to start", Duration::from_secs(60), async || {
+            ClientBuilder::new(HttpConnector::new())
+                .capabilities(capabilities.clone())
+                .connect(&address)
+                .await
+                .ok()
+        })
+        .await?;
+        Ok(Self {
+            window,
+            _driver: driver,
+            _profile: profile,
+        })
+    }
+
+    /// Closes the window.
+    ///
+    /// # Errors
+    /// When the driver does not answer.
+    pub async fn close(self) -> Result<()> {
+        self.window.clone().close().await?;
+        Ok(())
+    }
+}
