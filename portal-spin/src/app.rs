@@ -1,0 +1,126 @@
+//! The instance: takes a request, finds the route, checks access, runs the handler, finishes the answer.
+
+use std::cell::Cell;
+use std::rc::Rc;
+
+use bytes::Bytes;
+
+use crate::access;
+use crate::configuration::Configuration;
+use crate::context::{Caller, Context};
+use crate::database::{Connection, DatabaseError, migrations};
+use crate::ports::{Clock, Database, HttpClient, Randomness, Settings, random_bytes};
+use crate::routes::{self, Found};
+use crate::web::{Failure, Response, failure, headers, idempotency};
+
+/// What the host gives the portal.
+pub struct Ports {
+    /// Connections.
+    pub database: Box<dyn Database>,
+    /// Time.
+    pub clock: Box<dyn Clock>,
+    /// Randomness.
+    pub randomness: Box<dyn Randomness>,
+    /// Outbound HTTP.
+    pub http: Box<dyn HttpClient>,
+}
+
+/// One instance of the portal. It serves many requests, some at the same time.
+pub struct App {
+    /// Connections.
+    pub database: Box<dyn Database>,
+    /// Time. Handlers use [`Context::now_ms`].
+    pub clock: Box<dyn Clock>,
+    /// Randomness. Handlers use [`Context::random`].
+    pub randomness: Box<dyn Randomness>,
+    /// Outbound HTTP.
+    pub http: Box<dyn HttpClient>,
+    /// The operator's settings.
+    pub configuration: Configuration,
+    migrated: Cell<bool>,
+}
+
+impl App {
+    /// An instance with these ports and settings.
+    pub async fn new(ports: Ports, settings: &dyn Settings) -> Rc<Self> {
+        Rc::new(Self {
+            database: ports.database,
+            clock: ports.clock,
+            randomness: ports.randomness,
+            http: ports.http,
+            configuration: Configuration::load(settings).await,
+            migrated: Cell::new(false),
+        })
+    }
+
+    /// A connection to a database whose schema is current.
+    pub async fn connect(&self) -> Result<Connection, DatabaseError> {
+        let connection = Connection::open(self.database.as_ref()).await?;
+        if !self.migrated.get() {
+            migrations::migrate(&connection).await?;
+            self.migrated.set(true);
+        }
+        Ok(connection)
+    }
+
+    /// Answers a request. Never fails: every error is an answer.
+    pub async fn handle(self: &Rc<Self>, request: http::Request<Bytes>) -> Response {
+        let request_id = request_id(self, &request);
+        let is_head = request.method() == http::Method::HEAD;
+        let is_api = routes::is_api_path(request.uri().path());
+        let mut response = match self.dispatch(request, &request_id).await {
+            Ok(response) => response,
+            Err(failure) => failure::render(&failure, &request_id, is_api, &self.configuration),
+        };
+        headers::finish(&mut response, &request_id, &self.configuration);
+        if is_head {
+            *response.body_mut() = Bytes::new();
+        }
+        response
+    }
+
+    async fn dispatch(
+        self: &Rc<Self>,
+        request: http::Request<Bytes>,
+        request_id: &str,
+    ) -> Result<Response, Failure> {
+        let (route, path) = match routes::find(request.method(), request.uri().path()) {
+            Found::Route(route, path) => (route, path),
+            Found::OtherMethods(allowed) => return Err(Failure::method_not_allowed(&allowed)),
+            Found::Nothing => return Err(Failure::not_found()),
+        };
+        let connection = self.connect().await?;
+        let mut context = Context {
+            app: Rc::clone(self),
+            connection,
+            now_ms: self.clock.now_ms(),
+            request_id: request_id.to_owned(),
+            request,
+            route,
+            path,
+            caller: Caller::Nobody,
+        };
+        if let Some(answer) = access::check(&mut context).await? {
+            return Ok(answer);
+        }
+        idempotency::run(&context).await
+    }
+}
+
+/// The caller's request id if it is harmless in a log, or a new one.
+fn request_id(app: &App, request: &http::Request<Bytes>) -> String {
+    let given = request
+        .headers()
+        .get("x-request-id")
+        .and_then(|value| value.to_str().ok())
+        .filter(|value| {
+            (8..=64).contains(&value.len())
+                && value
+                    .bytes()
+                    .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
+        });
+    match given {
+        Some(given) => given.to_owned(),
+        None => crate::encoding::hex(&random_bytes::<16>(app.randomness.as_ref())),
+    }
+}

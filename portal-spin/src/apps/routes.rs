@@ -1,0 +1,176 @@
+//! `/api/v1/organisations/{organisation_id}/apps` and `/api/v1/apps/{app_id}`.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use shared::ids::{AppId, OrganisationId};
+
+use super::store::{self, App};
+use crate::context::Context;
+use crate::routes::Outcome;
+use crate::web::paging::{PageOf, PageRequest};
+use crate::web::{Failure, response};
+use crate::{audit, credentials, subscriptions};
+
+/// An app in JSON.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct AppView {
+    /// The app.
+    pub id: String,
+    /// Its owner.
+    pub organisation_id: String,
+    /// Its name.
+    pub name: String,
+    /// What it does.
+    pub description: String,
+    /// `active` or `suspended`.
+    pub state: String,
+    /// When it was created.
+    #[serde(with = "crate::encoding::time")]
+    #[schemars(with = "String")]
+    pub created_at: i64,
+}
+
+impl From<&App> for AppView {
+    fn from(app: &App) -> Self {
+        let state = if app.suspended_at_ms.is_some() { "suspended" } else { "active" };
+        Self {
+            id: app.id.to_string(),
+            organisation_id: app.organisation_id.to_string(),
+            name: app.name.clone(),
+            description: app.description.clone(),
+            state: state.to_owned(),
+            created_at: app.created_at_ms,
+        }
+    }
+}
+
+/// What a new or changed app is given.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AppBody {
+    /// Its name, at most 80 characters.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// What it does, at most 2 000 characters.
+    #[serde(default)]
+    pub description: Option<String>,
+}
+
+/// A page of apps.
+pub type AppList = PageOf<AppView>;
+
+fn check_name(name: &str) -> Result<String, Failure> {
+    let name = name.trim();
+    match name.chars().count() {
+        0 => Err(Failure::field("name", "missing", "Give the app a name.")),
+        1..=80 => Ok(name.to_owned()),
+        _ => Err(Failure::field("name", "too_long", "Use at most 80 characters.")),
+    }
+}
+
+fn check_description(description: &str) -> Result<String, Failure> {
+    if description.chars().count() > 2_000 {
+        return Err(Failure::field("description", "too_long", "Use at most 2 000 characters."));
+    }
+    Ok(description.trim().to_owned())
+}
+
+/// Creates an app of this organisation and puts it on the default plan of each self-service product.
+pub async fn create(
+    context: &Context,
+    organisation_id: OrganisationId,
+    body: &AppBody,
+) -> Result<App, Failure> {
+    let app = App {
+        id: context.new_id(AppId::new),
+        organisation_id,
+        name: check_name(body.name.as_deref().unwrap_or_default())?,
+        description: check_description(body.description.as_deref().unwrap_or_default())?,
+        created_at_ms: context.now_ms,
+        suspended_at_ms: None,
+        deleted_at_ms: None,
+    };
+    context
+        .connection
+        .transaction(async || {
+            store::put(&context.connection, &app, context.now_ms).await?;
+            subscriptions::subscribe_to_defaults(context, &app).await?;
+            let detail = json!({ "name": &app.name });
+            audit::record(context, Some(organisation_id), "app.created", &app.id.to_string(), detail).await?;
+            Ok::<(), Failure>(())
+        })
+        .await?;
+    Ok(app)
+}
+
+/// The app of the path.
+pub(super) async fn app_of_path(context: &Context) -> Result<App, Failure> {
+    let app_id: AppId = context.path_id("app_id")?;
+    store::find_app(&context.connection, app_id).await?.ok_or_else(Failure::not_found)
+}
+
+/// `POST …/apps`
+pub async fn create_app(context: &Context) -> Outcome {
+    let body: AppBody = context.json()?;
+    let app = create(context, context.organisation_id()?, &body).await?;
+    response::created(&AppView::from(&app))
+}
+
+/// `GET …/apps`
+pub async fn list_apps(context: &Context) -> Outcome {
+    let page = PageRequest::read(context)?;
+    let organisation_id = context.organisation_id()?;
+    let apps =
+        store::list(&context.connection, organisation_id, &page.before, page.limit_and_one()).await?;
+    let views = apps.iter().map(AppView::from).collect();
+    response::ok(&page.page_of(views, |app: &AppView| app.id.clone()))
+}
+
+/// `GET /api/v1/apps/{app_id}`
+pub async fn show_app(context: &Context) -> Outcome {
+    response::ok(&AppView::from(&app_of_path(context).await?))
+}
+
+/// `PATCH /api/v1/apps/{app_id}`
+pub async fn update_app(context: &Context) -> Outcome {
+    let body: AppBody = context.json()?;
+    let mut app = app_of_path(context).await?;
+    if let Some(name) = &body.name {
+        app.name = check_name(name)?;
+    }
+    if let Some(description) = &body.description {
+        app.description = check_description(description)?;
+    }
+    store_change(context, &app, "app.changed").await?;
+    response::ok(&AppView::from(&app))
+}
+
+/// `DELETE /api/v1/apps/{app_id}`: its credentials are revoked and its subscriptions end.
+pub async fn delete_app(context: &Context) -> Outcome {
+    let mut app = app_of_path(context).await?;
+    app.deleted_at_ms = Some(context.now_ms);
+    context
+        .connection
+        .transaction(async || {
+            credentials::revoke_all(context, app.id).await?;
+            subscriptions::cancel_all(context, app.id).await?;
+            store::put(&context.connection, &app, context.now_ms).await?;
+            audit::record(context, Some(app.organisation_id), "app.deleted", &app.id.to_string(), json!({})).await?;
+            Ok::<(), Failure>(())
+        })
+        .await?;
+    Ok(response::no_content())
+}
+
+async fn store_change(context: &Context, app: &App, action: &str) -> Result<(), Failure> {
+    context
+        .connection
+        .transaction(async || {
+            store::put(&context.connection, app, context.now_ms).await?;
+            let detail = json!({ "name": &app.name });
+            audit::record(context, Some(app.organisation_id), action, &app.id.to_string(), detail).await?;
+            Ok::<(), Failure>(())
+        })
+        .await
+}

@@ -1,0 +1,130 @@
+//! The operator's settings, read once per instance from Spin variables.
+//!
+//! Every variable the portal reads is in [`VARIABLES`]; `spin.toml` declares the same list.
+
+use std::collections::BTreeMap;
+
+use crate::ports::Settings;
+
+/// Name, default and meaning of every variable.
+pub const VARIABLES: &[(&str, &str, &str)] = &[
+    (
+        "environment",
+        "production",
+        "`development` opens /dev/… and allows cookies without https",
+    ),
+    ("database", "sqlite", "`sqlite`, or a PostgreSQL URL"),
+    (
+        "public_url",
+        "",
+        "where browsers reach the portal, e.g. https://partners.example.com",
+    ),
+    (
+        "gateway_url",
+        "",
+        "where partners send API calls, shown in curl lines",
+    ),
+    (
+        "programme_name",
+        "Partner programme",
+        "the name on pages and in e-mails",
+    ),
+    ("key_brand", "pk", "the first part of API keys, [a-z]{2,10}"),
+    (
+        "pepper",
+        "",
+        "secret that keys the digests of API keys, at least 32 characters",
+    ),
+    (
+        "edge_secret",
+        "",
+        "secret shared with the edges, at least 32 characters",
+    ),
+    (
+        "tick_secret",
+        "",
+        "bearer secret of the scheduler that calls /internal/tick",
+    ),
+    (
+        "signing_seed",
+        "",
+        "64 hexadecimal digits: seed of the Ed25519 key that signs evidence",
+    ),
+    (
+        "first_administrator_email",
+        "",
+        "this address becomes administrator when it registers",
+    ),
+    (
+        "trusted_proxy",
+        "",
+        "`yes` if a proxy in front sets x-forwarded-for",
+    ),
+    ("email_from", "partners@localhost", "sender of e-mails"),
+    (
+        "email_api_url",
+        "",
+        "the e-mail provider's endpoint; empty keeps e-mails in the outbox",
+    ),
+    ("email_api_key", "", "the provider's key"),
+    (
+        "email_api_style",
+        "generic",
+        "`generic`, `resend` or `postmark`",
+    ),
+];
+
+/// The settings as the code uses them.
+#[derive(Debug, Clone)]
+pub struct Configuration {
+    /// Development: /dev/ routes exist, cookies work on http.
+    pub development: bool,
+    /// Origin of the portal without a trailing slash; empty if not set.
+    pub public_url: String,
+    /// Whether `x-forwarded-for` is to be believed.
+    pub trusts_forwarded_for: bool,
+    variables: BTreeMap<&'static str, String>,
+}
+
+impl Configuration {
+    /// Reads every variable.
+    pub async fn load(settings: &dyn Settings) -> Self {
+        let mut variables = BTreeMap::new();
+        for (name, default, _) in VARIABLES {
+            let value = settings.get(name).await.unwrap_or_default();
+            let value = if value.trim().is_empty() {
+                (*default).to_owned()
+            } else {
+                value.trim().to_owned()
+            };
+            variables.insert(*name, value);
+        }
+        let text = |name: &str| variables.get(name).cloned().unwrap_or_default();
+        Self {
+            development: text("environment") == "development",
+            public_url: text("public_url").trim_end_matches('/').to_owned(),
+            trusts_forwarded_for: text("trusted_proxy") == "yes",
+            variables,
+        }
+    }
+
+    /// The value of a variable of [`VARIABLES`]; its default if it is not set.
+    pub fn get(&self, name: &str) -> &str {
+        self.variables.get(name).map_or("", String::as_str)
+    }
+
+    /// A variable that must be set for a feature to work. In development a fixed value stands in for
+    /// a missing secret, so that the portal and the edges of one machine agree without set-up.
+    pub fn secret(&self, name: &str) -> Option<String> {
+        match self.get(name) {
+            "" if self.development => Some(format!("development-only-{name}-0123456789abcdef")),
+            "" => None,
+            value => Some(value.to_owned()),
+        }
+    }
+
+    /// Whether browsers reach the portal over https.
+    pub fn is_https(&self) -> bool {
+        self.public_url.starts_with("https://")
+    }
+}

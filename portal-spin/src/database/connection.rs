@@ -1,0 +1,146 @@
+//! A request's connection, and transactions on it.
+
+use std::cell::{Cell, RefCell};
+
+use super::{DatabaseError, Row, Value};
+use crate::params;
+use crate::ports::{Database, Engine, RawConnection};
+
+/// The connection of one request (or one background step). Cheap to pass by reference; never kept
+/// beyond the request.
+pub struct Connection {
+    engine: Engine,
+    raw: RefCell<Option<Box<dyn RawConnection>>>,
+    in_transaction: Cell<bool>,
+}
+
+impl Connection {
+    /// Takes a connection from the database.
+    pub async fn open(database: &dyn Database) -> Result<Self, DatabaseError> {
+        let raw = database.connect().await?;
+        Ok(Self {
+            engine: database.engine(),
+            raw: RefCell::new(Some(raw)),
+            in_transaction: Cell::new(false),
+        })
+    }
+
+    /// Which engine is behind it.
+    pub fn engine(&self) -> Engine {
+        self.engine
+    }
+
+    /// All rows of a statement.
+    pub async fn query(
+        &self,
+        sql: &str,
+        parameters: Vec<Value>,
+    ) -> Result<Vec<Row>, DatabaseError> {
+        let raw = self.take()?;
+        let answer = raw.query(sql, parameters).await;
+        self.put_back(raw);
+        answer
+    }
+
+    /// The first row of a statement, if there is one.
+    pub async fn query_optional(
+        &self,
+        sql: &str,
+        parameters: Vec<Value>,
+    ) -> Result<Option<Row>, DatabaseError> {
+        Ok(self.query(sql, parameters).await?.into_iter().next())
+    }
+
+    /// The first row of a statement that always has one (`COUNT`, `RETURNING` of an insert).
+    pub async fn query_one(&self, sql: &str, parameters: Vec<Value>) -> Result<Row, DatabaseError> {
+        self.query_optional(sql, parameters)
+            .await?
+            .ok_or_else(|| DatabaseError::Shape("a row was expected".to_owned()))
+    }
+
+    /// Runs a statement; the answer is how many rows it changed.
+    pub async fn execute(&self, sql: &str, parameters: Vec<Value>) -> Result<u64, DatabaseError> {
+        let raw = self.take()?;
+        let answer = raw.execute(sql, parameters).await;
+        self.put_back(raw);
+        answer
+    }
+
+    /// Runs `work` in a transaction on this connection: committed if it answers `Ok`, rolled back if
+    /// it answers `Err` or is dropped half-way. SQLite takes the write lock at once (`BEGIN
+    /// IMMEDIATE`), so a transaction never fails in its middle because another writer came first.
+    ///
+    /// Transactions do not nest: a function that opens one is never called inside another.
+    pub async fn transaction<T, E: From<DatabaseError>>(
+        &self,
+        work: impl AsyncFnOnce() -> Result<T, E>,
+    ) -> Result<T, E> {
+        if self.in_transaction.replace(true) {
+            return Err(DatabaseError::Failed("transactions do not nest".to_owned()).into());
+        }
+        let begin = match self.engine {
+            Engine::Sqlite => "BEGIN IMMEDIATE",
+            Engine::Postgres => "BEGIN",
+        };
+        if let Err(error) = self.execute(begin, Vec::new()).await {
+            self.in_transaction.set(false);
+            return Err(error.into());
+        }
+        let outcome = work().await;
+        let end = if outcome.is_ok() {
+            "COMMIT"
+        } else {
+            "ROLLBACK"
+        };
+        match self.execute(end, Vec::new()).await {
+            Ok(_) => {
+                self.in_transaction.set(false);
+                outcome
+            }
+            // Left marked as open: the connection is closed instead of reused.
+            Err(error) => outcome.and(Err(error.into())),
+        }
+    }
+
+    /// Whether a transaction is open on this connection.
+    pub fn in_transaction(&self) -> bool {
+        self.in_transaction.get()
+    }
+
+    /// One connection runs one statement at a time; two at once would wait on each other's rows.
+    fn take(&self) -> Result<Box<dyn RawConnection>, DatabaseError> {
+        self.raw
+            .borrow_mut()
+            .take()
+            .ok_or_else(|| DatabaseError::Failed("the connection is in use".to_owned()))
+    }
+
+    fn put_back(&self, raw: Box<dyn RawConnection>) {
+        self.raw.replace(Some(raw));
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        if self.in_transaction.get() {
+            return;
+        }
+        if let Some(raw) = self.raw.borrow_mut().take() {
+            raw.release();
+        }
+    }
+}
+
+/// The next number of a named sequence, from 1, without gaps: the row stays locked until the
+/// transaction ends, so numbers appear in commit order. Call it inside a transaction.
+pub async fn next_number(connection: &Connection, name: &str) -> Result<i64, DatabaseError> {
+    connection
+        .query_one(
+            "INSERT INTO sequences (name, value) VALUES ($1, 1)
+             ON CONFLICT (name) DO UPDATE SET value = sequences.value + 1
+             RETURNING value",
+            params![name],
+        )
+        .await?
+        .get(0)
+}

@@ -1,0 +1,149 @@
+//! The schema: numbered SQL files, applied in order, once, under a lock.
+//!
+//! A new file goes to `migrations/NNNN_name.sql` and into [`MIGRATIONS`]. Published files are never
+//! edited: their checksum is recorded.
+
+use sha2::{Digest, Sha256};
+
+use super::{Connection, DatabaseError};
+use crate::params;
+use crate::ports::Engine;
+
+/// One numbered file.
+#[derive(Debug, Clone, Copy)]
+pub struct Migration {
+    /// `NNNN` of the file name.
+    pub number: i64,
+    /// The rest of the file name.
+    pub name: &'static str,
+    /// The file.
+    pub sql: &'static str,
+}
+
+macro_rules! migrations {
+    ($($number:literal $name:literal),* $(,)?) => {
+        /// Every migration, in order. Ranges: 0001-0009 people, organisations, agreements and what
+        /// all share; 0010-0019 catalogue to metering; 0020-0029 billing; then first come.
+        pub const MIGRATIONS: &[Migration] = &[$(Migration {
+            number: $number,
+            name: $name,
+            sql: include_str!(concat!("../../migrations/", $name, ".sql")),
+        }),*];
+    };
+}
+
+migrations! {
+    1 "0001_foundation",
+}
+
+/// Brings the database to the newest schema of this code. Safe to run any number of times and by
+/// several instances at once.
+pub async fn migrate(connection: &Connection) -> Result<(), DatabaseError> {
+    if connection.engine() == Engine::Sqlite {
+        // Readers go on while one writes. The setting stays in the file.
+        connection.query("PRAGMA journal_mode=WAL", vec![]).await?;
+    }
+    migrate_with(connection, MIGRATIONS).await
+}
+
+/// As [`migrate`], with a given list.
+pub async fn migrate_with(
+    connection: &Connection,
+    migrations: &[Migration],
+) -> Result<(), DatabaseError> {
+    connection
+        .transaction(async || {
+            if connection.engine() == Engine::Postgres {
+                // SQLite's BEGIN IMMEDIATE already is the lock.
+                connection
+                    .query("SELECT 1 FROM pg_advisory_xact_lock(727369676)", vec![])
+                    .await?;
+            }
+            connection
+                .execute(
+                    "CREATE TABLE IF NOT EXISTS migrations (
+                        migration_id BIGINT PRIMARY KEY,
+                        name TEXT NOT NULL,
+                        checksum BYTEA NOT NULL
+                    )",
+                    vec![],
+                )
+                .await?;
+            let applied = connection
+                .query(
+                    "SELECT migration_id, name, checksum FROM migrations ORDER BY migration_id",
+                    vec![],
+                )
+                .await?;
+            for row in &applied {
+                let number: i64 = row.get(0)?;
+                let name: String = row.get(1)?;
+                match migrations.iter().find(|known| known.number == number) {
+                    None => {
+                        return Err(DatabaseError::Schema(format!(
+                            "the database has migration {name}, which this version of the portal \
+                             does not know: it was written by a newer version. Start that version, \
+                             or restore the backup made before the upgrade."
+                        )));
+                    }
+                    Some(known) if row.get::<Vec<u8>>(2)? != checksum(known.sql) => {
+                        return Err(DatabaseError::Schema(format!(
+                            "migration {name} was changed after it was applied to this database. \
+                             Restore the file as it was and put the change into a new migration."
+                        )));
+                    }
+                    Some(_) => {}
+                }
+            }
+            for migration in migrations {
+                let done = applied
+                    .iter()
+                    .any(|row| row.get::<i64>(0) == Ok(migration.number));
+                if done {
+                    continue;
+                }
+                for statement in statements(migration.sql) {
+                    connection
+                        .execute(&statement, vec![])
+                        .await
+                        .map_err(|error| {
+                            DatabaseError::Schema(format!("migration {}: {error}", migration.name))
+                        })?;
+                }
+                connection
+                    .execute(
+                        "INSERT INTO migrations (migration_id, name, checksum) VALUES ($1, $2, $3)",
+                        params![migration.number, migration.name, checksum(migration.sql)],
+                    )
+                    .await?;
+            }
+            Ok(())
+        })
+        .await
+}
+
+fn checksum(sql: &str) -> Vec<u8> {
+    Sha256::digest(sql.as_bytes()).to_vec()
+}
+
+/// Splits a file into statements: Spin's hosts run only the first statement of a string. Comments
+/// (`-- …`) go; a semicolon inside quotes stays.
+pub fn statements(sql: &str) -> Vec<String> {
+    let without_comments: String = sql
+        .lines()
+        .map(|line| line.split("--").next().unwrap_or_default())
+        .collect::<Vec<_>>()
+        .join("\n");
+    let mut quoted = false;
+    without_comments
+        .split(|character| {
+            if character == '\'' {
+                quoted = !quoted;
+            }
+            character == ';' && !quoted
+        })
+        .map(str::trim)
+        .filter(|statement| !statement.is_empty())
+        .map(str::to_owned)
+        .collect()
+}

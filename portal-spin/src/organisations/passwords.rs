@@ -1,0 +1,47 @@
+//! Passwords: argon2id at OWASP's minimum (m = 19 MiB, t = 2, p = 1), as PHC strings.
+
+use argon2::{Algorithm, Argon2, Params, Version};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
+use subtle::ConstantTimeEq;
+
+const MEMORY_KIB: u32 = 19_456;
+const PASSES: u32 = 2;
+const LANES: u32 = 1;
+const OUTPUT_BYTES: usize = 32;
+
+/// A hash that no password has, with the cost of a real one: it is checked when the account does not
+/// exist, so that the time of an answer does not tell.
+pub const NO_PASSWORD: &str = "$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$!";
+
+/// Hashes a password.
+pub fn hash_password(password: &str, salt: &[u8; 16]) -> Option<String> {
+    let output = derive(password, salt)?;
+    Some(format!(
+        "$argon2id$v=19$m={MEMORY_KIB},t={PASSES},p={LANES}${}${}",
+        STANDARD_NO_PAD.encode(salt),
+        STANDARD_NO_PAD.encode(output)
+    ))
+}
+
+/// Whether the password is the one hashed. Takes the same time for every hash of this module.
+pub fn verify_password(password: &str, phc: &str) -> bool {
+    let mut parts = phc.rsplit('$');
+    let (output, salt) = (
+        parts.next().unwrap_or_default(),
+        parts.next().unwrap_or_default(),
+    );
+    let salt = STANDARD_NO_PAD.decode(salt).unwrap_or_else(|_| vec![0; 16]);
+    let expected = STANDARD_NO_PAD.decode(output).unwrap_or_default();
+    derive(password, &salt).is_some_and(|derived| bool::from(derived.as_slice().ct_eq(&expected)))
+}
+
+fn derive(password: &str, salt: &[u8]) -> Option<[u8; OUTPUT_BYTES]> {
+    let parameters = Params::new(MEMORY_KIB, PASSES, LANES, Some(OUTPUT_BYTES)).ok()?;
+    let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, parameters);
+    let mut output = [0; OUTPUT_BYTES];
+    argon2
+        .hash_password_into(password.as_bytes(), salt, &mut output)
+        .ok()?;
+    Some(output)
+}

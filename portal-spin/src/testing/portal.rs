@@ -1,0 +1,218 @@
+//! A portal that answers requests in memory.
+
+use std::cell::Cell;
+use std::rc::Rc;
+
+use bytes::Bytes;
+use serde_json::Value as Json;
+
+use super::ports::{TestClock, TestDatabase, TestHttp, TestRandomness, TestSettings};
+use crate::app::{App, Ports};
+use crate::context::{Caller, Context};
+use crate::ports::Engine;
+use crate::routes::ROUTES;
+
+/// 2026-01-01T00:00:00Z, when every test begins.
+pub const START_MS: i64 = 1_767_225_600_000;
+
+/// A portal on a database of its own.
+pub struct TestPortal {
+    pub app: Rc<App>,
+    pub database: TestDatabase,
+    pub http: TestHttp,
+    clock: Rc<Cell<i64>>,
+    randomness: TestRandomness,
+}
+
+/// What came back.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    pub headers: http::HeaderMap,
+    pub body: Bytes,
+}
+
+impl Answer {
+    pub fn json(&self) -> Json {
+        serde_json::from_slice(&self.body)
+            .unwrap_or_else(|error| panic!("not JSON ({error}): {self:?}"))
+    }
+
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+
+    pub fn header(&self, name: &str) -> &str {
+        self.headers
+            .get(name)
+            .map_or("", |value| value.to_str().unwrap())
+    }
+
+    /// The `code` of a problem body.
+    pub fn code(&self) -> String {
+        self.json()["code"].as_str().unwrap_or_default().to_owned()
+    }
+
+    /// Fails the test unless the status is this one.
+    #[track_caller]
+    pub fn expect(self, status: u16) -> Self {
+        assert_eq!(self.status, status, "{}", self.text());
+        self
+    }
+}
+
+impl TestPortal {
+    pub async fn on_sqlite() -> Self {
+        Self::with(TestDatabase::sqlite(), &[]).await
+    }
+
+    pub async fn on_postgres() -> Self {
+        Self::with(TestDatabase::postgres().await, &[]).await
+    }
+
+    /// A portal on this database, in development, with more settings.
+    pub async fn with(database: TestDatabase, settings: &[(&'static str, &str)]) -> Self {
+        let mut all = TestSettings::default();
+        all.0.insert("environment", "development".to_owned());
+        all.0.insert("public_url", "http://portal.test".to_owned());
+        for (name, value) in settings {
+            all.0.insert(name, (*value).to_owned());
+        }
+        let clock = Rc::new(Cell::new(START_MS));
+        let http = TestHttp::default();
+        let randomness = TestRandomness::default();
+        let ports = Ports {
+            database: Box::new(database.clone()),
+            clock: Box::new(TestClock(Rc::clone(&clock))),
+            randomness: Box::new(randomness.clone()),
+            http: Box::new(http.clone()),
+        };
+        let app = App::new(ports, &all).await;
+        Self {
+            app,
+            database,
+            http,
+            clock,
+            randomness,
+        }
+    }
+
+    /// A second instance of the portal on the same database, with other settings.
+    pub async fn another_instance(&self, settings: &[(&'static str, &str)]) -> Self {
+        let mut other = Self::with(self.database.clone(), settings).await;
+        other.clock.set(self.clock.get());
+        // The same numbers again would be the same ids again.
+        let ports = Ports {
+            database: Box::new(self.database.clone()),
+            clock: Box::new(TestClock(Rc::clone(&other.clock))),
+            randomness: Box::new(self.randomness.clone()),
+            http: Box::new(other.http.clone()),
+        };
+        let mut all = TestSettings::default();
+        for (name, value) in settings {
+            all.0.insert(name, (*value).to_owned());
+        }
+        other.app = App::new(ports, &all).await;
+        other
+    }
+
+    pub fn engine(&self) -> Engine {
+        self.app.database.engine()
+    }
+
+    /// Lets time pass.
+    pub fn advance_ms(&self, ms: i64) {
+        self.clock.set(self.clock.get() + ms);
+    }
+
+    pub fn now_ms(&self) -> i64 {
+        self.clock.get()
+    }
+
+    /// A context for calling domain functions directly, by nobody.
+    pub async fn context(&self) -> Context {
+        Context {
+            app: Rc::clone(&self.app),
+            connection: self.app.connect().await.unwrap(),
+            now_ms: self.clock.get(),
+            request_id: "test-request".to_owned(),
+            request: http::Request::default(),
+            route: &ROUTES[0],
+            path: Vec::new(),
+            caller: Caller::Nobody,
+        }
+    }
+
+    pub async fn send(&self, request: http::Request<Bytes>) -> Answer {
+        let response = self.app.handle(request).await;
+        let (parts, body) = response.into_parts();
+        Answer {
+            status: parts.status.as_u16(),
+            headers: parts.headers,
+            body,
+        }
+    }
+
+    /// A request with these headers.
+    pub async fn request(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> Answer {
+        let mut request = http::Request::builder()
+            .method(method)
+            .uri(path)
+            .header("host", "portal.test")
+            .header("spin-client-addr", "192.0.2.1:5000");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        self.send(request.body(Bytes::from(body.to_owned())).unwrap())
+            .await
+    }
+
+    pub async fn get(&self, path: &str, token: &str) -> Answer {
+        self.call("GET", path, token, None).await
+    }
+
+    pub async fn post(&self, path: &str, token: &str, body: Json) -> Answer {
+        self.call("POST", path, token, Some(body)).await
+    }
+
+    /// A call of the JSON API with a session token; empty for none.
+    pub async fn call(&self, method: &str, path: &str, token: &str, body: Option<Json>) -> Answer {
+        let authorization = format!("Bearer {token}");
+        let mut headers = vec![("content-type", "application/json")];
+        if !token.is_empty() {
+            headers.push(("authorization", &authorization));
+        }
+        let body = body.map(|body| body.to_string()).unwrap_or_default();
+        self.request(method, path, &headers, &body).await
+    }
+
+    /// A page as a browser with this session cookie asks for it.
+    pub async fn page(&self, path: &str, token: &str) -> Answer {
+        let cookie = format!("portico_session={token}");
+        self.request("GET", path, &[("cookie", &cookie)], "").await
+    }
+
+    /// A form as a browser with this session cookie sends it, with the right CSRF token.
+    pub async fn submit(&self, path: &str, token: &str, fields: &[(&str, &str)]) -> Answer {
+        let cookie = format!("portico_session={token}");
+        let csrf = crate::web::csrf::token_of(token);
+        let mut body = form_urlencoded::Serializer::new(String::new());
+        body.append_pair(crate::web::csrf::FIELD, &csrf);
+        body.extend_pairs(fields);
+        let mut headers = vec![
+            ("content-type", "application/x-www-form-urlencoded"),
+            ("origin", "http://portal.test"),
+            ("sec-fetch-site", "same-origin"),
+        ];
+        if !token.is_empty() {
+            headers.push(("cookie", &cookie));
+        }
+        self.request("POST", path, &headers, &body.finish()).await
+    }
+}

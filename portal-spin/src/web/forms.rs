@@ -1,0 +1,103 @@
+//! HTML forms, and a form shown again with what was typed and what is wrong with it.
+
+use super::{Failure, FieldError};
+
+/// The fields of a posted form.
+#[derive(Debug, Clone, Default)]
+pub struct Form {
+    fields: Vec<(String, String)>,
+}
+
+impl Form {
+    /// Reads `application/x-www-form-urlencoded`.
+    pub fn parse(body: &[u8]) -> Self {
+        Self {
+            fields: form_urlencoded::parse(body).into_owned().collect(),
+        }
+    }
+
+    /// A field's text, without surrounding space; empty if it was not sent.
+    pub fn text(&self, name: &str) -> String {
+        self.raw(name).trim().to_owned()
+    }
+
+    /// A field as typed (passwords).
+    pub fn raw(&self, name: &str) -> &str {
+        self.fields
+            .iter()
+            .find(|(known, _)| known == name)
+            .map_or("", |(_, value)| value.as_str())
+    }
+
+    /// All values of a repeated field.
+    pub fn all(&self, name: &str) -> Vec<String> {
+        self.fields
+            .iter()
+            .filter(|(known, _)| known == name)
+            .map(|(_, value)| value.clone())
+            .collect()
+    }
+
+    /// Whether a box was ticked.
+    pub fn is_ticked(&self, name: &str) -> bool {
+        !self.raw(name).is_empty()
+    }
+}
+
+/// What a form page shows besides its labels: the values and the errors of the last try.
+#[derive(Debug, Clone, Default)]
+pub struct Shown {
+    form: Form,
+    errors: Vec<FieldError>,
+    general: String,
+}
+
+impl Shown {
+    /// A form that failed: its values and its errors. Failures that are not the visitor's to mend
+    /// pass through.
+    pub fn again(form: Form, failure: Failure) -> Result<Self, Failure> {
+        if failure.status.is_server_error() {
+            return Err(failure);
+        }
+        let general = if failure.errors.is_empty() {
+            failure.detail
+        } else {
+            String::new()
+        };
+        Ok(Self {
+            form,
+            errors: failure.errors,
+            general,
+        })
+    }
+
+    /// A form with values filled in.
+    pub fn with_values(values: &[(&str, &str)]) -> Self {
+        let fields = values
+            .iter()
+            .map(|(n, v)| ((*n).to_owned(), (*v).to_owned()))
+            .collect();
+        Self {
+            form: Form { fields },
+            ..Self::default()
+        }
+    }
+
+    /// The value of a field.
+    pub fn value(&self, name: &str) -> &str {
+        self.form.raw(name)
+    }
+
+    /// What is wrong with a field; empty if nothing.
+    pub fn error(&self, name: &str) -> &str {
+        self.errors
+            .iter()
+            .find(|error| error.field == name)
+            .map_or("", |error| error.detail.as_str())
+    }
+
+    /// What is wrong with the whole.
+    pub fn general(&self) -> &str {
+        &self.general
+    }
+}

@@ -1,0 +1,148 @@
+//! What every page shows around its content.
+//!
+//! A page's template `extends "web/templates/layout.html"` and has a field `page: Page`.
+
+use std::sync::LazyLock;
+
+use super::assets::{NAMES, Names};
+use crate::configuration::Configuration;
+use crate::context::Context;
+use crate::organisations::{MemberRole, OperatorRole};
+use crate::web::csrf;
+
+/// One entry of the navigation.
+pub struct NavigationItem {
+    /// The label.
+    pub label: &'static str,
+    /// Where it leads.
+    pub href: String,
+    /// Whether the page shown belongs to it.
+    pub is_current: bool,
+}
+
+/// What the layout needs.
+pub struct Page {
+    /// The title, as in the tab and the heading.
+    pub title: String,
+    /// The programme's name.
+    pub programme: String,
+    /// The navigation of the organisation or of the operator.
+    pub navigation: Vec<NavigationItem>,
+    /// The person's name; empty when signed out.
+    pub person: String,
+    /// The name of the organisation shown; empty if none.
+    pub organisation: String,
+    /// Proves that a form was shown to this session.
+    pub csrf_token: String,
+    /// Whether to offer the operator's side.
+    pub is_operator: bool,
+    /// The language.
+    pub locale: &'static str,
+    /// A sentence about what was just done (`?done=…`).
+    pub notice: &'static str,
+    /// Asset names.
+    pub assets: &'static LazyLock<Names>,
+}
+
+/// Entries of an organisation's navigation: label, path below the organisation, who sees it. Each
+/// domain with pages adds its line.
+const ORGANISATION_NAVIGATION: &[(&str, &str, &[MemberRole])] = &[
+    ("Home", "", crate::routes::ANY_MEMBER),
+    ("Members", "/members", crate::routes::ANY_MEMBER),
+    ("Agreements", "/agreements", crate::routes::ANY_MEMBER),
+];
+
+/// Entries of the operator's navigation.
+const OPERATOR_NAVIGATION: &[(&str, &str, &[OperatorRole])] =
+    &[("Agreements", "/operator/agreements", OperatorRole::ANY)];
+
+/// Sentences that a redirect may ask the next page to show. Only these: the query never puts its own
+/// text on a page.
+const NOTICES: &[(&str, &str)] = &[
+    ("saved", "Saved."),
+    ("sent", "Sent."),
+    ("removed", "Removed."),
+    ("accepted", "Accepted. Thank you."),
+    ("published", "Published."),
+    ("verified", "Your address is verified. Welcome."),
+    (
+        "password",
+        "Your password is changed. Other sessions were ended.",
+    ),
+    ("logged-out", "You are logged out."),
+];
+
+impl Page {
+    /// A page for a request.
+    pub fn new(context: &Context, title: &str) -> Self {
+        let mut page = Self::bare(context.configuration(), title);
+        let path = context.request.uri().path();
+        if let Some(person) = context.person_optional() {
+            page.person.clone_from(&person.name);
+            page.csrf_token.clone_from(&person.csrf_token);
+            page.is_operator = !person.operator_roles.is_empty();
+            if let Some((organisation_id, role)) = &person.membership {
+                let base = format!("/organisations/{organisation_id}");
+                page.navigation = ORGANISATION_NAVIGATION
+                    .iter()
+                    .filter(|(_, _, roles)| roles.contains(role))
+                    .map(|(label, below, _)| {
+                        item(label, format!("{base}{below}"), below.is_empty(), path)
+                    })
+                    .collect();
+            } else if path.starts_with("/operator") {
+                page.navigation = OPERATOR_NAVIGATION
+                    .iter()
+                    .filter(|(_, _, roles)| OperatorRole::any_of(&person.operator_roles, roles))
+                    .map(|(label, href, _)| {
+                        item(label, (*href).to_owned(), *href == "/operator", path)
+                    })
+                    .collect();
+            }
+        }
+        if let Some(done) = context.query("done") {
+            page.notice = NOTICES
+                .iter()
+                .find(|(name, _)| *name == done)
+                .map_or("", |(_, sentence)| sentence);
+        }
+        page
+    }
+
+    /// A page of an organisation: as [`Page::new`], with its name on top.
+    pub fn of_organisation(context: &Context, title: &str, organisation: &str) -> Self {
+        let mut page = Self::new(context, title);
+        organisation.clone_into(&mut page.organisation);
+        page
+    }
+
+    /// A page that knows nothing of its visitor.
+    pub fn bare(configuration: &Configuration, title: &str) -> Self {
+        Self {
+            title: title.to_owned(),
+            programme: configuration.get("programme_name").to_owned(),
+            navigation: Vec::new(),
+            person: String::new(),
+            organisation: String::new(),
+            csrf_token: String::new(),
+            is_operator: false,
+            locale: "en",
+            notice: "",
+            assets: &NAMES,
+        }
+    }
+
+    /// The name of the hidden field that carries [`Page::csrf_token`].
+    pub fn csrf_field(&self) -> &'static str {
+        csrf::FIELD
+    }
+}
+
+fn item(label: &'static str, href: String, is_exact: bool, path: &str) -> NavigationItem {
+    let is_current = path == href || !is_exact && path.starts_with(&format!("{href}/"));
+    NavigationItem {
+        label,
+        href,
+        is_current,
+    }
+}

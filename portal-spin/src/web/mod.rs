@@ -1,0 +1,22 @@
+//! HTTP as the portal speaks it: answers, failures, forms, cookies, CSRF, layout, headers, paging.
+//!
+//! Owns nothing of any domain. A domain's `routes.rs` and `pages.rs` are written in terms of this.
+
+pub mod assets;
+pub mod cookies;
+pub mod csrf;
+pub mod failure;
+pub mod forms;
+pub mod headers;
+pub mod health;
+pub mod idempotency;
+pub mod layout;
+pub mod openapi;
+pub mod paging;
+pub mod response;
+pub mod schemas;
+pub mod throttle;
+
+pub use failure::{Failure, FieldError};
+pub use layout::Page;
+pub use response::Response;

@@ -1,0 +1,119 @@
+//! `/api/openapi.json`: OpenAPI 3.1, generated from the route table and the types it names.
+
+use schemars::generate::SchemaSettings;
+use serde_json::{Map, Value, json};
+
+use super::response;
+use super::schemas::ProblemSchema;
+use crate::access::Access;
+use crate::context::Context;
+use crate::routes::{Outcome, ROUTES, Route};
+
+/// Answers the document.
+pub async fn get_openapi(context: &Context) -> Outcome {
+    response::json_with_etag(context.header("if-none-match"), &document())
+}
+
+/// The document.
+pub fn document() -> Value {
+    let mut generator = SchemaSettings::draft2020_12()
+        .with(|settings| settings.definitions_path = "/components/schemas".into())
+        .into_generator();
+    let problem = generator.subschema_for::<ProblemSchema>();
+    let mut paths: Map<String, Value> = Map::new();
+    for route in ROUTES
+        .iter()
+        .filter(|route| route.template.starts_with("/api/v1/"))
+    {
+        let item = paths.entry(route.template).or_insert_with(|| json!({}));
+        if let Some(item) = item.as_object_mut() {
+            let operation = operation(route, &mut generator, &json!(problem));
+            item.insert(route.method.as_str().to_ascii_lowercase(), operation);
+        }
+    }
+    json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Portico",
+            "version": "1",
+            "description": "The partner programme's own API. Whatever a page can do, this can do."
+        },
+        "paths": paths,
+        "components": {
+            "schemas": generator.take_definitions(true),
+            "securitySchemes": {
+                "session": { "type": "http", "scheme": "bearer", "description": "A session token." },
+                "edge": { "type": "apiKey", "in": "header", "name": shared::signing::SIGNATURE_HEADER }
+            }
+        }
+    })
+}
+
+fn operation(route: &Route, generator: &mut schemars::SchemaGenerator, problem: &Value) -> Value {
+    let parameters: Vec<Value> = route
+        .parameters()
+        .map(|name| {
+            json!({ "name": name, "in": "path", "required": true, "schema": { "type": "string" } })
+        })
+        .collect();
+    let (status, body) = match &route.gives {
+        Some((status, describe)) => (*status, describe.map(|describe| describe(generator))),
+        None => (200, None),
+    };
+    let mut success = json!({ "description": "Done." });
+    if let (Some(body), Some(success)) = (body, success.as_object_mut()) {
+        success.insert(
+            "content".to_owned(),
+            json!({ "application/json": { "schema": body } }),
+        );
+    }
+    let mut operation = json!({
+        "operationId": route.operation_id,
+        "summary": summary(route.operation_id),
+        "tags": [tag(route.template)],
+        "parameters": parameters,
+        "responses": {
+            status.to_string(): success,
+            "default": {
+                "description": "What went wrong.",
+                "content": { "application/problem+json": { "schema": problem } }
+            }
+        },
+        "security": match route.access {
+            Access::Public | Access::Development => json!([]),
+            Access::Edge => json!([{ "edge": [] }]),
+            Access::Tick | Access::Session | Access::Member(_) | Access::Operator(_) => {
+                json!([{ "session": [] }])
+            }
+        }
+    });
+    if let (Some(describe), Some(operation)) = (route.takes, operation.as_object_mut()) {
+        let schema = describe(generator);
+        operation.insert(
+            "requestBody".to_owned(),
+            json!({ "required": true, "content": { "application/json": { "schema": schema } } }),
+        );
+    }
+    operation
+}
+
+/// `revoke_session` → `Revoke session`.
+fn summary(operation_id: &str) -> String {
+    let text = operation_id.replace('_', " ");
+    let mut characters = text.chars();
+    characters
+        .next()
+        .map(|first| first.to_uppercase().chain(characters).collect())
+        .unwrap_or_default()
+}
+
+/// The last literal segment before the object: what the operation is about.
+fn tag(template: &str) -> &str {
+    template
+        .trim_start_matches("/api/v1/")
+        .trim_start_matches("organisations/{organisation_id}/")
+        .trim_start_matches("operator/")
+        .split('/')
+        .next()
+        .unwrap_or_default()
+}

@@ -1,0 +1,66 @@
+//! Lists in pages: `?limit=50&cursor=…`, answered with `next_cursor`.
+//!
+//! A cursor is the last row's sort key, opaque to clients. Lists are sorted by id (ids sort by time),
+//! newest first, so that rows that arrive meanwhile never shift a page.
+
+use serde::Serialize;
+
+use super::Failure;
+use crate::context::Context;
+
+/// What a list request asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PageRequest {
+    /// How many rows, 1 to 200.
+    pub limit: i64,
+    /// Rows before this id only. Without a cursor, a text that sorts after every id.
+    pub before: String,
+}
+
+/// One page of a list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
+pub struct PageOf<T> {
+    /// The rows.
+    pub items: Vec<T>,
+    /// Send as `cursor` for the next page; null on the last.
+    pub next_cursor: Option<String>,
+}
+
+impl PageRequest {
+    /// Reads `limit` and `cursor`.
+    pub fn read(context: &Context) -> Result<Self, Failure> {
+        let limit = match context.query("limit") {
+            None => 50,
+            Some(text) => match text.parse() {
+                Ok(limit @ 1..=200) => limit,
+                _ => {
+                    return Err(Failure::field(
+                        "limit",
+                        "out_of_range",
+                        "Give a number from 1 to 200.",
+                    ));
+                }
+            },
+        };
+        let before = context.query("cursor").unwrap_or_else(|| "~".to_owned());
+        Ok(Self { limit, before })
+    }
+
+    /// One more row than asked for tells whether there is a next page: use as SQL `LIMIT`.
+    pub fn limit_and_one(&self) -> i64 {
+        self.limit + 1
+    }
+
+    /// Cuts the rows of a query made with [`PageRequest::limit_and_one`].
+    pub fn page_of<T>(&self, mut items: Vec<T>, id_of: impl Fn(&T) -> String) -> PageOf<T> {
+        let wanted = usize::try_from(self.limit).unwrap_or(usize::MAX);
+        let has_more = items.len() > wanted;
+        items.truncate(wanted);
+        let next_cursor = if has_more {
+            items.last().map(id_of)
+        } else {
+            None
+        };
+        PageOf { items, next_cursor }
+    }
+}

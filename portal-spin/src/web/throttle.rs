@@ -1,0 +1,56 @@
+//! Throttling of attempts: at most so many per window and subject, counted in the database so that all
+//! instances count together.
+
+use super::Failure;
+use crate::context::Context;
+use crate::params;
+
+/// A limit on attempts.
+#[derive(Debug, Clone, Copy)]
+pub struct Limit {
+    /// What is counted (`log_in_by_address`).
+    pub name: &'static str,
+    /// How many in a window.
+    pub attempts: i64,
+    /// The window.
+    pub window_ms: i64,
+}
+
+/// Counts an attempt; refuses it with 429 if the window is full.
+pub async fn count_attempt(context: &Context, limit: Limit, subject: &str) -> Result<(), Failure> {
+    let window = context.now_ms - context.now_ms.rem_euclid(limit.window_ms);
+    let attempts: i64 = context
+        .connection
+        .query_one(
+            "INSERT INTO attempts (name, subject, window_start, count) VALUES ($1, $2, $3, 1)
+             ON CONFLICT (name, subject) DO UPDATE SET
+                count = CASE WHEN attempts.window_start = excluded.window_start
+                    THEN attempts.count + 1 ELSE 1 END,
+                window_start = excluded.window_start
+             RETURNING count",
+            params![limit.name, subject, window],
+        )
+        .await?
+        .get(0)?;
+    if attempts > limit.attempts {
+        let wait_ms = window + limit.window_ms - context.now_ms;
+        return Err(Failure::too_many(wait_ms / 1000 + 1));
+    }
+    Ok(())
+}
+
+/// Forgets a subject's attempts, after a success.
+pub async fn forget_attempts(
+    context: &Context,
+    limit: Limit,
+    subject: &str,
+) -> Result<(), Failure> {
+    context
+        .connection
+        .execute(
+            "DELETE FROM attempts WHERE name = $1 AND subject = $2",
+            params![limit.name, subject],
+        )
+        .await?;
+    Ok(())
+}
