@@ -50,6 +50,7 @@
 pub mod access;
 pub mod app;
 pub mod audit;
+pub mod billing;
 pub mod configuration;
 pub mod context;
 pub mod database;
@@ -61,6 +62,7 @@ pub mod organisations;
 pub mod ports;
 pub mod reactions;
 pub mod routes;
+pub mod text_enum;
 #[cfg(test)]
 pub mod testing;
 pub mod web;
