@@ -34,13 +34,22 @@ pub enum Access {
 }
 
 /// Path parameters that name an organisation's object, and whose it is. Each domain adds its own.
-pub const OWNED_OBJECTS: &[(&str, &str)] = &[];
+pub const OWNED_OBJECTS: &[(&str, &str)] = &[
+    (
+        "member_id",
+        "SELECT organisation_id FROM members WHERE member_id = $1",
+    ),
+    (
+        "invitation_id",
+        "SELECT organisation_id FROM invitations WHERE invitation_id = $1",
+    ),
+];
 
 /// Checks a request. An answer instead of `None` is final: the log-in redirect.
 pub async fn check(context: &mut Context) -> Result<Option<Response>, Failure> {
     match context.route.access {
         Access::Public => {
-            if !context.route.template.starts_with("/assets/") && !context.is_api() {
+            if !context.route.template.starts_with("/assets/") {
                 identify(context).await?;
             }
             let is_change = !matches!(

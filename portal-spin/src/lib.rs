@@ -62,7 +62,7 @@ pub mod organisations;
 pub mod ports;
 pub mod reactions;
 pub mod routes;
-pub mod text_enum;
 #[cfg(test)]
 pub mod testing;
+pub mod text_enum;
 pub mod web;

@@ -11,9 +11,23 @@ use schemars::{Schema, SchemaGenerator};
 use crate::access::Access::{self, Development, Member, Public, Session};
 use crate::context::Context;
 use crate::organisations::MemberRole;
+use crate::organisations::invitations::{
+    AcceptInvitationRequest, Invitation, InvitationList, InvitationRequest,
+};
+use crate::organisations::log_in::{LogInRequest, SessionAnswer};
+use crate::organisations::members::{MemberList, RoleRequest, TransferRequest};
+use crate::organisations::recovery::{
+    ChangeEmailRequest, ChangePasswordRequest, NewPasswordRequest, ResetRequest, TokenRequest,
+};
+use crate::organisations::registration::{
+    RegistrationAnswer, RegistrationRequest, ResendRequest, VerificationRequest,
+};
+use crate::organisations::routes::{AccountView, Acknowledged, OrganisationRequest, SessionList};
+use crate::organisations::second_factor::{CodeRequest, RecoveryCodes, TotpSetup};
+use crate::organisations::store::Organisation;
 use crate::ports::PortFuture;
 use crate::web::{Failure, Response};
-use crate::{audit, emails, organisations, web};
+use crate::{emails, organisations, web};
 
 /// What a handler answers.
 pub type Outcome = Result<Response, Failure>;
@@ -95,6 +109,37 @@ routes! {
     GET "/api/openapi.json" get_openapi Public => web::openapi::get_openapi;
     GET "/assets/{file}" get_asset Public => web::assets::get_asset;
     GET "/dev/outbox" list_outbox Development => emails::list_outbox;
+
+    // People
+    POST "/api/v1/registrations" register Public => organisations::routes::register, takes RegistrationRequest, gives 202 RegistrationAnswer;
+    POST "/api/v1/registrations/resend" resend_verification Public => organisations::routes::resend_verification, takes ResendRequest, gives 202 Acknowledged;
+    POST "/api/v1/verifications" verify_registration Public => organisations::routes::verify, takes VerificationRequest, gives 201 SessionAnswer;
+    POST "/api/v1/sessions" create_session Public => organisations::routes::create_session, takes LogInRequest, gives 201 SessionAnswer;
+    GET "/api/v1/sessions" list_sessions Session => organisations::routes::list_sessions, gives 200 SessionList;
+    DELETE "/api/v1/sessions/{session_id}" revoke_session Session => organisations::routes::revoke_session, gives 204;
+    POST "/api/v1/password-resets" request_password_reset Public => organisations::routes::request_password_reset, takes ResetRequest, gives 202 Acknowledged;
+    POST "/api/v1/password-resets/complete" complete_password_reset Public => organisations::routes::complete_password_reset, takes NewPasswordRequest, gives 204;
+    GET "/api/v1/account" get_account Session => organisations::routes::get_account, gives 200 AccountView;
+    POST "/api/v1/account/password" change_password Session => organisations::routes::change_password, takes ChangePasswordRequest, gives 204;
+    POST "/api/v1/account/email" request_email_change Session => organisations::routes::request_email_change, takes ChangeEmailRequest, gives 202 Acknowledged;
+    POST "/api/v1/account/email/confirm" confirm_email_change Public => organisations::routes::confirm_email_change, takes TokenRequest, gives 204;
+    POST "/api/v1/account/totp" begin_totp Session => organisations::routes::begin_totp, gives 201 TotpSetup;
+    POST "/api/v1/account/totp/enable" enable_totp Session => organisations::routes::enable_totp, takes CodeRequest, gives 200 RecoveryCodes;
+    POST "/api/v1/account/totp/disable" disable_totp Session => organisations::routes::disable_totp, takes CodeRequest, gives 204;
+
+    // Organisations
+    POST "/api/v1/organisations" create_organisation Session => organisations::routes::create_organisation, takes OrganisationRequest, gives 201 Organisation;
+    GET "/api/v1/organisations/{organisation_id}" get_organisation Member(ANY_MEMBER) => organisations::routes::get_organisation, gives 200 Organisation;
+    PATCH "/api/v1/organisations/{organisation_id}" update_organisation Member(OWNERS) => organisations::routes::update_organisation, takes OrganisationRequest, gives 200 Organisation;
+    GET "/api/v1/organisations/{organisation_id}/members" list_members Member(ANY_MEMBER) => organisations::routes::list_members, gives 200 MemberList;
+    PATCH "/api/v1/organisations/{organisation_id}/members/{member_id}" change_member_role Member(OWNERS) => organisations::routes::change_member_role, takes RoleRequest, gives 204;
+    DELETE "/api/v1/organisations/{organisation_id}/members/{member_id}" remove_member Member(OWNERS) => organisations::routes::remove_member, gives 204;
+    POST "/api/v1/organisations/{organisation_id}/leave" leave_organisation Member(ANY_MEMBER) => organisations::routes::leave_organisation, gives 204;
+    POST "/api/v1/organisations/{organisation_id}/ownership-transfer" transfer_ownership Member(OWNERS) => organisations::routes::transfer_ownership, takes TransferRequest, gives 204;
+    GET "/api/v1/organisations/{organisation_id}/invitations" list_invitations Member(OWNERS) => organisations::routes::list_invitations, gives 200 InvitationList;
+    POST "/api/v1/organisations/{organisation_id}/invitations" create_invitation Member(OWNERS) => organisations::routes::create_invitation, takes InvitationRequest, gives 201 Invitation;
+    DELETE "/api/v1/organisations/{organisation_id}/invitations/{invitation_id}" revoke_invitation Member(OWNERS) => organisations::routes::revoke_invitation, gives 204;
+    POST "/api/v1/invitations/accept" accept_invitation Public => organisations::routes::accept_invitation, takes AcceptInvitationRequest, gives 201 SessionAnswer;
 }
 
 /// Whether a path belongs to the JSON side.

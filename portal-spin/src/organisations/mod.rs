@@ -4,8 +4,19 @@
 //! Does not own what an organisation does in the programme: agreements, apps and subscriptions are
 //! domains of their own, which learn of a new organisation through [`crate::reactions`].
 
+pub mod invitations;
+pub mod log_in;
+pub mod members;
 mod model;
-pub mod passwords;
-pub mod sessions;
 
-pub use model::{MemberRole, OperatorRole};
+pub mod passwords;
+pub mod recovery;
+pub mod registration;
+pub mod routes;
+pub mod second_factor;
+pub mod sessions;
+pub mod store;
+#[cfg(test)]
+mod tests;
+
+pub use model::{Faults, MemberRole, OperatorRole, normalise_email};

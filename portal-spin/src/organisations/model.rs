@@ -1,47 +1,7 @@
 //! Roles and the rules about names and addresses.
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-
-macro_rules! text_enum {
-    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $text:literal,)* }) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-        pub enum $name {
-            $($(#[$variant_doc])* #[serde(rename = $text)] $variant,)*
-        }
-
-        impl $name {
-            /// Every value.
-            pub const ANY: &[Self] = &[$(Self::$variant),*];
-
-            /// As in JSON and SQL.
-            pub const fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $text,)* }
-            }
-        }
-
-        impl std::str::FromStr for $name {
-            type Err = ();
-            fn from_str(text: &str) -> Result<Self, ()> {
-                match text { $($text => Ok(Self::$variant),)* _ => Err(()) }
-            }
-        }
-
-        impl std::fmt::Display for $name {
-            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str(self.as_str())
-            }
-        }
-
-        impl From<$name> for $crate::database::Value {
-            fn from(value: $name) -> Self {
-                Self::Text(value.as_str().to_owned())
-            }
-        }
-    };
-}
-pub(crate) use text_enum;
+use crate::text_enum::text_enum;
+use crate::web::FieldError;
 
 text_enum! {
     /// What a member may do in an organisation.
@@ -79,5 +39,99 @@ impl OperatorRole {
     pub fn any_of(held: &[Self], wanted: &[Self]) -> bool {
         held.iter()
             .any(|role| *role == Self::Administrator || wanted.contains(role))
+    }
+}
+
+/// An address as stored and compared: trimmed, lower case. `None` if no mail could reach it.
+pub fn normalise_email(text: &str) -> Option<String> {
+    let email = text.trim().to_lowercase();
+    let (local, domain) = email.rsplit_once('@')?;
+    let is_plausible = !local.is_empty()
+        && domain.len() >= 3
+        && !domain.starts_with('.')
+        && !domain.ends_with('.')
+        && email.len() <= 254
+        && !email
+            .chars()
+            .any(|c| c.is_whitespace() || c.is_control() || "<>,;\"()".contains(c));
+    is_plausible.then_some(email)
+}
+
+/// Collects what is wrong with a form, field by field.
+#[derive(Default)]
+pub struct Faults(Vec<FieldError>);
+
+impl Faults {
+    /// Notes a fault.
+    pub fn add(&mut self, field: &str, code: &str, detail: &str) {
+        self.0.push(FieldError {
+            field: field.to_owned(),
+            code: code.to_owned(),
+            detail: detail.to_owned(),
+        });
+    }
+
+    /// An e-mail address, normalised.
+    pub fn email(&mut self, field: &str, text: &str) -> String {
+        normalise_email(text).unwrap_or_else(|| {
+            self.add(
+                field,
+                "invalid_email",
+                "Give an address like ada@example.com.",
+            );
+            String::new()
+        })
+    }
+
+    /// A name that people read: 1 to 100 characters, no control characters.
+    pub fn name(&mut self, field: &str, text: &str) -> String {
+        let name = text.trim();
+        let length = name.chars().count();
+        if length == 0 {
+            self.add(field, "required", "Fill this in.");
+        } else if length > 100 {
+            self.add(field, "too_long", "Use at most 100 characters.");
+        } else if name.chars().any(char::is_control) {
+            self.add(field, "invalid_text", "Use one line of plain text.");
+        }
+        name.to_owned()
+    }
+
+    /// A password: 8 to 256 characters, any of them (ASVS 5.0, 6.2.1, 6.2.5, 6.2.9), not one that
+    /// everybody tries first (6.2.4), not made of the person's own words (6.2.11).
+    pub fn password(&mut self, field: &str, password: &str, own_words: &[&str]) {
+        let length = password.chars().count();
+        let lower = password.to_lowercase();
+        let is_own = own_words
+            .iter()
+            .flat_map(|words| words.split(|c: char| !c.is_alphanumeric()))
+            .map(str::to_lowercase)
+            .any(|word| {
+                word.len() >= 4 && lower.trim_end_matches(|c: char| !c.is_alphabetic()) == word
+            });
+        if length < 8 {
+            self.add(
+                field,
+                "too_short",
+                "Use at least 8 characters; 15 or more is better.",
+            );
+        } else if length > 256 {
+            self.add(field, "too_long", "Use at most 256 characters.");
+        } else if is_own || super::passwords::is_common(&lower) {
+            self.add(
+                field,
+                "too_common",
+                "This password is among the first that attackers try. Choose another.",
+            );
+        }
+    }
+
+    /// Fails if anything was noted.
+    pub fn check(self) -> Result<(), crate::web::Failure> {
+        if self.0.is_empty() {
+            Ok(())
+        } else {
+            Err(crate::web::Failure::fields(self.0))
+        }
     }
 }

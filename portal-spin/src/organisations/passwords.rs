@@ -45,3 +45,11 @@ fn derive(password: &str, salt: &[u8]) -> Option<[u8; OUTPUT_BYTES]> {
         .ok()?;
     Some(output)
 }
+
+/// The 3 000 most used passwords of at least 8 characters, sorted (ASVS 5.0, 6.2.4).
+const COMMON: &str = include_str!("common_passwords.txt");
+
+/// Whether everybody's first guess is this password, in lower case.
+pub fn is_common(password: &str) -> bool {
+    COMMON.lines().any(|common| common == password)
+}

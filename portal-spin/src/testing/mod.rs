@@ -5,7 +5,7 @@ mod portal;
 mod ports;
 mod postgres_server;
 
-pub use portal::{Answer, TestPortal};
+pub use portal::{Actor, Answer, PASSWORD, TestPortal};
 pub use ports::{TestDatabase, TestSettings};
 
 /// Runs each test on SQLite and on PostgreSQL:

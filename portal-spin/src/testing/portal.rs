@@ -24,6 +24,18 @@ pub struct TestPortal {
     randomness: TestRandomness,
 }
 
+/// Someone with an organisation and a session.
+#[derive(Debug, Clone)]
+pub struct Actor {
+    pub email: String,
+    pub token: String,
+    pub organisation_id: String,
+    pub person_id: String,
+}
+
+/// The password of everyone that [`TestPortal::sign_up`] registers.
+pub const PASSWORD: &str = "correct horse battery";
+
 /// What came back.
 #[derive(Debug)]
 pub struct Answer {
@@ -144,6 +156,8 @@ impl TestPortal {
     }
 
     pub async fn send(&self, request: http::Request<Bytes>) -> Answer {
+        // No two requests happen in the same millisecond: ids sort by time.
+        self.advance_ms(1);
         let response = self.app.handle(request).await;
         let (parts, body) = response.into_parts();
         Answer {
@@ -161,11 +175,24 @@ impl TestPortal {
         headers: &[(&str, &str)],
         body: &str,
     ) -> Answer {
+        self.request_from("192.0.2.1:5000", method, path, headers, body)
+            .await
+    }
+
+    /// A request from this network address.
+    pub async fn request_from(
+        &self,
+        peer: &str,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> Answer {
         let mut request = http::Request::builder()
             .method(method)
             .uri(path)
             .header("host", "portal.test")
-            .header("spin-client-addr", "192.0.2.1:5000");
+            .header("spin-client-addr", peer);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
@@ -214,5 +241,74 @@ impl TestPortal {
             headers.push(("cookie", &cookie));
         }
         self.request("POST", path, &headers, &body.finish()).await
+    }
+
+    /// The newest e-mail to this address, as the development outbox shows it.
+    pub async fn newest_email(&self, to: &str) -> Json {
+        let answer = self
+            .get(&format!("/dev/outbox?to={to}"), "")
+            .await
+            .expect(200);
+        answer.json()["emails"][0].clone()
+    }
+
+    /// Registers and verifies someone: the owner of a new organisation.
+    pub async fn sign_up(&self, email: &str, organisation_name: &str) -> Actor {
+        let body = serde_json::json!({
+            "email": email, "password": PASSWORD, "organisation_name": organisation_name,
+        });
+        self.post("/api/v1/registrations", "", body)
+            .await
+            .expect(202);
+        let code = self.newest_email(email).await["code"].clone();
+        let body = serde_json::json!({ "email": email, "code": code });
+        let session = self
+            .post("/api/v1/verifications", "", body)
+            .await
+            .expect(201)
+            .json();
+        let text = |name: &str| session[name].as_str().unwrap().to_owned();
+        Actor {
+            email: email.to_owned(),
+            token: text("session_token"),
+            organisation_id: text("organisation_id"),
+            person_id: text("person_id"),
+        }
+    }
+
+    /// A new session of someone who has an account.
+    pub async fn log_in(&self, email: &str, password: &str) -> String {
+        let body = serde_json::json!({ "email": email, "password": password });
+        let session = self
+            .post("/api/v1/sessions", "", body)
+            .await
+            .expect(201)
+            .json();
+        session["session_token"].as_str().unwrap().to_owned()
+    }
+
+    /// Makes `guest` a member of `host`'s organisation.
+    pub async fn join(&self, host: &Actor, guest: &Actor, role: &str) {
+        let context = self.context().await;
+        crate::organisations::store::insert_member(
+            &context,
+            host.organisation_id.parse().unwrap(),
+            guest.person_id.parse().unwrap(),
+            role.parse().unwrap(),
+        )
+        .await
+        .unwrap();
+    }
+
+    /// Gives someone a role on the operator's side.
+    pub async fn make_operator(&self, actor: &Actor, role: &str) {
+        let context = self.context().await;
+        crate::organisations::store::insert_operator_role(
+            &context,
+            actor.person_id.parse().unwrap(),
+            role.parse().unwrap(),
+        )
+        .await
+        .unwrap();
     }
 }

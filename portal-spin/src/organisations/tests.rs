@@ -1,0 +1,285 @@
+use serde_json::json;
+
+use super::second_factor::totp;
+use crate::testing::{TestDatabase, TestPortal, on_every_database};
+
+const PASSWORD: &str = "correct horse battery";
+
+on_every_database! {
+    async fn a_stranger_becomes_owner_by_the_code(portal: TestPortal) {
+        let answer = portal.post("/api/v1/registrations", "", json!({
+            "email": "Ada@Example.com", "password": PASSWORD, "organisation_name": "Acme",
+        })).await.expect(202);
+        assert_eq!(answer.json()["email"], "ada@example.com");
+        let code = portal.newest_email("ada@example.com").await["code"].as_str().unwrap().to_owned();
+        let session = portal.post("/api/v1/verifications", "", json!({ "email": "ada@example.com", "code": code }))
+            .await.expect(201).json();
+        let token = session["session_token"].as_str().unwrap();
+        let organisation_id = session["organisation_id"].as_str().unwrap();
+        let path = format!("/api/v1/organisations/{organisation_id}");
+        assert_eq!(portal.get(&path, token).await.expect(200).json()["name"], "Acme");
+        let members = portal.get(&format!("{path}/members"), token).await.expect(200).json();
+        assert_eq!(members["items"][0]["role"], "owner");
+        assert_eq!(members["items"][0]["email"], "ada@example.com");
+    }
+
+    async fn registering_again_before_verification_leads_on_with_the_newest_password(portal: TestPortal) {
+        for password in ["the first password", "the second password"] {
+            portal.post("/api/v1/registrations", "", json!({
+                "email": "ada@example.com", "password": password, "organisation_name": "Acme",
+            })).await.expect(202);
+            portal.advance_ms(1);
+        }
+        let code = portal.newest_email("ada@example.com").await["code"].clone();
+        portal.post("/api/v1/verifications", "", json!({ "email": "ada@example.com", "code": code })).await.expect(201);
+        portal.post("/api/v1/sessions", "", json!({ "email": "ada@example.com", "password": "the second password" }))
+            .await.expect(201);
+        portal.post("/api/v1/sessions", "", json!({ "email": "ada@example.com", "password": "the first password" }))
+            .await.expect(401);
+    }
+
+    async fn the_answer_is_the_same_for_an_address_that_has_an_account(portal: TestPortal) {
+        portal.sign_up("ada@example.com", "Acme").await;
+        let body = |email: &str| json!({ "email": email, "password": PASSWORD, "organisation_name": "Acme" });
+        let known = portal.post("/api/v1/registrations", "", body("ada@example.com")).await.expect(202);
+        let unknown = portal.post("/api/v1/registrations", "", body("bob@example.com")).await.expect(202);
+        assert_eq!(known.text().replace("ada@", "bob@"), unknown.text());
+        let email = portal.newest_email("ada@example.com").await;
+        assert!(email["subject"].as_str().unwrap().contains("You have an account"), "{email}");
+    }
+
+    async fn a_second_click_on_the_link_signs_in_too_and_a_late_one_says_to_log_in(portal: TestPortal) {
+        portal.post("/api/v1/registrations", "", json!({
+            "email": "ada@example.com", "password": PASSWORD, "organisation_name": "Acme",
+        })).await.expect(202);
+        let link = portal.newest_email("ada@example.com").await["links"][0].as_str().unwrap().to_owned();
+        let token = link.split("token=").nth(1).unwrap();
+        let first = portal.post("/api/v1/verifications", "", json!({ "token": token })).await.expect(201).json();
+        let second = portal.post("/api/v1/verifications", "", json!({ "token": token })).await.expect(201).json();
+        assert_eq!(first["organisation_id"], second["organisation_id"]);
+        portal.advance_ms(3_600_000);
+        let late = portal.post("/api/v1/verifications", "", json!({ "token": token })).await.expect(409);
+        assert_eq!(late.code(), "already_registered");
+    }
+
+    async fn an_expired_code_brings_a_new_one(portal: TestPortal) {
+        portal.post("/api/v1/registrations", "", json!({
+            "email": "ada@example.com", "password": PASSWORD, "organisation_name": "Acme",
+        })).await.expect(202);
+        let old = portal.newest_email("ada@example.com").await["code"].clone();
+        portal.advance_ms(11 * 60 * 1000);
+        let refused = portal.post("/api/v1/verifications", "", json!({ "email": "ada@example.com", "code": old })).await.expect(422);
+        assert_eq!(refused.json()["errors"][0]["code"], "code_expired");
+        let new = portal.newest_email("ada@example.com").await["code"].clone();
+        assert_ne!(old, new);
+        portal.post("/api/v1/verifications", "", json!({ "email": "ada@example.com", "code": new })).await.expect(201);
+    }
+
+    async fn five_wrong_codes_need_a_new_one(portal: TestPortal) {
+        portal.post("/api/v1/registrations", "", json!({
+            "email": "ada@example.com", "password": PASSWORD, "organisation_name": "Acme",
+        })).await.expect(202);
+        let email = portal.newest_email("ada@example.com").await;
+        let right = email["code"].as_str().unwrap();
+        let wrong = if right == "000000" { "000001" } else { "000000" };
+        for _ in 0..5 {
+            portal.post("/api/v1/verifications", "", json!({ "email": "ada@example.com", "code": wrong })).await.expect(422);
+        }
+        let refused = portal.post("/api/v1/verifications", "", json!({ "email": "ada@example.com", "code": right })).await.expect(422);
+        assert_eq!(refused.json()["errors"][0]["code"], "too_many_codes");
+        let token = email["links"][0].as_str().unwrap().split("token=").nth(1).unwrap().to_owned();
+        portal.post("/api/v1/registrations/resend", "", json!({ "email": "ada@example.com" })).await.expect(202);
+        let code = portal.newest_email("ada@example.com").await["code"].clone();
+        portal.post("/api/v1/verifications", "", json!({ "email": "ada@example.com", "code": code })).await.expect(201);
+        let late = portal.post("/api/v1/verifications", "", json!({ "token": token })).await.expect(409);
+        assert_eq!(late.code(), "already_registered");
+    }
+
+    async fn the_first_link_works_after_a_second_was_asked_for(portal: TestPortal) {
+        portal.post("/api/v1/registrations", "", json!({
+            "email": "ada@example.com", "password": PASSWORD, "organisation_name": "Acme",
+        })).await.expect(202);
+        let link = portal.newest_email("ada@example.com").await["links"][0].as_str().unwrap().to_owned();
+        portal.post("/api/v1/registrations/resend", "", json!({ "email": "ada@example.com" })).await.expect(202);
+        let token = link.split("token=").nth(1).unwrap();
+        portal.post("/api/v1/verifications", "", json!({ "token": token })).await.expect(201);
+    }
+
+    async fn wrong_fields_are_named_all_at_once(portal: TestPortal) {
+        let refused = portal.post("/api/v1/registrations", "", json!({
+            "email": "nowhere", "password": "short", "organisation_name": " ",
+        })).await.expect(422).json();
+        let fields: Vec<&str> = refused["errors"].as_array().unwrap().iter().map(|e| e["field"].as_str().unwrap()).collect();
+        assert_eq!(fields, ["email", "organisation_name", "password"]);
+        for password in ["password123", "Password123", "example1"] {
+            let refused = portal.post("/api/v1/registrations", "", json!({
+                "email": "ada@example.com", "password": password, "organisation_name": "Acme",
+            })).await.expect(422).json();
+            assert_eq!(refused["errors"][0]["code"], "too_common", "{password}");
+        }
+    }
+
+    async fn a_session_ends_when_idle_when_old_and_when_revoked(portal: TestPortal) {
+        let ada = portal.sign_up("ada@example.com", "Acme").await;
+        let day = 24 * 60 * 60 * 1000;
+        portal.advance_ms(6 * day);
+        portal.get("/api/v1/account", &ada.token).await.expect(200);
+        portal.advance_ms(6 * day);
+        portal.get("/api/v1/account", &ada.token).await.expect(200);
+        portal.advance_ms(8 * day);
+        portal.get("/api/v1/account", &ada.token).await.expect(401);
+        let token = portal.log_in("ada@example.com", PASSWORD).await;
+        for _ in 0..5 {
+            portal.advance_ms(6 * day);
+            portal.get("/api/v1/account", &token).await;
+        }
+        portal.get("/api/v1/account", &token).await.expect(401);
+        let (kept, other) = (portal.log_in("ada@example.com", PASSWORD).await, portal.log_in("ada@example.com", PASSWORD).await);
+        let sessions = portal.get("/api/v1/sessions", &kept).await.expect(200).json();
+        assert_eq!(sessions["items"].as_array().unwrap().len(), 2);
+        portal.call("DELETE", "/api/v1/sessions/current", &other, None).await.expect(204);
+        portal.get("/api/v1/account", &other).await.expect(401);
+        portal.get("/api/v1/account", &kept).await.expect(200);
+    }
+
+    async fn a_reset_changes_the_password_once_and_ends_every_session(portal: TestPortal) {
+        let ada = portal.sign_up("ada@example.com", "Acme").await;
+        portal.post("/api/v1/password-resets", "", json!({ "email": "nobody@example.com" })).await.expect(202);
+        portal.post("/api/v1/password-resets", "", json!({ "email": "ada@example.com" })).await.expect(202);
+        let link = portal.newest_email("ada@example.com").await["links"][0].as_str().unwrap().to_owned();
+        let token = link.split("token=").nth(1).unwrap();
+        let body = json!({ "token": token, "password": "a whole new secret" });
+        portal.post("/api/v1/password-resets/complete", "", body.clone()).await.expect(204);
+        portal.post("/api/v1/password-resets/complete", "", body).await.expect(410);
+        portal.get("/api/v1/account", &ada.token).await.expect(401);
+        portal.log_in("ada@example.com", "a whole new secret").await;
+    }
+
+    async fn an_address_changes_after_its_link_and_the_old_one_is_told(portal: TestPortal) {
+        let ada = portal.sign_up("ada@example.com", "Acme").await;
+        portal.post("/api/v1/account/email", &ada.token, json!({ "email": "ada@new.example", "current_password": "wrong" })).await.expect(422);
+        portal.post("/api/v1/account/email", &ada.token, json!({ "email": "ada@new.example", "current_password": PASSWORD })).await.expect(202);
+        let link = portal.newest_email("ada@new.example").await["links"][0].as_str().unwrap().to_owned();
+        let token = link.split("token=").nth(1).unwrap();
+        portal.post("/api/v1/account/email/confirm", "", json!({ "token": token })).await.expect(204);
+        portal.log_in("ada@new.example", PASSWORD).await;
+        assert!(portal.newest_email("ada@example.com").await["subject"].as_str().unwrap().contains("changed"));
+    }
+
+    async fn an_authenticator_is_asked_for_and_each_code_works_once(portal: TestPortal) {
+        let ada = portal.sign_up("ada@example.com", "Acme").await;
+        portal.post("/api/v1/account/totp", &ada.token, json!({})).await.expect(201);
+        let secret: Vec<u8> = portal.context().await.connection
+            .query_one("SELECT totp_secret FROM people", vec![]).await.unwrap().get(0).unwrap();
+        let code = || totp(&secret, portal.now_ms() / 30_000);
+        let recovery = portal.post("/api/v1/account/totp/enable", &ada.token, json!({ "code": code() })).await.expect(200).json();
+        portal.advance_ms(30_000);
+        let step = portal.post("/api/v1/sessions", "", json!({ "email": "ada@example.com", "password": PASSWORD })).await.expect(202).json();
+        assert_eq!(step["code"], "second_factor_required");
+        let body = json!({ "ticket": step["ticket"], "code": code() });
+        portal.post("/api/v1/sessions", "", body.clone()).await.expect(201);
+        portal.post("/api/v1/sessions", "", body).await.expect(401);
+        let step = portal.post("/api/v1/sessions", "", json!({ "email": "ada@example.com", "password": PASSWORD })).await.json();
+        portal.post("/api/v1/sessions", "", json!({ "ticket": step["ticket"], "code": code() })).await.expect(401);
+        let spare = &recovery["recovery_codes"][0];
+        portal.post("/api/v1/sessions", "", json!({ "ticket": step["ticket"], "code": spare })).await.expect(201);
+        portal.post("/api/v1/sessions", "", json!({ "email": "ada@example.com", "password": PASSWORD, "code": spare })).await.expect(401);
+    }
+
+    async fn an_invited_stranger_chooses_a_password_and_joins(portal: TestPortal) {
+        let ada = portal.sign_up("ada@example.com", "Acme").await;
+        let path = format!("/api/v1/organisations/{}", ada.organisation_id);
+        portal.post(&format!("{path}/invitations"), &ada.token, json!({ "email": "bob@example.com", "role": "developer" })).await.expect(201);
+        let link = portal.newest_email("bob@example.com").await["links"][0].as_str().unwrap().to_owned();
+        let token = link.split("token=").nth(1).unwrap();
+        let joined = portal.post("/api/v1/invitations/accept", "", json!({ "token": token, "password": PASSWORD, "name": "Bob" })).await.expect(201).json();
+        let bob = joined["session_token"].as_str().unwrap();
+        assert_eq!(joined["organisations"][0]["role"], "developer");
+        portal.get(&path, bob).await.expect(200);
+        let refused = portal.post(&format!("{path}/invitations"), bob, json!({ "email": "c@example.com", "role": "reader" })).await.expect(403);
+        assert_eq!(refused.code(), "wrong_role");
+        portal.post("/api/v1/invitations/accept", "", json!({ "token": token, "password": PASSWORD })).await.expect(410);
+    }
+
+    async fn an_invited_person_with_an_account_joins_signed_in_only(portal: TestPortal) {
+        let ada = portal.sign_up("ada@example.com", "Acme").await;
+        let bob = portal.sign_up("bob@example.com", "Bobs").await;
+        let path = format!("/api/v1/organisations/{}", ada.organisation_id);
+        portal.post(&format!("{path}/invitations"), &ada.token, json!({ "email": "bob@example.com", "role": "billing" })).await.expect(201);
+        let link = portal.newest_email("bob@example.com").await["links"][0].as_str().unwrap().to_owned();
+        let body = json!({ "token": link.split("token=").nth(1).unwrap() });
+        assert_eq!(portal.post("/api/v1/invitations/accept", "", body.clone()).await.expect(409).code(), "log_in_first");
+        portal.post("/api/v1/invitations/accept", &ada.token, body.clone()).await.expect(409);
+        portal.post("/api/v1/invitations/accept", &bob.token, body).await.expect(200);
+        let account = portal.get("/api/v1/account", &bob.token).await.expect(200).json();
+        assert_eq!(account["organisations"].as_array().unwrap().len(), 2);
+    }
+
+    async fn an_organisation_never_loses_its_last_owner(portal: TestPortal) {
+        let ada = portal.sign_up("ada@example.com", "Acme").await;
+        let path = format!("/api/v1/organisations/{}", ada.organisation_id);
+        let bob = portal.sign_up("bob@example.com", "Bobs").await;
+        portal.join(&ada, &bob, "reader").await;
+        let members = portal.get(&format!("{path}/members"), &ada.token).await.json();
+        let id_of = |email: &str| members["items"].as_array().unwrap().iter()
+            .find(|m| m["email"] == email).unwrap()["member_id"].as_str().unwrap().to_owned();
+        assert_eq!(portal.post(&format!("{path}/leave"), &ada.token, json!({})).await.expect(409).code(), "last_owner");
+        let own = format!("{path}/members/{}", id_of("ada@example.com"));
+        portal.call("PATCH", &own, &ada.token, Some(json!({ "role": "reader" }))).await.expect(409);
+        portal.post(&format!("{path}/ownership-transfer"), &ada.token, json!({ "member_id": id_of("bob@example.com") })).await.expect(204);
+        portal.post(&format!("{path}/leave"), &ada.token, json!({})).await.expect(204);
+        portal.get(&path, &ada.token).await.expect(404);
+        portal.get(&path, &bob.token).await.expect(200);
+    }
+
+    async fn an_idempotency_key_gives_the_same_answer_without_a_second_effect(portal: TestPortal) {
+        let ada = portal.sign_up("ada@example.com", "Acme").await;
+        let authorization = format!("Bearer {}", ada.token);
+        let headers = [("authorization", authorization.as_str()), ("idempotency-key", "one"), ("content-type", "application/json")];
+        let first = portal.request("POST", "/api/v1/organisations", &headers, r#"{"name":"Second"}"#).await.expect(201);
+        let again = portal.request("POST", "/api/v1/organisations", &headers, r#"{"name":"Second"}"#).await.expect(201);
+        assert_eq!(first.text(), again.text());
+        assert_eq!(again.header("idempotency-replayed"), "true");
+        let other = portal.request("POST", "/api/v1/organisations", &headers, r#"{"name":"Third"}"#).await.expect(422);
+        assert_eq!(other.json()["errors"][0]["code"], "idempotency_key_reused");
+        let account = portal.get("/api/v1/account", &ada.token).await.json();
+        assert_eq!(account["organisations"].as_array().unwrap().len(), 2);
+    }
+
+    async fn a_stored_idempotent_answer_is_unreadable_in_the_database(portal: TestPortal) {
+        let ada = portal.sign_up("ada@example.com", "Acme").await;
+        let authorization = format!("Bearer {}", ada.token);
+        let headers = [("authorization", authorization.as_str()), ("idempotency-key", "one"), ("content-type", "application/json")];
+        portal.request("POST", "/api/v1/organisations", &headers, r#"{"name":"Findable"}"#).await.expect(201);
+        let stored: Vec<u8> = portal.context().await.connection
+            .query_one("SELECT response FROM idempotency_keys", vec![]).await.unwrap().get(0).unwrap();
+        assert!(!String::from_utf8_lossy(&stored).contains("Findable"));
+    }
+}
+
+#[tokio::test]
+async fn failures_from_one_address_do_not_lock_the_owner_out_at_another() {
+    let settings = [("environment", "production")];
+    let setup = TestPortal::with(TestDatabase::sqlite(), &[]).await;
+    setup.sign_up("ada@example.com", "Acme").await;
+    let portal = setup.another_instance(&settings).await;
+    let try_from = async |address: &str, password: &str| {
+        let body = json!({ "email": "ada@example.com", "password": password }).to_string();
+        let peer = format!("{address}:1");
+        portal
+            .request_from(
+                &peer,
+                "POST",
+                "/api/v1/sessions",
+                &[("content-type", "application/json")],
+                &body,
+            )
+            .await
+            .status
+    };
+    for _ in 0..10 {
+        assert_eq!(try_from("198.51.100.1", "wrong password").await, 401);
+    }
+    assert_eq!(try_from("198.51.100.1", PASSWORD).await, 429);
+    assert_eq!(try_from("203.0.113.9", PASSWORD).await, 201);
+}
