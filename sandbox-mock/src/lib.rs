@@ -10,11 +10,23 @@
 )]
 
 pub mod document;
+pub mod generation;
 pub mod json;
+pub mod matching;
+mod mock;
 pub mod operation;
 pub mod pattern;
 pub mod random;
+pub mod request;
+pub mod response;
+pub mod sample;
+pub mod scenario;
 pub mod schema;
 pub mod source;
+pub mod state;
 mod text;
 pub mod validation;
+
+pub use mock::{Context, Mock, Summary, tenant_of};
+pub use request::Request;
+pub use response::Response;

@@ -77,7 +77,8 @@ pub fn compile(tree: &Tree) -> Api {
             if let Some(servers) = tree.get(node, "servers") {
                 api.base_paths.extend(server_paths(tree, servers));
             }
-            let operation = compile.operation(&api.security_schemes, method, path, item, node);
+            let mut operation = compile.operation(&api.security_schemes, method, path, item, node);
+            operation.index = api.operations.len();
             api.operations.push(operation);
         }
     }

@@ -42,6 +42,8 @@ pub struct Operation {
     pub id: String,
     /// The line it starts on.
     pub line: u32,
+    /// Its number in the document.
+    pub(crate) index: usize,
     pub(crate) parameters: Vec<Parameter>,
     pub(crate) body: Option<Body>,
     pub(crate) responses: Vec<DeclaredResponse>,

@@ -3,6 +3,7 @@
 //! Owns the rules of schemas as checks on values (`schema`) and of operations as checks on requests (`request`).
 //! How a refusal is worded as a response is `response`'s business.
 
+pub mod request;
 pub mod schema;
 
 /// Which way a body goes: `readOnly` members are not asked for in requests, `writeOnly` ones not in responses.

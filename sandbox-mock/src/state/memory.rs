@@ -1,0 +1,609 @@
+//! Remembering and recalling the items of collections.
+
+use super::family::{Part, Role, answer_schema, infer};
+use super::paging::{self, Page};
+use super::store::Store;
+use crate::generation::{Wish, generate};
+use crate::json::{Value, object, read};
+use crate::mock::Context;
+use crate::operation::{Api, Operation};
+use crate::random::Random;
+use crate::request::{Request, shape};
+use crate::response::{Problem, Response};
+use std::collections::HashMap;
+
+/// More items than this a collection of one tenant does not take.
+const MOST_ITEMS: usize = 2_000;
+/// How many deleted ids are known to have existed.
+const MOST_GONE: usize = 500;
+const LARGEST_ITEM: usize = 256 * 1024;
+
+/// The families of a document.
+#[derive(Debug, Default)]
+pub struct Memory {
+    parts: HashMap<usize, Part>,
+    collections: usize,
+}
+
+/// What is known before an answer is made.
+#[derive(Debug, Default)]
+pub(crate) struct Recall {
+    /// What the answer should hold.
+    pub(crate) overlay: Option<Value>,
+    /// Whether the overlay comes from memory.
+    pub(crate) is_known: bool,
+    /// Whether a `PUT` creates.
+    pub(crate) created: bool,
+    /// How many things were created before.
+    pub(crate) history: u64,
+    /// The answer that was given to the same request before.
+    pub(crate) replay: Option<Response>,
+    /// Under which key the answer is kept for a repeated request.
+    pub(crate) idempotency: Option<(String, u64)>,
+    pub(crate) link: Option<String>,
+    id: Option<String>,
+    entity: Option<Value>,
+}
+
+/// The ids of a collection.
+#[derive(Debug, Default)]
+struct Index {
+    sequence: u64,
+    ids: Vec<String>,
+    gone: Vec<String>,
+}
+
+impl Index {
+    fn read(bytes: Option<Vec<u8>>) -> Option<Index> {
+        let value = read(&bytes?).ok()?;
+        let texts = |name: &str| {
+            let entries = value
+                .get(name)
+                .and_then(Value::as_array)
+                .unwrap_or_default();
+            entries
+                .iter()
+                .filter_map(|entry| entry.as_str().map(str::to_owned))
+                .collect()
+        };
+        Some(Index {
+            sequence: value
+                .get("sequence")
+                .and_then(Value::as_i64)
+                .and_then(|number| u64::try_from(number).ok())
+                .unwrap_or(0),
+            ids: texts("ids"),
+            gone: texts("gone"),
+        })
+    }
+
+    fn bytes(&self) -> Vec<u8> {
+        let texts =
+            |ids: &[String]| Value::Array(ids.iter().map(|id| Value::from(id.as_str())).collect());
+        let sequence = Value::Int(i64::try_from(self.sequence).unwrap_or(i64::MAX));
+        object([
+            ("sequence", sequence),
+            ("ids", texts(&self.ids)),
+            ("gone", texts(&self.gone)),
+        ])
+        .to_string()
+        .into_bytes()
+    }
+}
+
+struct Keys {
+    index: String,
+}
+
+impl Keys {
+    fn item(&self, id: &str) -> String {
+        format!("{}/{}", self.index, crate::text::percent_encode(id))
+    }
+}
+
+impl Memory {
+    pub(crate) fn new(api: &Api) -> Memory {
+        let (parts, collections) = infer(api);
+        Memory { parts, collections }
+    }
+
+    /// How many collections there are.
+    pub fn collections(&self) -> usize {
+        self.collections
+    }
+
+    fn keys(part: &Part, values: &[String], context: &Context) -> Keys {
+        let mut path = String::new();
+        let mut values = values.iter();
+        let mut rest = part.collection.as_str();
+        while let Some((before, after)) = rest.split_once('{') {
+            path.push_str(before);
+            path.push_str(&crate::text::percent_encode(
+                values.next().map_or("", String::as_str),
+            ));
+            rest = after.split_once('}').map_or("", |(_, after)| after);
+        }
+        path.push_str(rest);
+        Keys {
+            index: format!("{}:{path}", crate::text::percent_encode(&context.tenant)),
+        }
+    }
+
+    /// Looks into the memory before an answer is made; a problem is what the request runs into.
+    #[allow(clippy::too_many_arguments)]
+    pub(crate) async fn recall<S: Store>(
+        &self,
+        api: &Api,
+        operation: &Operation,
+        values: &[String],
+        body: Option<&Value>,
+        request: &Request<'_>,
+        store: &mut S,
+        context: &Context,
+    ) -> Result<Recall, Problem> {
+        let Some(part) = self.parts.get(&operation.index) else {
+            return Ok(Recall::default());
+        };
+        let keys = Memory::keys(part, values, context);
+        let index = Index::read(store.read(&keys.index).await);
+        let mut recall = Recall {
+            history: index.as_ref().map_or(0, |index| index.sequence),
+            ..Recall::default()
+        };
+        match part.role {
+            Role::Create => {
+                self.recall_for_create(
+                    api,
+                    operation,
+                    part,
+                    &keys,
+                    index.as_ref(),
+                    body,
+                    request,
+                    store,
+                    context,
+                    &mut recall,
+                )
+                .await?;
+            }
+            Role::List => {
+                if let (Some(index), Some(schema)) = (index, answer_schema(operation)) {
+                    recall_list(
+                        api,
+                        operation,
+                        part,
+                        &keys,
+                        &index,
+                        schema,
+                        request,
+                        store,
+                        &mut recall,
+                    )
+                    .await;
+                }
+            }
+            Role::Read
+            | Role::Update
+            | Role::Replace
+            | Role::Delete
+            | Role::Act
+            | Role::ReplaceByBody => {
+                let id = match part.role {
+                    Role::ReplaceByBody => body.and_then(|body| part.id_of(body)).map(|(_, id)| id),
+                    _ => values.get(part.outer_values).cloned(),
+                };
+                let Some(id) = id else { return Ok(recall) };
+                if index.as_ref().is_some_and(|index| index.gone.contains(&id))
+                    && part.role != Role::Replace
+                    && part.role != Role::ReplaceByBody
+                {
+                    return Err(not_found(part, &id));
+                }
+                let stored = store
+                    .read(&keys.item(&id))
+                    .await
+                    .and_then(|bytes| read(&bytes).ok());
+                recall.created = stored.is_none() && part.role == Role::Replace;
+                recall.is_known = stored.is_some();
+                let entity = match part.role {
+                    Role::Update => merge(stored, body),
+                    Role::Replace | Role::ReplaceByBody => merge(
+                        stored.map(|stored| without_settable(api, operation, stored)),
+                        body,
+                    ),
+                    _ => stored,
+                };
+                let schema = answer_schema(operation);
+                recall.overlay = entity.clone().map(|entity| {
+                    schema.map_or(entity.clone(), |schema| part.wrapped(api, schema, entity))
+                });
+                if part.role == Role::Delete {
+                    recall.overlay = recall.overlay.filter(|_| recall.is_known);
+                }
+                recall.entity = entity;
+                recall.id = Some(id);
+            }
+        }
+        Ok(recall)
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    async fn recall_for_create<S: Store>(
+        &self,
+        api: &Api,
+        operation: &Operation,
+        part: &Part,
+        keys: &Keys,
+        index: Option<&Index>,
+        body: Option<&Value>,
+        request: &Request<'_>,
+        store: &mut S,
+        context: &Context,
+        recall: &mut Recall,
+    ) -> Result<(), Problem> {
+        if let Some(key) = request
+            .header("idempotency-key")
+            .filter(|key| !key.is_empty())
+        {
+            let key = format!(
+                "{}!{}!{}",
+                keys.index,
+                operation.id,
+                crate::text::percent_encode(key)
+            );
+            let print =
+                Random::for_parts(0, &[&String::from_utf8_lossy(request.body)]).next() >> 12;
+            if let Some(kept) = store.read(&key).await.and_then(|bytes| read(&bytes).ok()) {
+                if kept.get("print").and_then(Value::as_i64) != i64::try_from(print).ok() {
+                    return Err(Problem {
+                        statuses: vec![409, 422, 400],
+                        code: "idempotency_key_reused",
+                        message: "The idempotency key was used for another request.".to_owned(),
+                        field: "Idempotency-Key".to_owned(),
+                        violations: Vec::new(),
+                    });
+                }
+                recall.replay = replayed(&kept);
+                return Ok(());
+            }
+            recall.idempotency = Some((key, print));
+        }
+        if index.is_some_and(|index| index.ids.len() >= MOST_ITEMS) {
+            return Err(Problem {
+                statuses: vec![507],
+                code: "sandbox_full",
+                message: format!("The sandbox keeps {MOST_ITEMS} of these: delete some first."),
+                field: String::new(),
+                violations: Vec::new(),
+            });
+        }
+        let mut entity = match body {
+            Some(body @ Value::Object(_)) => body.clone(),
+            _ => Value::Object(Vec::new()),
+        };
+        let schema = answer_schema(operation);
+        let wrapper = schema.and_then(|schema| part.wrapper(api, schema));
+        // A body may be wrapped as the answer is.
+        if let Some(inner) = wrapper
+            .as_ref()
+            .and_then(|wrapper| entity.get(wrapper))
+            .filter(|inner| inner.as_object().is_some())
+            .cloned()
+        {
+            entity = inner;
+        }
+        let supplied = body.and_then(|body| part.id_of(body)).map(|(_, id)| id);
+        if let Some(id) = supplied.filter(|id| index.is_some_and(|index| index.ids.contains(id))) {
+            let is_unique = schema
+                .and_then(|schema| part.id_member(api, schema))
+                .is_some_and(|(name, _)| entity.get(&name).is_some());
+            if is_unique && operation.response(409).is_some() {
+                return Err(Problem {
+                    statuses: vec![409],
+                    code: "already_exists",
+                    message: format!("{id} exists already."),
+                    field: part.parameter.clone(),
+                    violations: Vec::new(),
+                });
+            }
+        }
+        if let Some(schema) = schema {
+            let target = wrapper
+                .as_ref()
+                .and_then(|wrapper| shape::property(&api.schemas, schema, wrapper))
+                .unwrap_or(schema);
+            if let Some((name, id_schema)) = part.id_member(api, target) {
+                if entity.get(&name).is_none() {
+                    let fresh = fresh_id(api, part, &keys.index, id_schema, index, context);
+                    if let Some(fresh) = fresh {
+                        entity.set(&name, fresh);
+                    }
+                }
+            }
+        }
+        recall.overlay = Some(match wrapper {
+            Some(wrapper) => Value::Object(vec![(wrapper, entity.clone())]),
+            None => entity.clone(),
+        });
+        recall.entity = Some(entity);
+        Ok(())
+    }
+
+    /// Remembers what an answer changed, and returns the path of what was created.
+    #[allow(clippy::too_many_arguments)]
+    pub(crate) async fn remember<S: Store>(
+        &self,
+        _api: &Api,
+        operation: &Operation,
+        values: &[String],
+        recall: &Recall,
+        answer: &Value,
+        store: &mut S,
+        context: &Context,
+    ) -> Option<String> {
+        let part = self
+            .parts
+            .get(&operation.index)
+            .filter(|_| context.stateful)?;
+        let keys = Memory::keys(part, values, context);
+        match part.role {
+            Role::Read | Role::List => None,
+            Role::Delete => {
+                let id = recall.id.as_ref()?;
+                let mut index = Index::read(store.read(&keys.index).await).unwrap_or_default();
+                index.ids.retain(|known| known != id);
+                index.gone.push(id.clone());
+                if index.gone.len() > MOST_GONE {
+                    index.gone.remove(0);
+                }
+                store.remove(&keys.item(id)).await;
+                store.write(&keys.index, index.bytes()).await;
+                None
+            }
+            Role::Act => {
+                let id = recall.id.as_ref().filter(|_| recall.is_known)?;
+                let entity = part.entity_in(answer)?;
+                if part.id_of(entity).is_some_and(|(_, found)| found == *id) {
+                    let merged = merge(recall.entity.clone(), Some(entity))?;
+                    store
+                        .write(&keys.item(id), merged.to_string().into_bytes())
+                        .await;
+                }
+                None
+            }
+            Role::Create | Role::Update | Role::Replace | Role::ReplaceByBody => {
+                let answered = part.entity_in(answer);
+                // What was sent and is not in this answer may be in another one.
+                let entity = merge(recall.entity.clone(), answered)?;
+                let id = recall
+                    .id
+                    .clone()
+                    .or_else(|| part.id_of(&entity).map(|(_, id)| id))?;
+                let bytes = entity.to_string().into_bytes();
+                if bytes.len() > LARGEST_ITEM {
+                    return None;
+                }
+                store.write(&keys.item(&id), bytes).await;
+                // Another instance may write the same index: look again and add the id until it is there.
+                for _ in 0..5 {
+                    let mut index = Index::read(store.read(&keys.index).await).unwrap_or_default();
+                    index.gone.retain(|known| *known != id);
+                    if index.ids.contains(&id) {
+                        break;
+                    }
+                    index.sequence += 1;
+                    index.ids.push(id.clone());
+                    store.write(&keys.index, index.bytes()).await;
+                }
+                let base = keys.index.split_once(':').map_or("", |(_, path)| path);
+                Some(
+                    match base.rsplit_once('.').filter(|(_, end)| !end.contains('/')) {
+                        Some((base, end)) => {
+                            format!("{base}/{}.{end}", crate::text::percent_encode(&id))
+                        }
+                        None => format!("{base}/{}", crate::text::percent_encode(&id)),
+                    },
+                )
+            }
+        }
+    }
+
+    pub(crate) async fn keep_answer<S: Store>(
+        key: &(String, u64),
+        response: &Response,
+        store: &mut S,
+    ) {
+        let headers = response
+            .headers
+            .iter()
+            .map(|(name, value)| (name.clone(), Value::from(value.as_str())))
+            .collect();
+        let kept = object([
+            ("print", Value::Int(i64::try_from(key.1).unwrap_or(0))),
+            ("status", Value::Int(i64::from(response.status))),
+            ("headers", Value::Object(headers)),
+            (
+                "body",
+                Value::String(String::from_utf8_lossy(&response.body).into_owned()),
+            ),
+        ]);
+        store.write(&key.0, kept.to_string().into_bytes()).await;
+    }
+}
+
+fn replayed(kept: &Value) -> Option<Response> {
+    let headers = kept.get("headers")?.as_object()?.iter();
+    Some(Response {
+        status: u16::try_from(kept.get("status")?.as_i64()?).ok()?,
+        headers: headers
+            .filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned())))
+            .collect(),
+        body: kept.get("body")?.as_str()?.as_bytes().to_vec(),
+    })
+}
+
+#[allow(clippy::too_many_arguments)]
+async fn recall_list<S: Store>(
+    api: &Api,
+    operation: &Operation,
+    part: &Part,
+    keys: &Keys,
+    index: &Index,
+    schema: crate::schema::SchemaId,
+    request: &Request<'_>,
+    store: &mut S,
+    recall: &mut Recall,
+) {
+    let page = Page::read(api, operation, request);
+    let mut ids = index.ids.clone();
+    if !page.filters.is_empty() {
+        let mut passing = Vec::new();
+        for id in ids {
+            let stored = store
+                .read(&keys.item(&id))
+                .await
+                .and_then(|bytes| read(&bytes).ok());
+            if stored.is_some_and(|entity| page.passes(&entity)) {
+                passing.push(id);
+            }
+        }
+        ids = passing;
+    }
+    let chosen = page.choose(&ids);
+    let mut entries = Vec::with_capacity(chosen.ids.len());
+    for id in &chosen.ids {
+        if let Some(entity) = store
+            .read(&keys.item(id))
+            .await
+            .and_then(|bytes| read(&bytes).ok())
+        {
+            entries.push(paging::entry(api, part, schema, operation, entity));
+        }
+    }
+    recall.overlay = page.answer(api, schema, operation, request, &chosen, entries);
+    recall.is_known = recall.overlay.is_some();
+    recall.link = page.link(request, &chosen);
+}
+
+/// An id that no item has, of the form that the path of an item wants.
+fn fresh_id(
+    api: &Api,
+    part: &Part,
+    collection: &str,
+    id_schema: crate::schema::SchemaId,
+    index: Option<&Index>,
+    context: &Context,
+) -> Option<Value> {
+    let parameter = api
+        .operations
+        .iter()
+        .filter(|operation| {
+            operation
+                .path
+                .starts_with(part.collection.split('.').next().unwrap_or(""))
+        })
+        .flat_map(|operation| &operation.parameters)
+        .find(|parameter| parameter.name == part.parameter)
+        .and_then(|parameter| parameter.schema);
+    let wish = Wish {
+        examples: false,
+        resource: part.parameter.clone(),
+        ..Wish::default()
+    };
+    let sequence = index.map_or(0, |index| index.sequence);
+    for round in 0..20_u64 {
+        let random = Random::for_parts(
+            context.seed,
+            &[collection, &sequence.to_string(), &round.to_string()],
+        );
+        // The parameter may know more about the form of an id than the member does, or the other way round.
+        let order = if round % 2 == 0 {
+            [parameter, Some(id_schema)]
+        } else {
+            [Some(id_schema), parameter]
+        };
+        for schema in order.into_iter().flatten() {
+            let Ok(made) = generate(&api.schemas, schema, &wish, random.clone()) else {
+                continue;
+            };
+            let text = made
+                .value
+                .as_str()
+                .map_or_else(|| made.value.to_string(), str::to_owned);
+            let typed = if crate::validation::schema::is_valid(
+                &api.schemas,
+                id_schema,
+                &made.value,
+                crate::validation::Direction::Response,
+            ) {
+                Some(made.value)
+            } else {
+                let raw = crate::request::form::Raw::Text(text.clone());
+                let shaped = shape::shape(&api.schemas, id_schema, &raw, None);
+                crate::validation::schema::is_valid(
+                    &api.schemas,
+                    id_schema,
+                    &shaped,
+                    crate::validation::Direction::Response,
+                )
+                .then_some(shaped)
+            };
+            let is_new =
+                index.is_none_or(|index| !index.ids.contains(&text) && !index.gone.contains(&text));
+            if let Some(value) = typed.filter(|_| is_new && !text.is_empty()) {
+                return Some(value);
+            }
+        }
+    }
+    None
+}
+
+fn not_found(part: &Part, id: &str) -> Problem {
+    Problem {
+        statuses: vec![404, 410],
+        code: "not_found",
+        message: format!("There is no {id}."),
+        field: part.parameter.clone(),
+        violations: Vec::new(),
+    }
+}
+
+/// `base` with the members of `change`; objects are merged member by member, as JSON merge patch does.
+fn merge(base: Option<Value>, change: Option<&Value>) -> Option<Value> {
+    match (base, change) {
+        (Some(mut base @ Value::Object(_)), Some(Value::Object(members))) => {
+            for (name, member) in members {
+                let old = base
+                    .get(name)
+                    .filter(|old| old.as_object().is_some() && member.as_object().is_some())
+                    .cloned();
+                let merged = merge(old, Some(member)).unwrap_or(Value::Null);
+                base.set(name, merged);
+            }
+            Some(base)
+        }
+        (base, None | Some(Value::Null)) => base,
+        (_, Some(change)) => Some(change.clone()),
+    }
+}
+
+/// What is left of an item when everything that a client can set is set anew.
+fn without_settable(api: &Api, operation: &Operation, stored: Value) -> Value {
+    let schema = operation
+        .body
+        .as_ref()
+        .and_then(|body| body.content.first())
+        .and_then(|media| media.schema);
+    let settable = schema
+        .map(|schema| shape::properties(&api.schemas, schema))
+        .unwrap_or_default();
+    match stored {
+        Value::Object(members) => Value::Object(
+            members
+                .into_iter()
+                .filter(|(name, _)| settable.iter().all(|(known, _)| known != name))
+                .collect(),
+        ),
+        other => other,
+    }
+}

@@ -1,0 +1,13 @@
+//! What the mock remembers: things that were created, per tenant.
+//!
+//! Owns which operations form a collection, inferred from the document alone, and the port to wherever the memory is
+//! kept. Several instances of the mock may share one store, and each may vanish at any time, so nothing is kept here.
+
+mod family;
+mod memory;
+mod paging;
+mod store;
+
+pub use memory::Memory;
+pub(crate) use memory::Recall;
+pub use store::{MemoryStore, NoStore, Store};

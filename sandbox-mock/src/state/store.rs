@@ -1,0 +1,79 @@
+//! The port to the memory: keys and bytes.
+
+use std::collections::HashMap;
+use std::future::{Future, ready};
+
+/// A store of bytes by key. A store that fails behaves like an empty one: a sandbox then forgets, but answers.
+pub trait Store {
+    /// The bytes of a key.
+    fn read(&mut self, key: &str) -> impl Future<Output = Option<Vec<u8>>>;
+    /// Sets the bytes of a key.
+    fn write(&mut self, key: &str, bytes: Vec<u8>) -> impl Future<Output = ()>;
+    /// Removes a key.
+    fn remove(&mut self, key: &str) -> impl Future<Output = ()>;
+}
+
+/// A store in memory, bounded: the key that was written longest ago goes first.
+#[derive(Debug, Default)]
+pub struct MemoryStore {
+    entries: HashMap<String, (u64, Vec<u8>)>,
+    ages: std::collections::BTreeMap<u64, String>,
+    clock: u64,
+    bytes: usize,
+}
+
+/// All tenants together.
+const MOST_BYTES: usize = 512 * 1024 * 1024;
+
+impl MemoryStore {
+    fn forget(&mut self, key: &str) {
+        if let Some((age, bytes)) = self.entries.remove(key) {
+            self.ages.remove(&age);
+            self.bytes -= bytes.len() + key.len();
+        }
+    }
+}
+
+impl Store for MemoryStore {
+    fn read(&mut self, key: &str) -> impl Future<Output = Option<Vec<u8>>> {
+        ready(self.entries.get(key).map(|(_, bytes)| bytes.clone()))
+    }
+
+    fn write(&mut self, key: &str, bytes: Vec<u8>) -> impl Future<Output = ()> {
+        self.forget(key);
+        self.clock += 1;
+        self.bytes += bytes.len() + key.len();
+        self.ages.insert(self.clock, key.to_owned());
+        self.entries.insert(key.to_owned(), (self.clock, bytes));
+        while self.bytes > MOST_BYTES {
+            let Some((_, oldest)) = self.ages.pop_first() else {
+                break;
+            };
+            self.forget(&oldest);
+        }
+        ready(())
+    }
+
+    fn remove(&mut self, key: &str) -> impl Future<Output = ()> {
+        self.forget(key);
+        ready(())
+    }
+}
+
+/// A store that remembers nothing.
+#[derive(Debug, Default)]
+pub struct NoStore;
+
+impl Store for NoStore {
+    fn read(&mut self, _: &str) -> impl Future<Output = Option<Vec<u8>>> {
+        ready(None)
+    }
+
+    fn write(&mut self, _: &str, _: Vec<u8>) -> impl Future<Output = ()> {
+        ready(())
+    }
+
+    fn remove(&mut self, _: &str) -> impl Future<Output = ()> {
+        ready(())
+    }
+}
