@@ -327,6 +327,27 @@ pub struct PackedCredential {
     pub environment: Environment,
 }
 
+impl PackedCredential {
+    /// Reads one row; `None` unless it has at least 40 bytes.
+    #[must_use]
+    pub fn read(row: &[u8]) -> Option<Self> {
+        let (hash, rest) = row.split_first_chunk::<16>()?;
+        let (credential, rest) = rest.split_first_chunk::<16>()?;
+        let (app, rest) = rest.split_first_chunk::<4>()?;
+        let (flags, _) = rest.split_first_chunk::<4>()?;
+        Some(Self {
+            hash: KeyHash(*hash),
+            credential: CredentialId::from_bytes(*credential),
+            app: u32::from_be_bytes(*app),
+            environment: if u32::from_be_bytes(*flags) & 1 == 1 {
+                Environment::Live
+            } else {
+                Environment::Test
+            },
+        })
+    }
+}
+
 /// Rows of [`PackedCredential`]; base64 (RFC 4648, section 4) in JSON.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct PackedCredentials(Vec<u8>);
@@ -360,22 +381,7 @@ impl PackedCredentials {
     pub fn iter(&self) -> impl Iterator<Item = PackedCredential> + '_ {
         self.0
             .chunks_exact(PACKED_CREDENTIAL_BYTES)
-            .filter_map(|row| {
-                let (hash, rest) = row.split_first_chunk::<16>()?;
-                let (credential, rest) = rest.split_first_chunk::<16>()?;
-                let (app, rest) = rest.split_first_chunk::<4>()?;
-                let (flags, _) = rest.split_first_chunk::<4>()?;
-                Some(PackedCredential {
-                    hash: KeyHash(*hash),
-                    credential: CredentialId::from_bytes(*credential),
-                    app: u32::from_be_bytes(*app),
-                    environment: if u32::from_be_bytes(*flags) & 1 == 1 {
-                        Environment::Live
-                    } else {
-                        Environment::Test
-                    },
-                })
-            })
+            .filter_map(PackedCredential::read)
     }
 
     /// The rows as they travel, 40 bytes each.

@@ -1,0 +1,170 @@
+//! The proxy-wasm entry points: all that is exported to Envoy, and no more,
+//! because every export that exists is called for every request.
+//!
+//! Owns: turning callbacks into calls of [`Worker`]. Does not own: any decision.
+
+mod abi;
+mod calls;
+
+use crate::leader::PortalAnswer;
+use crate::ports::{Host, Level};
+use crate::verdict::{Action, Verdict};
+use crate::worker::{TICK_MS, Worker};
+use calls::Envoy;
+use core::cell::RefCell;
+
+/// Filter state begins with this; Envoy puts `wasm.` before it.
+const METADATA_PREFIX: &str = "portico.";
+
+const CONTINUE: u32 = 0;
+const STOP: u32 = 1;
+
+thread_local! {
+    static WORKER: RefCell<Worker> = RefCell::new(Worker::default());
+    /// Root contexts that are configured and have not ended: a reload of the
+    /// configuration begins the new one before it ends the old.
+    static ROOTS: RefCell<Vec<u32>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Runs `act` on the worker. A callback inside a callback (Envoy may answer a
+/// call at once) finds it taken and is left out.
+fn with_worker<T>(act: impl FnOnce(&mut Worker) -> T) -> Option<T> {
+    WORKER.with(|worker| {
+        worker
+            .try_borrow_mut()
+            .ok()
+            .map(|mut worker| act(&mut worker))
+    })
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn proxy_abi_version_0_2_1() {}
+
+#[unsafe(no_mangle)]
+extern "C" fn proxy_on_memory_allocate(size: usize) -> *mut u8 {
+    let mut bytes = Vec::<u8>::with_capacity(size);
+    let pointer = bytes.as_mut_ptr();
+    core::mem::forget(bytes);
+    pointer
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn proxy_on_configure(root: u32, size: usize) -> u32 {
+    let envoy = Envoy;
+    let json = envoy.buffer(abi::PLUGIN_CONFIGURATION, size);
+    let name = envoy
+        .property("node\0id")
+        .and_then(|bytes| String::from_utf8(bytes).ok())
+        .unwrap_or_default();
+    let variable = |name: &str| std::env::var(name).ok();
+    match with_worker(|worker| worker.configure(&envoy, &json, variable, &name)) {
+        Some(Ok(())) => {
+            ROOTS.with_borrow_mut(|roots| roots.push(root));
+            envoy.set_tick(TICK_MS);
+            1
+        }
+        Some(Err(message)) => {
+            envoy.log(Level::Error, &message);
+            0
+        }
+        None => 0,
+    }
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn proxy_on_tick(root: u32) {
+    // While two configurations overlap, one tick is enough.
+    if ROOTS.with_borrow(|roots| roots.last() != Some(&root)) {
+        return;
+    }
+    if let Some(next_ms) = with_worker(|worker| worker.tick(&Envoy)) {
+        Envoy.set_tick(next_ms);
+    }
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn proxy_on_request_headers(stream: u32, _count: u32, _end: u32) -> u32 {
+    let envoy = Envoy;
+    let pairs = envoy.headers(abi::REQUEST_HEADERS);
+    let Some(Verdict { action, metadata }) =
+        with_worker(|worker| worker.decide(&envoy, stream, &pairs))
+    else {
+        return STOP;
+    };
+    for (name, value) in &metadata {
+        let mut path = String::with_capacity(METADATA_PREFIX.len() + name.len());
+        path.push_str(METADATA_PREFIX);
+        path.push_str(name);
+        envoy.set_property(&path, value);
+    }
+    match action {
+        Action::Pass(changes) => {
+            envoy.change_request(&changes);
+            envoy.foreign("clear_route_cache", &[]);
+            CONTINUE
+        }
+        Action::Refuse(refusal) => {
+            let code = refusal.code;
+            envoy.respond(
+                code.status(),
+                code.as_str(),
+                &refusal.headers,
+                &refusal.body,
+            );
+            STOP
+        }
+    }
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn proxy_on_response_headers(stream: u32, _count: u32, _end: u32) -> u32 {
+    let envoy = Envoy;
+    with_worker(|worker| {
+        if let Some(limits) = worker.response_fields(stream) {
+            envoy.add_header(abi::RESPONSE_HEADERS, "ratelimit-policy", &limits.policy);
+            envoy.add_header(abi::RESPONSE_HEADERS, "ratelimit", &limits.state);
+        }
+    });
+    CONTINUE
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn proxy_on_log(stream: u32) {
+    with_worker(|worker| worker.finish(&Envoy, stream));
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn proxy_on_http_call_response(
+    _root: u32,
+    token: u32,
+    _headers: u32,
+    body_size: usize,
+    _trailers: u32,
+) {
+    let envoy = Envoy;
+    let header = |name| envoy.header(abi::CALL_RESPONSE_HEADERS, name);
+    let status = header(":status")
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(0);
+    let signature = header(shared::signing::SIGNATURE_HEADER).unwrap_or_default();
+    let body = envoy.buffer(abi::CALL_RESPONSE_BODY, body_size);
+    let answer = PortalAnswer {
+        status,
+        signature: &signature,
+        body: &body,
+    };
+    with_worker(|worker| worker.take_portal_answer(&envoy, token, &answer));
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn proxy_on_done(context: u32) -> u32 {
+    let is_last_root = ROOTS.with_borrow_mut(|roots| {
+        let before = roots.len();
+        roots.retain(|root| *root != context);
+        roots.len() != before && roots.is_empty()
+    });
+    if is_last_root {
+        with_worker(|worker| worker.end(&Envoy));
+    }
+    1
+}

@@ -1,0 +1,418 @@
+//! Telling the portal what was counted, and keeping leases.
+//!
+//! Everything told is cumulative, so a report that gets lost is simply followed
+//! by the next. Owns: when to report, what goes in, what an acknowledgement
+//! means. Does not own: counting.
+
+use super::{PortalAnswer, Surroundings, backoff_ms};
+use crate::account::{AccountKey, accounts, find_account, with_account};
+use crate::bytes::Reader;
+use crate::feed_log::Head;
+use crate::ports::{Host, Level, SharedData, Stored};
+use crate::request_log::RequestLog;
+use crate::shared_state::{
+    ACCOUNT_SLOTS, Boot, LEDGER, URGENT, account_key, presences, samples_key, usage_key,
+};
+use crate::usage::{BUCKETS, cells_of};
+use shared::feed::REPORT_PATH;
+use shared::lease::{LeaseKey, LeaseRequest};
+use shared::usage::{Cell, EdgeDescription, MINUTE_MS, Report, ReportAnswer, RequestSample};
+use std::collections::{BTreeSet, HashMap};
+
+/// How often a report is sent when nothing presses.
+const INTERVAL_MS: u64 = 1_000;
+/// Shortest time between two reports.
+const PRESSING_MS: u64 = 20;
+/// How long a report may take.
+const TIMEOUT_MS: u32 = 5_000;
+/// Most cells in a report; the rest follows at once.
+const MAX_CELLS: usize = 4_000;
+/// Most accounts asked about in a report.
+const MAX_LEASES: usize = 2_000;
+/// A minute's rows are final this long after its end.
+const FINAL_AFTER_MS: u64 = 2_000;
+
+/// What outlives an elected worker.
+#[derive(Debug, Default)]
+pub struct Ledger {
+    /// Rows last counted into before this minute are stored in the portal.
+    pub stored_before: u32,
+    sequence: u64,
+    /// Per slot, the number behind the last sample stored.
+    samples: Vec<u64>,
+}
+
+impl Ledger {
+    /// Reads the ledger.
+    pub fn read(shared: &impl SharedData) -> Option<Self> {
+        let (bytes, _) = shared.read(LEDGER)?;
+        let mut reader = Reader::new(&bytes);
+        let mut ledger = Self {
+            stored_before: reader.u32()?,
+            sequence: reader.u64()?,
+            samples: Vec::new(),
+        };
+        while let Some(number) = reader.u64() {
+            ledger.samples.push(number);
+        }
+        Some(ledger)
+    }
+
+    fn write(&self, shared: &impl SharedData) {
+        let mut bytes = self.stored_before.to_le_bytes().to_vec();
+        bytes.extend_from_slice(&self.sequence.to_le_bytes());
+        for number in &self.samples {
+            bytes.extend_from_slice(&number.to_le_bytes());
+        }
+        shared.write(LEDGER, &bytes, None);
+    }
+
+    fn samples_of(&mut self, slot: u16) -> &mut u64 {
+        let place = usize::from(slot);
+        if self.samples.len() <= place {
+            self.samples.resize(place + 1, 0);
+        }
+        // The line above made room.
+        #[allow(clippy::indexing_slicing)]
+        &mut self.samples[place]
+    }
+}
+
+struct Sent {
+    token: u32,
+    sequence: u64,
+    applied_position: u64,
+    /// Versions of the buckets that went in.
+    buckets: Vec<((u16, usize), u32)>,
+    samples: Vec<(u16, u64)>,
+    /// Rows before this minute are complete in what was sent so far; unset
+    /// while cells are left over for the next report.
+    complete_before: Option<u32>,
+}
+
+#[derive(Default)]
+struct Demand {
+    spent: u64,
+    at_ms: u64,
+    per_sec: u64,
+}
+
+/// The elected worker's reporting.
+#[derive(Default)]
+pub(super) struct Reporter {
+    ledger: Option<Ledger>,
+    sent: Option<Sent>,
+    sent_at_ms: u64,
+    due_at_ms: u64,
+    failures: u32,
+    told_position: u64,
+    stored: HashMap<(u16, usize), u32>,
+    lease_slots: Option<BTreeSet<u64>>,
+    demand: HashMap<LeaseKey, Demand>,
+}
+
+impl Reporter {
+    pub fn tick<H: Host>(&mut self, around: &Surroundings<'_, H>, boot: &Boot) {
+        if self.sent.is_some() {
+            return;
+        }
+        let now_ms = around.now_ms;
+        let presses = now_ms >= self.sent_at_ms + PRESSING_MS
+            && self.failures == 0
+            && (self.take_urgent(around.host) || applied_position(around) != self.told_position);
+        if now_ms >= self.due_at_ms || presses {
+            self.send(around, boot, false);
+        }
+    }
+
+    /// Takes the list of account slots that need a lease; whether there were any.
+    fn take_urgent(&mut self, shared: &impl SharedData) -> bool {
+        let Some((bytes, version)) = shared.read(URGENT) else {
+            return false;
+        };
+        if bytes.is_empty() || shared.write(URGENT, &[], Some(version)) != Stored::Yes {
+            return false;
+        }
+        let mut reader = Reader::new(&bytes);
+        let known = self
+            .lease_slots
+            .get_or_insert_with(|| all_lease_slots(shared));
+        while let Some(slot) = reader.u64() {
+            known.insert(slot);
+        }
+        true
+    }
+
+    /// Sends a report.
+    pub fn send<H: Host>(&mut self, around: &Surroundings<'_, H>, boot: &Boot, ended: bool) {
+        let shared = around.host;
+        let mut ledger = self
+            .ledger
+            .take()
+            .or_else(|| Ledger::read(shared))
+            .unwrap_or_default();
+        let workers = presences(shared);
+        let (cells, buckets, is_all) = self.collect_cells(shared, &workers);
+        let (requests, samples) = collect_samples(shared, &workers, &mut ledger);
+        ledger.sequence += 1;
+        ledger.write(shared);
+        let report = Report {
+            edge: EdgeDescription {
+                boot: boot.id,
+                name: around.edge_name.to_owned(),
+                version: env!("CARGO_PKG_VERSION").to_owned(),
+                started_at_ms: boot.started_at_ms,
+            },
+            sequence: ledger.sequence,
+            sent_at_ms: around.now_ms,
+            applied_position: applied_position(around),
+            decided: workers.iter().map(|(_, worker)| worker.decided).sum(),
+            ended,
+            cells,
+            requests,
+            leases: self.collect_leases(around, ended),
+        };
+        let settled_ms = around.now_ms.saturating_sub(FINAL_AFTER_MS);
+        let complete_before = u32::try_from(settled_ms / MINUTE_MS)
+            .ok()
+            .filter(|_| is_all);
+        let body = serde_json::to_vec(&report).unwrap_or_default();
+        let token = around.call(boot, "POST", REPORT_PATH, body, TIMEOUT_MS);
+        self.sent_at_ms = around.now_ms;
+        self.due_at_ms = around.now_ms + INTERVAL_MS;
+        self.sent = token.map(|token| Sent {
+            token,
+            sequence: report.sequence,
+            applied_position: report.applied_position,
+            buckets,
+            samples,
+            complete_before,
+        });
+        self.ledger = Some(ledger);
+        if token.is_none() {
+            self.fail(around, "the proxy refuses the call: check `portal_cluster`");
+        }
+    }
+
+    /// The cells of every bucket that changed since it was stored; whether all went in.
+    fn collect_cells(
+        &self,
+        shared: &impl SharedData,
+        workers: &[(u16, crate::shared_state::Presence)],
+    ) -> (Vec<Cell>, Vec<((u16, usize), u32)>, bool) {
+        let (mut cells, mut buckets) = (Vec::new(), Vec::new());
+        for (slot, _) in workers {
+            for bucket in 0..BUCKETS {
+                let Some((bytes, version)) = shared.read(&usage_key(*slot, bucket)) else {
+                    continue;
+                };
+                let place = (*slot, bucket);
+                if self.stored.get(&place) == Some(&version) {
+                    continue;
+                }
+                if cells.len() >= MAX_CELLS {
+                    return (cells, buckets, false);
+                }
+                cells.extend(cells_of(*slot, &bytes));
+                buckets.push((place, version));
+            }
+        }
+        (cells, buckets, true)
+    }
+
+    fn collect_leases<H: Host>(
+        &mut self,
+        around: &Surroundings<'_, H>,
+        ending: bool,
+    ) -> Vec<LeaseRequest> {
+        let shared = around.host;
+        let slots = self
+            .lease_slots
+            .get_or_insert_with(|| all_lease_slots(shared))
+            .clone();
+        let mut requests = Vec::new();
+        for slot in slots {
+            if requests.len() >= MAX_LEASES {
+                break;
+            }
+            let slot_requests = self.collect_slot_leases(around, slot, ending);
+            if slot_requests.is_empty()
+                && let Some(known) = &mut self.lease_slots
+            {
+                known.remove(&slot);
+            }
+            requests.extend(slot_requests);
+        }
+        requests
+    }
+
+    fn collect_slot_leases<H: Host>(
+        &mut self,
+        around: &Surroundings<'_, H>,
+        slot: u64,
+        ending: bool,
+    ) -> Vec<LeaseRequest> {
+        let (key, now_ms) = (account_key(slot), around.now_ms);
+        // What is given back must be stored before it is told, or it could be spent.
+        for _ in 0..100 {
+            let Some((bytes, version)) = around.host.read(&key) else {
+                return Vec::new();
+            };
+            let mut changed = bytes.clone();
+            let mut requests = Vec::new();
+            for mut account in accounts(&bytes).filter(|account| !account.leases.is_empty()) {
+                account.leases.retain(|lease| !lease.is_over(now_ms));
+                let AccountKey {
+                    subscription,
+                    environment,
+                } = account.key;
+                for lease in &mut account.leases {
+                    let lease_key = lease.key(subscription, environment);
+                    let per_sec = self.demand_of(lease_key, lease.spent, now_ms);
+                    requests.push(lease.request(lease_key, per_sec, ending));
+                }
+                changed = with_account(&changed, &account, now_ms.saturating_mul(1_000_000));
+            }
+            if requests.is_empty() {
+                return requests;
+            }
+            if around.host.write(&key, &changed, Some(version)) == Stored::Yes {
+                return requests;
+            }
+        }
+        Vec::new()
+    }
+
+    fn demand_of(&mut self, key: LeaseKey, spent: u64, now_ms: u64) -> u64 {
+        let demand = self.demand.entry(key).or_default();
+        let passed = now_ms.saturating_sub(demand.at_ms);
+        if demand.at_ms == 0 || passed >= 200 {
+            let units = spent.saturating_sub(demand.spent);
+            let per_sec = if demand.at_ms == 0 {
+                units
+            } else {
+                units * 1_000 / passed.max(1)
+            };
+            // Demand rises at once and falls by halves, so that a pause costs no lease.
+            demand.per_sec = per_sec.max(demand.per_sec / 2);
+            (demand.spent, demand.at_ms) = (spent, now_ms);
+        }
+        demand.per_sec
+    }
+
+    fn fail<H: Host>(&mut self, around: &Surroundings<'_, H>, why: &str) {
+        if self.failures.is_multiple_of(64) {
+            around.host.log(
+                Level::Warning,
+                &format!("portico: report not stored: {why}"),
+            );
+        }
+        self.failures = self.failures.saturating_add(1);
+        self.due_at_ms = around.now_ms + backoff_ms(around.host, self.failures);
+    }
+
+    /// Takes an answer; the newest feed position where it tells one.
+    pub fn take_answer<H: Host>(
+        &mut self,
+        around: &Surroundings<'_, H>,
+        token: u32,
+        answer: &PortalAnswer<'_>,
+    ) -> Option<u64> {
+        let sent = self.sent.take_if(|sent| sent.token == token)?;
+        if !answer.is_proven(around.configuration, REPORT_PATH) {
+            self.fail(around, &format!("the portal answers {}", answer.status));
+            return None;
+        }
+        let stored: ReportAnswer = match serde_json::from_slice(answer.body) {
+            Ok(stored) => stored,
+            Err(error) => {
+                self.fail(around, &format!("malformed answer: {error}"));
+                return None;
+            }
+        };
+        if stored.acknowledged < sent.sequence {
+            self.fail(around, "the portal has not acknowledged it");
+            return None;
+        }
+        self.failures = 0;
+        self.told_position = sent.applied_position;
+        self.stored.extend(sent.buckets);
+        if let Some(ledger) = &mut self.ledger {
+            for (slot, number) in sent.samples {
+                *ledger.samples_of(slot) = number;
+            }
+            if let Some(minute) = sent.complete_before {
+                ledger.stored_before = ledger.stored_before.max(minute);
+            } else {
+                self.due_at_ms = around.now_ms;
+            }
+            ledger.write(around.host);
+        }
+        for grant in &stored.leases {
+            let key = AccountKey {
+                subscription: grant.key.subscription,
+                environment: grant.key.environment,
+            };
+            let slot = account_key(key.hash() % ACCOUNT_SLOTS);
+            for _ in 0..100 {
+                let Some((bytes, version)) = around.host.read(&slot) else {
+                    break;
+                };
+                let mut account = find_account(&bytes, key);
+                let of_period = |lease: &&mut crate::quota::LeaseAccount| {
+                    lease.period_start_ms == grant.key.period_start_ms
+                };
+                let Some(lease) = account.leases.iter_mut().find(of_period) else {
+                    break;
+                };
+                lease.apply(grant);
+                let bytes = with_account(&bytes, &account, around.now_ms.saturating_mul(1_000_000));
+                if around.host.write(&slot, &bytes, Some(version)) == Stored::Yes {
+                    break;
+                }
+            }
+        }
+        Some(stored.head)
+    }
+}
+
+fn all_lease_slots(shared: &impl SharedData) -> BTreeSet<u64> {
+    (0..ACCOUNT_SLOTS)
+        .filter(|slot| {
+            shared.read(&account_key(*slot)).is_some_and(|(bytes, _)| {
+                accounts(&bytes).any(|account| !account.leases.is_empty())
+            })
+        })
+        .collect()
+}
+
+fn collect_samples(
+    shared: &impl SharedData,
+    workers: &[(u16, crate::shared_state::Presence)],
+    ledger: &mut Ledger,
+) -> (Vec<RequestSample>, Vec<(u16, u64)>) {
+    let (mut requests, mut numbers) = (Vec::new(), Vec::new());
+    for (slot, _) in workers {
+        let log = shared
+            .read(&samples_key(*slot))
+            .and_then(|(bytes, _)| RequestLog::read(&bytes));
+        if let Some(log) = log {
+            let (samples, end) = log.since(*ledger.samples_of(*slot));
+            requests.extend(samples);
+            numbers.push((*slot, end));
+        }
+    }
+    (requests, numbers)
+}
+
+/// The feed position that every live worker has applied.
+fn applied_position<H: Host>(around: &Surroundings<'_, H>) -> u64 {
+    let newest = Head::read(around.host).map_or(0, |(head, _)| head.position);
+    presences(around.host)
+        .iter()
+        .filter(|(_, worker)| worker.is_alive(around.now_ms))
+        .map(|(_, worker)| worker.applied_position)
+        .min()
+        .unwrap_or(0)
+        .min(newest)
+}

@@ -1,0 +1,191 @@
+//! What the virtual machines of one Envoy share, by key.
+//!
+//! Owns: the names and number of keys (fixed, because shared data knows no
+//! delete), their creation before workers exist, the boot's identity and the
+//! workers' slots. Does not own: the contents of accounts, cells and feed log.
+
+use crate::bytes::Reader;
+use crate::ports::{Host, SharedData, Stored};
+use shared::ids::EdgeBootId;
+
+/// Most virtual machines that can be alive at once.
+pub const SLOTS: u16 = 128;
+/// Slots that accounts hash into.
+pub const ACCOUNT_SLOTS: u64 = 2_048;
+/// After how long without a heartbeat a worker no longer counts as alive. A
+/// crashed worker may hold back the position that the portal is told for as long.
+pub const ALIVE_MS: u64 = 1_500;
+/// After how long a slot may be taken by another virtual machine: far longer
+/// than any stall, because two owners of one slot would overwrite each other.
+const SLOT_FREE_MS: u64 = 10_000;
+
+const BOOT: &str = "portico.1.boot";
+/// The elected worker and until when.
+pub const LEADER: &str = "portico.1.leader";
+/// Accounts that need a lease at once.
+pub const URGENT: &str = "portico.1.urgent";
+/// The feed log's head.
+pub const FEED_HEAD: &str = "portico.1.feed";
+/// What the elected worker must not forget when another is elected.
+pub const LEDGER: &str = "portico.1.ledger";
+
+/// The key of a worker's slot.
+#[must_use]
+pub fn slot_key(slot: u16) -> String {
+    format!("portico.1.slot.{slot}")
+}
+
+/// The key of an account slot.
+#[must_use]
+pub fn account_key(slot: u64) -> String {
+    format!("portico.1.account.{slot}")
+}
+
+/// The key of a bucket of usage rows.
+#[must_use]
+pub fn usage_key(slot: u16, bucket: usize) -> String {
+    format!("portico.1.usage.{slot}.{bucket}")
+}
+
+/// The key of a worker's newest samples for the request log.
+#[must_use]
+pub fn samples_key(slot: u16) -> String {
+    format!("portico.1.samples.{slot}")
+}
+
+/// The key of a chunk of the feed log.
+#[must_use]
+pub fn chunk_key(generation: u32, chunk: u32) -> String {
+    format!("portico.1.feed.{}.{chunk}", generation % 2)
+}
+
+/// Which boot of the Envoy process this is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Boot {
+    /// Its id.
+    pub id: EdgeBootId,
+    /// When it began, Unix milliseconds.
+    pub started_at_ms: u64,
+}
+
+/// Creates the fixed keys where they are missing. Envoy configures the first
+/// virtual machine on the main thread before any worker exists, so whoever
+/// finds them missing is alone.
+pub fn create_keys(host: &impl Host) {
+    if host.read(BOOT).is_some() {
+        return;
+    }
+    let now_ms = host.now_ns() / 1_000_000;
+    let mut random = [0; 10];
+    host.fill_random(&mut random);
+    for slot in 0..SLOTS {
+        host.write(&slot_key(slot), &[], None);
+    }
+    for slot in 0..ACCOUNT_SLOTS {
+        host.write(&account_key(slot), &[], None);
+    }
+    for key in [LEADER, URGENT, FEED_HEAD, LEDGER] {
+        host.write(key, &[], None);
+    }
+    let mut boot = EdgeBootId::new(now_ms, &random).as_bytes().to_vec();
+    boot.extend_from_slice(&now_ms.to_le_bytes());
+    host.write(BOOT, &boot, None);
+}
+
+/// The boot's identity.
+pub fn read_boot(shared: &impl SharedData) -> Option<Boot> {
+    let (bytes, _) = shared.read(BOOT)?;
+    let mut reader = Reader::new(&bytes);
+    Some(Boot {
+        id: EdgeBootId::from_bytes(reader.array()?),
+        started_at_ms: reader.u64()?,
+    })
+}
+
+/// What a worker tells the others about itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Presence {
+    /// Which virtual machine owns the slot.
+    pub owner: u64,
+    /// When it last said so, Unix milliseconds.
+    pub seen_at_ms: u64,
+    /// The feed position it has applied.
+    pub applied_position: u64,
+    /// Calls decided in this slot, by all its owners.
+    pub decided: u64,
+    /// Calls this owner has served: one that serves none is the main thread's.
+    pub served: u64,
+}
+
+impl Presence {
+    /// Whether the worker lives.
+    #[must_use]
+    pub const fn is_alive(&self, now_ms: u64) -> bool {
+        self.owner != 0 && now_ms < self.seen_at_ms.saturating_add(ALIVE_MS)
+    }
+
+    fn read(bytes: &[u8]) -> Option<Self> {
+        let mut reader = Reader::new(bytes);
+        Some(Self {
+            owner: reader.u64()?,
+            seen_at_ms: reader.u64()?,
+            applied_position: reader.u64()?,
+            decided: reader.u64()?,
+            served: reader.u64()?,
+        })
+    }
+
+    /// Its bytes.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        [
+            self.owner,
+            self.seen_at_ms,
+            self.applied_position,
+            self.decided,
+            self.served,
+        ]
+        .into_iter()
+        .flat_map(u64::to_le_bytes)
+        .collect()
+    }
+}
+
+/// What a slot says.
+pub fn read_presence(shared: &impl SharedData, slot: u16) -> Option<Presence> {
+    let (bytes, _) = shared.read(&slot_key(slot))?;
+    Presence::read(&bytes)
+}
+
+/// Every slot that somebody owns or owned.
+pub fn presences(shared: &impl SharedData) -> Vec<(u16, Presence)> {
+    (0..SLOTS)
+        .map_while(|slot| read_presence(shared, slot).map(|presence| (slot, presence)))
+        .collect()
+}
+
+/// Takes the first slot that is free, under the name `owner`.
+pub fn claim_slot(shared: &impl SharedData, owner: u64, now_ms: u64) -> Option<(u16, Presence)> {
+    for slot in 0..SLOTS {
+        let key = slot_key(slot);
+        let Some((bytes, version)) = shared.read(&key) else {
+            continue;
+        };
+        let former = Presence::read(&bytes).unwrap_or_default();
+        let is_free = former.owner == 0 || now_ms.abs_diff(former.seen_at_ms) > SLOT_FREE_MS;
+        if !is_free {
+            continue;
+        }
+        let presence = Presence {
+            owner,
+            seen_at_ms: now_ms,
+            applied_position: 0,
+            decided: former.decided,
+            served: 0,
+        };
+        if shared.write(&key, &presence.to_bytes(), Some(version)) == Stored::Yes {
+            return Some((slot, presence));
+        }
+    }
+    None
+}
