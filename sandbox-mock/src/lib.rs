@@ -9,8 +9,12 @@
     )
 )]
 
+#[cfg(all(feature = "compiler", not(target_family = "wasm")))]
+pub mod compiler;
 pub mod document;
 pub mod generation;
+#[cfg(all(feature = "guest", target_family = "wasm"))]
+mod host;
 pub mod json;
 pub mod matching;
 mod mock;

@@ -26,20 +26,13 @@ pub struct MemoryStore {
 const MOST_BYTES: usize = 512 * 1024 * 1024;
 
 impl MemoryStore {
-    fn forget(&mut self, key: &str) {
-        if let Some((age, bytes)) = self.entries.remove(key) {
-            self.ages.remove(&age);
-            self.bytes -= bytes.len() + key.len();
-        }
-    }
-}
-
-impl Store for MemoryStore {
-    fn read(&mut self, key: &str) -> impl Future<Output = Option<Vec<u8>>> {
-        ready(self.entries.get(key).map(|(_, bytes)| bytes.clone()))
+    /// The bytes of a key.
+    pub fn get(&self, key: &str) -> Option<Vec<u8>> {
+        self.entries.get(key).map(|(_, bytes)| bytes.clone())
     }
 
-    fn write(&mut self, key: &str, bytes: Vec<u8>) -> impl Future<Output = ()> {
+    /// Sets the bytes of a key; makes room when the store is full.
+    pub fn set(&mut self, key: &str, bytes: Vec<u8>) {
         self.forget(key);
         self.clock += 1;
         self.bytes += bytes.len() + key.len();
@@ -51,6 +44,24 @@ impl Store for MemoryStore {
             };
             self.forget(&oldest);
         }
+    }
+
+    /// Removes a key.
+    pub fn forget(&mut self, key: &str) {
+        if let Some((age, bytes)) = self.entries.remove(key) {
+            self.ages.remove(&age);
+            self.bytes -= bytes.len() + key.len();
+        }
+    }
+}
+
+impl Store for MemoryStore {
+    fn read(&mut self, key: &str) -> impl Future<Output = Option<Vec<u8>>> {
+        ready(self.get(key))
+    }
+
+    fn write(&mut self, key: &str, bytes: Vec<u8>) -> impl Future<Output = ()> {
+        self.set(key, bytes);
         ready(())
     }
 
