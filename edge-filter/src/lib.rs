@@ -39,6 +39,9 @@ pub mod refusal;
 pub mod request;
 pub mod request_log;
 pub mod shared_state;
+#[cfg(test)]
+mod testing;
+pub mod token;
 pub mod usage;
 pub mod verdict;
 pub mod worker;

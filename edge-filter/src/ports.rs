@@ -65,6 +65,9 @@ pub trait Host: SharedData {
     fn log(&self, level: Level, message: &str);
     /// The trusted address of the client of the request in hand, `address:port`.
     fn client_address(&self) -> Option<String>;
+    /// Whether `signature` of `message` was made with the key (SHA-256; the key
+    /// as SubjectPublicKeyInfo), where the proxy can tell; `None` where it cannot.
+    fn verify_signature(&self, key_der: &[u8], signature: &[u8], message: &[u8]) -> Option<bool>;
     /// The headers of the response in hand, in Envoy's form; empty where there is none.
     fn response_headers(&self) -> Vec<u8>;
     /// A number about the request in hand.

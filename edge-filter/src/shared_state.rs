@@ -4,6 +4,7 @@
 //! delete), their creation before workers exist, the boot's identity and the
 //! workers' slots. Does not own: the contents of accounts, cells and feed log.
 
+use crate::account::{Account, AccountKey, find_account, with_account};
 use crate::bytes::Reader;
 use crate::ports::{Host, SharedData, Stored};
 use shared::ids::EdgeBootId;
@@ -28,6 +29,10 @@ pub const URGENT: &str = "portico.1.urgent";
 pub const FEED_HEAD: &str = "portico.1.feed";
 /// What the elected worker must not forget when another is elected.
 pub const LEDGER: &str = "portico.1.ledger";
+
+/// Tries of a compare-and-swap. Every failure means another worker succeeded,
+/// so this many in a row do not happen.
+pub const TRIES: u32 = 10_000;
 
 /// The key of a worker's slot.
 #[must_use]
@@ -185,6 +190,32 @@ pub fn claim_slot(shared: &impl SharedData, owner: u64, now_ms: u64) -> Option<(
         };
         if shared.write(&key, &presence.to_bytes(), Some(version)) == Stored::Yes {
             return Some((slot, presence));
+        }
+    }
+    None
+}
+
+/// Changes an account so that no other worker's change is lost. `change` says
+/// what it found and whether to store.
+pub fn update_account<T>(
+    shared: &impl SharedData,
+    key: AccountKey,
+    now_ns: u64,
+    mut change: impl FnMut(&mut Account) -> (T, bool),
+) -> Option<T> {
+    let slot = account_key(key.hash() % ACCOUNT_SLOTS);
+    for _ in 0..TRIES {
+        let (bytes, version) = shared.read(&slot)?;
+        let mut account = find_account(&bytes, key);
+        let (answer, stores) = change(&mut account);
+        if !stores {
+            return Some(answer);
+        }
+        let bytes = with_account(&bytes, &account, now_ns);
+        match shared.write(&slot, &bytes, Some(version)) {
+            Stored::Yes => return Some(answer),
+            Stored::Changed => {}
+            Stored::Failed => return None,
         }
     }
     None

@@ -245,6 +245,29 @@ impl Host for Envoy {
         String::from_utf8(self.property("source\0address")?).ok()
     }
 
+    fn verify_signature(&self, key_der: &[u8], signature: &[u8], message: &[u8]) -> Option<bool> {
+        // Envoy's VerifySignatureArguments: hash, key, signature, text.
+        let mut arguments = Vec::with_capacity(message.len() + key_der.len() + 600);
+        for (field, bytes) in [
+            (1, &b"sha256"[..]),
+            (2, key_der),
+            (3, signature),
+            (4, message),
+        ] {
+            arguments.push(field << 3 | 2);
+            let mut length = bytes.len();
+            while length >= 0x80 {
+                arguments.push(length as u8 | 0x80);
+                length >>= 7;
+            }
+            arguments.push(length as u8);
+            arguments.extend_from_slice(bytes);
+        }
+        let answer = self.foreign("verify_signature", &arguments)?;
+        // VerifySignatureResult: field 1 is true.
+        Some(answer.starts_with(&[0x08, 0x01]))
+    }
+
     fn response_headers(&self) -> Vec<u8> {
         self.headers(abi::RESPONSE_HEADERS)
     }

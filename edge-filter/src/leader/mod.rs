@@ -39,6 +39,8 @@ pub(crate) struct Surroundings<'a, H: Host> {
     pub edge_name: &'a str,
     /// What this virtual machine knows of the programme.
     pub programme: &'a Programme,
+    /// The feed position that stands for.
+    pub position: u64,
     /// The time.
     pub now_ms: u64,
 }
@@ -228,8 +230,8 @@ impl Leader {
         if self.subscriber.take_answer(around, &boot, token, answer) {
             return;
         }
-        if let Some(head) = self.reporter.take_answer(around, token, answer) {
-            self.subscriber.hear_of(around, head);
+        if let Some((newest, is_other)) = self.reporter.take_answer(around, token, answer) {
+            self.subscriber.hear_of(around, newest, is_other);
         }
     }
 

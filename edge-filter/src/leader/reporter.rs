@@ -5,19 +5,20 @@
 //! means. Does not own: counting.
 
 use super::{PortalAnswer, Surroundings, backoff_ms};
-use crate::account::{AccountKey, accounts, find_account, with_account};
+use crate::account::{AccountKey, accounts, with_account};
 use crate::bytes::Reader;
 use crate::feed_log::Head;
 use crate::ports::{Host, Level, SharedData, Stored};
 use crate::request_log::RequestLog;
 use crate::shared_state::{
-    ACCOUNT_SLOTS, Boot, LEDGER, URGENT, account_key, presences, samples_key, usage_key,
+    ACCOUNT_SLOTS, Boot, LEDGER, URGENT, account_key, presences, samples_key, update_account,
+    usage_key,
 };
 use crate::usage::{BUCKETS, cells_of};
 use shared::feed::REPORT_PATH;
 use shared::lease::{LeaseKey, LeaseRequest};
 use shared::usage::{Cell, EdgeDescription, MINUTE_MS, Report, ReportAnswer, RequestSample};
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 /// How often a report is sent when nothing presses.
 const INTERVAL_MS: u64 = 1_000;
@@ -29,6 +30,10 @@ const TIMEOUT_MS: u32 = 5_000;
 const MAX_CELLS: usize = 4_000;
 /// Most accounts asked about in a report.
 const MAX_LEASES: usize = 2_000;
+/// Most leases opened before their first call; others open with it.
+const MAX_OPENED: usize = 20_000;
+/// How often a new billing period is looked for.
+const OPEN_AGAIN_MS: u64 = 10_000;
 /// A minute's rows are final this long after its end.
 const FINAL_AFTER_MS: u64 = 2_000;
 
@@ -82,6 +87,8 @@ struct Sent {
     token: u32,
     sequence: u64,
     applied_position: u64,
+    /// Where the log stood: a portal that is behind it has begun another history.
+    known_position: u64,
     /// Versions of the buckets that went in.
     buckets: Vec<((u16, usize), u32)>,
     samples: Vec<(u16, u64)>,
@@ -109,10 +116,14 @@ pub(super) struct Reporter {
     stored: HashMap<(u16, usize), u32>,
     lease_slots: Option<BTreeSet<u64>>,
     demand: HashMap<LeaseKey, Demand>,
+    opened: HashSet<(AccountKey, u64)>,
+    opened_position: u64,
+    opened_at_ms: u64,
 }
 
 impl Reporter {
     pub fn tick<H: Host>(&mut self, around: &Surroundings<'_, H>, boot: &Boot) {
+        self.open_leases(around);
         if self.sent.is_some() {
             return;
         }
@@ -123,6 +134,65 @@ impl Reporter {
         if now_ms >= self.due_at_ms || presses {
             self.send(around, boot, false);
         }
+    }
+
+    /// Opens a lease for every subscription with a hard quota before its first
+    /// call, which would otherwise have to be refused.
+    fn open_leases<H: Host>(&mut self, around: &Surroundings<'_, H>) {
+        let position = around.position;
+        let is_due = around.now_ms >= self.opened_at_ms + OPEN_AGAIN_MS;
+        if position == 0 || (position == self.opened_position && !is_due) {
+            return;
+        }
+        (self.opened_position, self.opened_at_ms) = (position, around.now_ms);
+        for subscription in around.programme.subscriptions() {
+            if self.opened.len() >= MAX_OPENED {
+                return;
+            }
+            let quota = around
+                .programme
+                .plan(&subscription.plan)
+                .and_then(|plan| plan.quota.as_ref());
+            let (Some(quota), Some(period)) = (quota, subscription.period_at(around.now_ms)) else {
+                continue;
+            };
+            let (Some(ceiling), true) = (
+                quota.ceiling(),
+                subscription.ends_at_ms.is_none_or(|at| around.now_ms < at),
+            ) else {
+                continue;
+            };
+            for environment in &subscription.environments {
+                let key = AccountKey {
+                    subscription: subscription.subscription,
+                    environment: *environment,
+                };
+                if self.opened.insert((key, period.0)) {
+                    self.open_lease(around, key, period, ceiling);
+                }
+            }
+        }
+    }
+
+    fn open_lease<H: Host>(
+        &mut self,
+        around: &Surroundings<'_, H>,
+        key: AccountKey,
+        period: (u64, u64),
+        ceiling: u64,
+    ) {
+        let now_ns = around.now_ms.saturating_mul(1_000_000);
+        update_account(around.host, key, now_ns, |account| {
+            let known = account.leases.len();
+            account.lease_mut(period, ceiling, true);
+            ((), account.leases.len() > known)
+        });
+        let shared = around.host;
+        let slots = self
+            .lease_slots
+            .get_or_insert_with(|| all_lease_slots(shared));
+        slots.insert(key.hash() % ACCOUNT_SLOTS);
+        self.due_at_ms = around.now_ms;
     }
 
     /// Takes the list of account slots that need a lease; whether there were any.
@@ -184,6 +254,7 @@ impl Reporter {
             token,
             sequence: report.sequence,
             applied_position: report.applied_position,
+            known_position: Head::read(shared).map_or(0, |(head, _)| head.position),
             buckets,
             samples,
             complete_before,
@@ -311,13 +382,14 @@ impl Reporter {
         self.due_at_ms = around.now_ms + backoff_ms(around.host, self.failures);
     }
 
-    /// Takes an answer; the newest feed position where it tells one.
+    /// Takes an answer; where it tells one, the newest feed position and whether
+    /// the portal has begun another history.
     pub fn take_answer<H: Host>(
         &mut self,
         around: &Surroundings<'_, H>,
         token: u32,
         answer: &PortalAnswer<'_>,
-    ) -> Option<u64> {
+    ) -> Option<(u64, bool)> {
         let sent = self.sent.take_if(|sent| sent.token == token)?;
         if !answer.is_proven(around.configuration, REPORT_PATH) {
             self.fail(around, &format!("the portal answers {}", answer.status));
@@ -348,31 +420,23 @@ impl Reporter {
             }
             ledger.write(around.host);
         }
+        let now_ns = around.now_ms.saturating_mul(1_000_000);
         for grant in &stored.leases {
             let key = AccountKey {
                 subscription: grant.key.subscription,
                 environment: grant.key.environment,
             };
-            let slot = account_key(key.hash() % ACCOUNT_SLOTS);
-            for _ in 0..100 {
-                let Some((bytes, version)) = around.host.read(&slot) else {
-                    break;
-                };
-                let mut account = find_account(&bytes, key);
-                let of_period = |lease: &&mut crate::quota::LeaseAccount| {
-                    lease.period_start_ms == grant.key.period_start_ms
-                };
-                let Some(lease) = account.leases.iter_mut().find(of_period) else {
-                    break;
-                };
-                lease.apply(grant);
-                let bytes = with_account(&bytes, &account, around.now_ms.saturating_mul(1_000_000));
-                if around.host.write(&slot, &bytes, Some(version)) == Stored::Yes {
-                    break;
+            update_account(around.host, key, now_ns, |account| {
+                let mut leases = account.leases.iter_mut();
+                let lease = leases.find(|lease| lease.period_start_ms == grant.key.period_start_ms);
+                let stores = lease.is_some();
+                if let Some(lease) = lease {
+                    lease.apply(grant);
                 }
-            }
+                ((), stores)
+            });
         }
-        Some(stored.head)
+        Some((stored.head, stored.head < sent.known_position))
     }
 }
 

@@ -84,13 +84,13 @@ impl Subscriber {
         }
     }
 
-    /// The portal has said how far its feed is.
-    pub fn hear_of<H: Host>(&mut self, around: &Surroundings<'_, H>, newest: u64) {
+    /// The portal has said how far its feed is, and whether it has begun
+    /// another history, which can only be learnt from a snapshot.
+    pub fn hear_of<H: Host>(&mut self, around: &Surroundings<'_, H>, newest: u64, is_other: bool) {
         let Some((head, _)) = Head::read(around.host) else {
             return;
         };
-        if newest < head.position && self.snapshot.is_none() {
-            // The portal has begun another history: start over from a snapshot.
+        if is_other && self.snapshot.is_none() {
             self.begin_snapshot(around);
         } else if newest > head.position && self.failures == 0 {
             self.due_at_ms = around.now_ms;

@@ -10,6 +10,7 @@ pub use credentials::{CredentialTable, Extras, Found, NewCredential};
 
 use crate::address::Network;
 use crate::matcher::Matcher;
+use crate::token::VerificationKeys;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use shared::credential::KeyHash;
@@ -77,6 +78,10 @@ struct Kept<T> {
 pub struct Programme {
     /// Programme-wide settings.
     pub settings: Option<Settings>,
+    /// The keys that sign access tokens.
+    pub keys: VerificationKeys,
+    /// Counts changes of the keys: what was verified with others is forgotten.
+    pub keys_version: u64,
     /// The credentials.
     pub credentials: CredentialTable,
     apps: Vec<AppState>,
@@ -212,7 +217,10 @@ impl Programme {
         let generation = self.generation;
         match change {
             Change::Programme(settings) => self.settings = Some(settings),
-            Change::Jwks(_) => {}
+            Change::Jwks(set) => {
+                self.keys = VerificationKeys::read(&set);
+                self.keys_version += 1;
+            }
             Change::Product(product) => self.apply_product(product),
             Change::Plan(plan) => {
                 let kept = Kept {

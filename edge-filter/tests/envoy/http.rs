@@ -1,6 +1,6 @@
 //! The little HTTP/1.1 that the tests need: a server with a handler, a client.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,11 +18,16 @@ pub struct Message {
 impl Message {
     pub fn header(&self, name: &str) -> Option<&str> {
         let mut headers = self.headers.iter();
-        headers.find(|(other, _)| other == name).map(|(_, value)| value.as_str())
+        headers
+            .find(|(other, _)| other == name)
+            .map(|(_, value)| value.as_str())
     }
 
     pub fn status(&self) -> u16 {
-        self.start.get(1).and_then(|text| text.parse().ok()).unwrap_or(0)
+        self.start
+            .get(1)
+            .and_then(|text| text.parse().ok())
+            .unwrap_or(0)
     }
 
     pub fn method(&self) -> &str {
@@ -35,7 +40,10 @@ impl Message {
 
     pub fn json(&self) -> serde_json::Value {
         serde_json::from_slice(&self.body).unwrap_or_else(|error| {
-            panic!("not JSON ({error}): {}", String::from_utf8_lossy(&self.body))
+            panic!(
+                "not JSON ({error}): {}",
+                String::from_utf8_lossy(&self.body)
+            )
         })
     }
 
@@ -54,7 +62,9 @@ impl Message {
             let Some((name, value)) = line.trim_end().split_once(':') else {
                 break;
             };
-            message.headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
+            message
+                .headers
+                .push((name.to_ascii_lowercase(), value.trim().to_owned()));
         }
         if message.header("transfer-encoding") == Some("chunked") {
             loop {
@@ -69,7 +79,9 @@ impl Message {
                 message.body.extend_from_slice(&chunk[..size]);
             }
         }
-        let length = message.header("content-length").and_then(|text| text.parse().ok());
+        let length = message
+            .header("content-length")
+            .and_then(|text| text.parse().ok());
         message.body = vec![0; length.unwrap_or(0)];
         reader.read_exact(&mut message.body).ok()?;
         Some(message)
@@ -85,7 +97,11 @@ pub struct Reply {
 
 impl Reply {
     pub fn new(status: u16, body: impl Into<Vec<u8>>) -> Self {
-        Self { status, headers: Vec::new(), body: body.into() }
+        Self {
+            status,
+            headers: Vec::new(),
+            body: body.into(),
+        }
     }
 
     pub fn with(mut self, name: &str, value: impl Into<String>) -> Self {

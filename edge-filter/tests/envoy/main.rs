@@ -4,7 +4,9 @@
 //! `stack::find_filter`); without them the tests fail and say what to do.
 
 mod access;
+mod faults;
 mod http;
+mod limits;
 mod portal;
 mod programme;
 mod stack;

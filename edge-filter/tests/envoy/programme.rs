@@ -60,14 +60,23 @@ pub fn plan() -> Plan {
 }
 
 pub fn rate_limit(name: &str, limit: u32, window_secs: u32) -> RateLimit {
-    RateLimit { name: name.into(), limit, window_secs, per: Default::default(), shadow: false }
+    RateLimit {
+        name: name.into(),
+        limit,
+        window_secs,
+        per: Default::default(),
+        shadow: false,
+    }
 }
 
 pub fn organisation(accepted: u32) -> Organisation {
     Organisation {
         organisation: ORGANISATION,
         suspended: false,
-        accepted: vec![AcceptedVersion { agreement: AGREEMENT, version: accepted }],
+        accepted: vec![AcceptedVersion {
+            agreement: AGREEMENT,
+            version: accepted,
+        }],
     }
 }
 
@@ -102,16 +111,26 @@ impl Programme {
                 operation("createOrder", "POST", "/v1/orders", &["orders:write"]),
                 operation("hello", "GET", "/hello", &[]),
             ],
-            meters: vec![Meter { meter: CALLS, source: MeterSource::Calls }],
+            meters: vec![Meter {
+                meter: CALLS,
+                source: MeterSource::Calls,
+            }],
         }));
         publish(Change::Plan(plan()));
         publish(Change::Agreement(Agreement {
             agreement: AGREEMENT,
             products: None,
-            required: vec![RequiredVersion { version: 1, from_ms: 1_000 }],
+            required: vec![RequiredVersion {
+                version: 1,
+                from_ms: 1_000,
+            }],
         }));
         publish(Change::Organisation(organisation(1)));
-        publish(Change::App(App { app: APP, organisation: ORGANISATION, suspended: false }));
+        publish(Change::App(App {
+            app: APP,
+            organisation: ORGANISATION,
+            suspended: false,
+        }));
         publish(Change::Subscription(subscription()));
         programme.test_key = programme.issue(Environment::Test, |_| ());
         programme.live_key = programme.issue(Environment::Live, |_| ());

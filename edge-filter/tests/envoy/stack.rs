@@ -83,14 +83,24 @@ pub fn faulty_filter() -> PathBuf {
     let target = target_directory().join("fault-injection");
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let status = Command::new(cargo)
-        .args(["build", "--quiet", "--profile", "wasm", "--target", "wasm32-wasip1"])
+        .args([
+            "build",
+            "--quiet",
+            "--profile",
+            "wasm",
+            "--target",
+            "wasm32-wasip1",
+        ])
         .args(["-p", "edge-filter", "--features", "fault-injection"])
         .arg("--target-dir")
         .arg(&target)
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .status()
         .unwrap();
-    assert!(status.success(), "the filter does not build with `fault-injection`");
+    assert!(
+        status.success(),
+        "the filter does not build with `fault-injection`"
+    );
     target.join("wasm32-wasip1/wasm/edge_filter.wasm")
 }
 
@@ -111,8 +121,13 @@ fn free_port() -> u16 {
 /// An upstream that answers what it was sent, under a name.
 fn echo(name: &'static str) -> Server {
     Server::start(move |request| {
-        let status = request.header("x-want-status").and_then(|text| text.parse().ok());
-        if let Some(delay) = request.header("x-want-delay-ms").and_then(|text| text.parse().ok()) {
+        let status = request
+            .header("x-want-status")
+            .and_then(|text| text.parse().ok());
+        if let Some(delay) = request
+            .header("x-want-delay-ms")
+            .and_then(|text| text.parse().ok())
+        {
             std::thread::sleep(Duration::from_millis(delay));
         }
         let headers: serde_json::Map<_, _> = request
@@ -137,7 +152,8 @@ impl Envoy {
     pub fn start(portal: &Portal, options: &Options) -> Self {
         let (upstream, sandbox) = (echo("upstream"), echo("sandbox"));
         let (gateway, admin) = (free_port(), free_port());
-        let directory = std::env::temp_dir().join(format!("portico-edge-{}-{gateway}", std::process::id()));
+        let directory =
+            std::env::temp_dir().join(format!("portico-edge-{}-{gateway}", std::process::id()));
         std::fs::create_dir_all(&directory).unwrap();
         let filter = options.wasm.clone().unwrap_or_else(find_filter);
         let template = include_str!("../../../deploy/envoy/bootstrap.yaml.template");
@@ -149,8 +165,14 @@ impl Envoy {
             .replace("{{upstream_port}}", &upstream.address.port().to_string())
             .replace("{{edge_filter_wasm}}", &filter.display().to_string())
             .replace("{{node_id}}", &options.node_id)
-            .replace("{{access_log}}", &directory.join("access.log").display().to_string())
-            .replace("xff_num_trusted_hops: 0", &format!("xff_num_trusted_hops: {}", options.trusted_hops));
+            .replace(
+                "{{access_log}}",
+                &directory.join("access.log").display().to_string(),
+            )
+            .replace(
+                "xff_num_trusted_hops: 0",
+                &format!("xff_num_trusted_hops: {}", options.trusted_hops),
+            );
         if !options.configuration.is_empty() {
             let end = format!("\"127.0.0.1:{}\"}}", portal.port());
             assert!(bootstrap.contains(&end));
@@ -164,7 +186,15 @@ impl Envoy {
             .arg("-c")
             .arg(&path)
             .args(["--concurrency", &options.concurrency.to_string()])
-            .args(["--disable-hot-restart", "--log-level", "warning", "--component-log-level", "wasm:info"])
+            .args([
+                "--disable-hot-restart",
+                "--file-flush-interval-msec",
+                "50",
+                "--log-level",
+                "warning",
+                "--component-log-level",
+                "wasm:info",
+            ])
             .env("PORTICO_EDGE_SECRET", EDGE_SECRET)
             .env("PORTICO_KEY_PEPPER", KEY_PEPPER)
             .stdout(Stdio::null())
@@ -193,7 +223,11 @@ impl Envoy {
                 return;
             }
             let ended = self.child.try_wait().unwrap();
-            assert!(ended.is_none() && Instant::now() < deadline, "Envoy does not start: {}", self.log());
+            assert!(
+                ended.is_none() && Instant::now() < deadline,
+                "Envoy does not start: {}",
+                self.log()
+            );
             std::thread::sleep(Duration::from_millis(20));
         }
     }
@@ -219,18 +253,23 @@ impl Envoy {
     }
 
     pub fn admin(&self, target: &str) -> String {
-        let method = if target.contains("quit") { "POST" } else { "GET" };
-        let answer = Client::connect(self.admin).unwrap().send(method, target, &[], b"").unwrap();
+        let method = if target.contains("quit") {
+            "POST"
+        } else {
+            "GET"
+        };
+        let answer = Client::connect(self.admin)
+            .unwrap()
+            .send(method, target, &[], b"")
+            .unwrap();
         String::from_utf8_lossy(&answer.body).into_owned()
     }
 
     pub fn stat(&self, name: &str) -> u64 {
         let text = self.admin(&format!("/stats?filter={name}"));
-        text.lines().filter_map(|line| line.rsplit_once(": ")?.1.parse::<u64>().ok()).sum()
-    }
-
-    pub fn pid(&self) -> u32 {
-        self.child.id()
+        text.lines()
+            .filter_map(|line| line.rsplit_once(": ")?.1.parse::<u64>().ok())
+            .sum()
     }
 
     /// Ends Envoy as an orchestrator does, and waits.

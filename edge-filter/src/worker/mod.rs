@@ -3,8 +3,8 @@
 //! Owns: the order of things per request, and the worker's own bookkeeping in
 //! shared data. Does not own: any single decision; those are in their modules.
 
-use crate::access::{Denial, Permit, Question, judge};
-use crate::account::{Account, AccountKey, Charge, Decision, Outcome, find_account, with_account};
+use crate::access::{Denial, Permit, Question, TokenGrant, judge};
+use crate::account::{AccountKey, Charge, Decision, Outcome};
 use crate::address::parse_peer;
 use crate::configuration::Configuration;
 use crate::credential::find_presented;
@@ -18,12 +18,15 @@ use crate::refusal::{Circumstances, Refusal};
 use crate::request::{RequestView, header_pairs};
 use crate::request_log::RequestLog;
 use crate::shared_state::{
-    ACCOUNT_SLOTS, Presence, URGENT, account_key, claim_slot, create_keys, read_presence,
-    samples_key, slot_key, usage_key,
+    ACCOUNT_SLOTS, Presence, TRIES, URGENT, claim_slot, create_keys, read_presence, samples_key,
+    slot_key, update_account, usage_key,
 };
+use crate::token::{Expectations, TokenCache, is_token};
 use crate::usage::{self, BUCKETS, Quantities, Series, UsageTable};
 use crate::verdict::{Action, Changes, Reservation, Stream, Verdict};
-use shared::credential::check_key;
+use core::cell::RefCell;
+use shared::credential::{KeyHash, check_key};
+use shared::feed::Programme as Settings;
 use shared::plan::MeterSource;
 use shared::problem::Code;
 use shared::usage::RequestSample;
@@ -42,9 +45,6 @@ const START_NS: u64 = 100_000_000;
 const HEARTBEAT_MS: u64 = 250;
 /// How often it looks whether finished minutes may be dropped.
 const DROP_MS: u64 = 1_000;
-/// Tries of a compare-and-swap. Every failure means another worker succeeded,
-/// so this many in a row do not happen.
-const TRIES: u32 = 10_000;
 /// Response flag: the client closed the connection or reset the stream.
 const CLIENT_GONE: u64 = 0x4 | 0x1_0000 | 0x2_0000;
 
@@ -59,6 +59,7 @@ pub struct Worker {
     told: Presence,
     programme: Programme,
     replay: Replay,
+    tokens: RefCell<TokenCache>,
     head: Option<Head>,
     usage: UsageTable,
     request_log: RequestLog,
@@ -116,6 +117,7 @@ impl Worker {
             configuration,
             edge_name: &self.edge_name,
             programme: &self.programme,
+            position: self.replay.applied_position,
             now_ms,
         };
         self.leader.tick(&around, (slot, &self.presence));
@@ -307,25 +309,21 @@ impl Worker {
             changes.remove.push("x-api-key".to_owned());
         }
         changes.target = presented.target_without;
-        let environment =
-            check_key(&presented.text, &settings.brand).map_err(|_| Code::MalformedCredential)?;
-        let hash = configuration.pepper.digest(&presented.text);
+        let now_ms = now_ns / 1_000_000;
+        let (hash, grant) =
+            self.identify(host, configuration, settings, &presented.text, now_ms)?;
         let found = self
             .programme
             .find_credential(&hash)
-            // The prefix is part of what is digested, so this cannot differ
-            // unless the feed is wrong; test and live never cross.
-            .filter(|found| found.environment == environment)
             .ok_or(Code::UnknownCredential)?;
         record.credential = Some(found.credential);
-        let now_ms = now_ns / 1_000_000;
         let fresh_at_ms = self.head.map_or(0, |head| head.fresh_at_ms);
         let budget_ms = u64::from(settings.staleness_budget_secs) * 1_000;
         let question = Question {
             method: request.method,
             path: request.path(),
             environments: &configuration.environments,
-            token: None,
+            token: grant.as_ref(),
             now_ms,
             is_stale: now_ms > fresh_at_ms.saturating_add(budget_ms),
         };
@@ -340,6 +338,34 @@ impl Worker {
             .product(&permit.operation.product)
             .map(|product| (product.meters.clone(), product.meter_ids.clone()));
         Ok(permit)
+    }
+
+    /// The digest that a credential's text is known under, and what a token adds.
+    fn identify(
+        &self,
+        host: &impl Host,
+        configuration: &Configuration,
+        settings: &Settings,
+        text: &str,
+        now_ms: u64,
+    ) -> Result<(KeyHash, Option<TokenGrant>), Denial> {
+        if !is_token(text) {
+            // The prefix is part of what is digested: test and live never cross.
+            check_key(text, &settings.brand).map_err(|_| Code::MalformedCredential)?;
+            return Ok((configuration.pepper.digest(text), None));
+        }
+        let expected = Expectations {
+            issuer: &settings.issuer,
+            audience: &settings.audience,
+            now_ms,
+        };
+        let mut tokens = self.tokens.borrow_mut();
+        tokens.follow(self.programme.keys_version);
+        let token = tokens.verify(host, &self.programme.keys, text, &expected)?;
+        Ok((
+            configuration.pepper.digest(&token.client_id),
+            Some(token.grant),
+        ))
     }
 
     /// Takes what the call needs of limits and quota.
@@ -560,6 +586,7 @@ impl Worker {
             configuration,
             edge_name: &self.edge_name,
             programme: &self.programme,
+            position: self.replay.applied_position,
             now_ms: host.now_ns() / 1_000_000,
         };
         self.leader.take_answer(&around, token, answer);
@@ -581,6 +608,7 @@ impl Worker {
             configuration,
             edge_name: &self.edge_name,
             programme: &self.programme,
+            position: self.replay.applied_position,
             now_ms,
         };
         self.leader.end(&around);
@@ -720,32 +748,6 @@ fn describe(code: &str, permit: Option<&Permit>, record: &Stream) -> Vec<(&'stat
     metadata
 }
 
-/// Changes an account so that no other worker's change is lost. `change` says
-/// what it found and whether to store.
-fn update_account<T>(
-    host: &impl Host,
-    key: AccountKey,
-    now_ns: u64,
-    mut change: impl FnMut(&mut Account) -> (T, bool),
-) -> Option<T> {
-    let slot = account_key(key.hash() % ACCOUNT_SLOTS);
-    for _ in 0..TRIES {
-        let (bytes, version) = host.read(&slot)?;
-        let mut account = find_account(&bytes, key);
-        let (answer, stores) = change(&mut account);
-        if !stores {
-            return Some(answer);
-        }
-        let bytes = with_account(&bytes, &account, now_ns);
-        match host.write(&slot, &bytes, Some(version)) {
-            Stored::Yes => return Some(answer),
-            Stored::Changed => {}
-            Stored::Failed => return None,
-        }
-    }
-    None
-}
-
 /// Puts an account's slot on the list that the elected worker looks at on every tick.
 fn ask_for_lease(host: &impl Host, key: AccountKey) {
     let slot = (key.hash() % ACCOUNT_SLOTS).to_le_bytes();
@@ -762,3 +764,6 @@ fn ask_for_lease(host: &impl Host, key: AccountKey) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

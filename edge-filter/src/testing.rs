@@ -1,0 +1,112 @@
+//! An Envoy in memory for native tests: several virtual machines share its data,
+//! and its clock stands still until it is moved.
+
+use crate::ports::{Host, Level, Number, PortalCall, SharedData, Stored};
+use crate::request::encode_pairs;
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+
+/// The shared part and the stream in hand.
+#[derive(Default)]
+pub struct MemoryHost {
+    data: RefCell<HashMap<String, (Vec<u8>, u32)>>,
+    version: Cell<u32>,
+    pub now_ns: Cell<u64>,
+    random: Cell<u64>,
+    /// Calls made to the portal, by token.
+    pub calls: RefCell<Vec<(u32, PortalCall)>>,
+    tokens: Cell<u32>,
+    pub log: RefCell<Vec<String>>,
+    pub response: RefCell<Vec<(String, String)>>,
+    pub client: RefCell<Option<String>>,
+    pub flags: Cell<u64>,
+    /// Every this many writes with a version, another worker is faster.
+    pub disturb_every: Cell<u32>,
+    writes: Cell<u32>,
+}
+
+impl MemoryHost {
+    pub fn at(now_ms: u64) -> Self {
+        let host = Self::default();
+        host.now_ns.set(now_ms * 1_000_000);
+        host
+    }
+
+    pub fn advance_ms(&self, ms: u64) {
+        self.now_ns.set(self.now_ns.get() + ms * 1_000_000);
+    }
+}
+
+impl SharedData for MemoryHost {
+    fn read(&self, key: &str) -> Option<(Vec<u8>, u32)> {
+        self.data.borrow().get(key).cloned()
+    }
+
+    fn write(&self, key: &str, value: &[u8], version: Option<u32>) -> Stored {
+        let mut data = self.data.borrow_mut();
+        self.version.set(self.version.get() + 1);
+        if let (Some(expected), Some((_, stored))) = (version, data.get_mut(key)) {
+            self.writes.set(self.writes.get() + 1);
+            let every = self.disturb_every.get();
+            if every > 0 && self.writes.get().is_multiple_of(every) {
+                // Somebody stored the same value anew: only the version differs.
+                *stored = self.version.get();
+                return Stored::Changed;
+            }
+            if *stored != expected {
+                return Stored::Changed;
+            }
+        }
+        data.insert(key.to_owned(), (value.to_vec(), self.version.get()));
+        Stored::Yes
+    }
+}
+
+impl Host for MemoryHost {
+    fn now_ns(&self) -> u64 {
+        self.now_ns.get()
+    }
+
+    fn fill_random(&self, bytes: &mut [u8]) {
+        for byte in bytes {
+            let next = self
+                .random
+                .get()
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(11);
+            self.random.set(next);
+            *byte = (next >> 33) as u8;
+        }
+    }
+
+    fn call_portal(&self, _: &str, _: &str, call: &PortalCall) -> Option<u32> {
+        self.tokens.set(self.tokens.get() + 1);
+        self.calls
+            .borrow_mut()
+            .push((self.tokens.get(), call.clone()));
+        Some(self.tokens.get())
+    }
+
+    fn log(&self, _: Level, message: &str) {
+        self.log.borrow_mut().push(message.to_owned());
+    }
+
+    fn client_address(&self) -> Option<String> {
+        self.client.borrow().clone()
+    }
+
+    fn verify_signature(&self, _: &[u8], _: &[u8], _: &[u8]) -> Option<bool> {
+        None
+    }
+
+    fn response_headers(&self) -> Vec<u8> {
+        encode_pairs(&self.response.borrow())
+    }
+
+    fn number(&self, what: Number) -> Option<u64> {
+        match what {
+            Number::ResponseFlags => Some(self.flags.get()),
+            Number::RequestBytes | Number::ResponseBytes => Some(0),
+        }
+    }
+}

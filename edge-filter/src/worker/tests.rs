@@ -1,0 +1,509 @@
+//! Several virtual machines of one Envoy against a portal, all in memory.
+
+use super::*;
+use crate::request::encode_pairs;
+use crate::testing::MemoryHost;
+use shared::credential::{Environment, KeyHash, Pepper, PlainKey};
+use shared::feed::{
+    App, Change, Credential, FeedEntry, FeedPage, Organisation, Programme as Settings,
+    SnapshotPage, Subscription,
+};
+use shared::ids::{
+    AppId, CredentialId, MeterId, OrganisationId, PlanId, ProductId, SubscriptionId,
+};
+use shared::lease::LeaseGrant;
+use shared::plan::{
+    Counting, Meter, Operation, Plan, Product, Quota, QuotaEnforcement, RateLimit, WhenStale,
+    WithoutLease,
+};
+use shared::signing::EdgeSecret;
+use shared::usage::{Report, ReportAnswer};
+use std::collections::BTreeMap;
+
+const SECRET: &str = "0123456789abcdef0123456789abcdef";
+const NOW_MS: u64 = 1_767_225_600_000;
+const CONFIGURATION: &[u8] = br#"{"portal_cluster":"p","portal_authority":"portal"}"#;
+
+fn id<T>(make: impl FnOnce([u8; 16]) -> T, number: u8) -> T {
+    make([number; 16])
+}
+
+fn key(seed: u8, environment: Environment) -> (String, KeyHash) {
+    let mut next = seed;
+    let key = PlainKey::generate("pk", environment, |bytes| {
+        for byte in bytes {
+            next = next.wrapping_mul(167).wrapping_add(13);
+            *byte = next;
+        }
+    })
+    .unwrap();
+    let hash = Pepper::new(SECRET.as_bytes()).digest(key.expose());
+    (key.expose().to_owned(), hash)
+}
+
+struct Portal {
+    log: Vec<FeedEntry>,
+    secret: EdgeSecret,
+    is_down: bool,
+    /// Calls per cell, merged by maximum.
+    cells: BTreeMap<String, u64>,
+    reports: Vec<Report>,
+    ceiling: u64,
+    granted: u64,
+    given_back: u64,
+}
+
+impl Portal {
+    fn new() -> Self {
+        let mut portal = Self {
+            log: Vec::new(),
+            secret: EdgeSecret::new(SECRET.as_bytes()),
+            is_down: false,
+            cells: BTreeMap::new(),
+            reports: Vec::new(),
+            ceiling: 0,
+            granted: 0,
+            given_back: 0,
+        };
+        portal.publish(Change::Programme(Settings {
+            brand: "pk".into(),
+            help_base: "https://portal.example/help/".into(),
+            issuer: String::new(),
+            audience: String::new(),
+            staleness_budget_secs: 60,
+            query_parameter: None,
+        }));
+        portal.publish(Change::Product(Product {
+            product: id(ProductId::from_bytes, 3),
+            operations: vec![Operation {
+                name: "hello".into(),
+                method: "GET".into(),
+                path: "/hello".into(),
+                scopes: Vec::new(),
+                weight: 1,
+            }],
+            meters: vec![Meter {
+                meter: id(MeterId::from_bytes, 9),
+                source: MeterSource::Calls,
+            }],
+        }));
+        portal.publish(Change::Plan(plan()));
+        portal.publish(Change::Organisation(Organisation {
+            organisation: id(OrganisationId::from_bytes, 1),
+            suspended: false,
+            accepted: Vec::new(),
+        }));
+        portal.publish(Change::App(App {
+            app: id(AppId::from_bytes, 2),
+            organisation: id(OrganisationId::from_bytes, 1),
+            suspended: false,
+        }));
+        portal.publish(Change::Subscription(subscription(vec![
+            Environment::Test,
+            Environment::Live,
+        ])));
+        portal
+    }
+
+    fn publish(&mut self, change: Change) {
+        let position = self.log.len() as u64 + 1;
+        self.log.push(FeedEntry {
+            position,
+            at_ms: NOW_MS,
+            change,
+        });
+    }
+
+    fn issue(&mut self, seed: u8, environment: Environment) -> String {
+        let (text, hash) = key(seed, environment);
+        self.publish(Change::Credential(credential(seed, environment, hash)));
+        text
+    }
+
+    fn answer(&mut self, path: &str, body: &[u8]) -> Vec<u8> {
+        let head = self.log.len() as u64;
+        if path == "/edge/v1/snapshot" {
+            let changes = self.log.iter().map(|entry| entry.change.clone()).collect();
+            return serde_json::to_vec(&SnapshotPage {
+                position: head,
+                next: None,
+                changes,
+                packed_apps: Vec::new(),
+                packed_credentials: Default::default(),
+            })
+            .unwrap();
+        }
+        if let Some(after) = path.strip_prefix("/edge/v1/feed?after=") {
+            let after: u64 = after.parse().unwrap();
+            let entries = self.log.get(after as usize..).unwrap_or_default().to_vec();
+            let page = FeedPage {
+                after,
+                next: head.max(after),
+                complete: false,
+                entries,
+            };
+            return serde_json::to_vec(&page).unwrap();
+        }
+        let report: Report = serde_json::from_slice(body).unwrap();
+        for cell in &report.cells {
+            let mut identity = cell.clone();
+            (identity.count, identity.units) = (0, 0);
+            identity.latency.clear();
+            let kept = self
+                .cells
+                .entry(serde_json::to_string(&identity).unwrap())
+                .or_default();
+            *kept = cell.count.max(*kept);
+        }
+        let leases = report.leases.iter().map(|wish| {
+            self.given_back = self.given_back.max(wish.given_back);
+            if wish.granted == self.granted {
+                let left = self.ceiling - (self.granted - self.given_back);
+                self.granted += wish.wanted.min(left);
+            }
+            LeaseGrant {
+                key: wish.key,
+                granted: self.granted,
+                pool: self.ceiling - (self.granted - self.given_back),
+                ends_at_ms: NOW_MS + 10_000_000,
+            }
+        });
+        let answer = ReportAnswer {
+            acknowledged: report.sequence,
+            head,
+            now_ms: NOW_MS,
+            leases: leases.collect(),
+        };
+        self.reports.push(report);
+        serde_json::to_vec(&answer).unwrap()
+    }
+
+    fn counted(&self) -> u64 {
+        self.cells.values().sum()
+    }
+}
+
+fn subscription(environments: Vec<Environment>) -> Subscription {
+    Subscription {
+        subscription: id(SubscriptionId::from_bytes, 5),
+        app: id(AppId::from_bytes, 2),
+        product: id(ProductId::from_bytes, 3),
+        plan: id(PlanId::from_bytes, 4),
+        environments,
+        ends_at_ms: None,
+        periods: vec![NOW_MS - 1_000, NOW_MS + 1_000_000_000],
+    }
+}
+
+fn plan() -> Plan {
+    Plan {
+        plan: id(PlanId::from_bytes, 4),
+        rate_limits: Vec::new(),
+        quota: None,
+        counting: Counting::default(),
+        when_stale: WhenStale::Open,
+    }
+}
+
+fn credential(seed: u8, environment: Environment, hash: KeyHash) -> Credential {
+    Credential {
+        credential: id(CredentialId::from_bytes, seed),
+        app: id(AppId::from_bytes, 2),
+        environment,
+        hash,
+        scopes: None,
+        addresses: Vec::new(),
+        expires_at_ms: None,
+        revoked_at_ms: None,
+    }
+}
+
+/// One Envoy: its virtual machines and the portal they speak with.
+struct Edge {
+    host: MemoryHost,
+    workers: Vec<Worker>,
+    portal: Portal,
+    streams: u32,
+}
+
+fn new_worker(host: &MemoryHost) -> Worker {
+    let mut worker = Worker::default();
+    let variable = |_: &str| Some(SECRET.to_owned());
+    worker
+        .configure(host, CONFIGURATION, variable, "edge-1")
+        .unwrap();
+    worker
+}
+
+impl Edge {
+    fn new(workers: usize, portal: Portal) -> Self {
+        let host = MemoryHost::at(NOW_MS);
+        let workers = (0..workers).map(|_| new_worker(&host)).collect();
+        Self {
+            host,
+            workers,
+            portal,
+            streams: 0,
+        }
+    }
+
+    /// Lets time pass in ticks, with the portal's answers in between.
+    fn run(&mut self, ms: u64) {
+        for _ in 0..ms / 50 {
+            self.host.advance_ms(50);
+            for place in 0..self.workers.len() {
+                self.workers[place].tick(&self.host);
+            }
+            let calls = self.host.calls.take();
+            for (token, call) in calls {
+                let body = self.portal.answer(&call.path, &call.body);
+                let signature = self.portal.secret.sign_response(&call.path, &body);
+                let answer = if self.portal.is_down {
+                    PortalAnswer {
+                        status: 0,
+                        signature: "",
+                        body: b"",
+                    }
+                } else {
+                    PortalAnswer {
+                        status: 200,
+                        signature: &signature,
+                        body: &body,
+                    }
+                };
+                for worker in &mut self.workers {
+                    worker.take_portal_answer(&self.host, token, &answer);
+                }
+            }
+        }
+    }
+
+    /// A whole call on one worker; the refusal's code, or `ok`.
+    fn call(&mut self, worker: usize, key: &str, status: u16) -> &'static str {
+        self.streams += 1;
+        let pairs = encode_pairs(&[
+            (":method", "GET"),
+            (":path", "/hello"),
+            ("x-request-id", "r1"),
+            ("x-api-key", key),
+        ]);
+        let worker = &mut self.workers[worker];
+        let verdict = worker.decide(&self.host, self.streams, &pairs);
+        let code = match verdict.action {
+            Action::Pass(_) => "ok",
+            Action::Refuse(refusal) => refusal.code.as_str(),
+        };
+        *self.host.response.borrow_mut() = vec![(":status".into(), status.to_string())];
+        worker.finish(&self.host, self.streams);
+        code
+    }
+}
+
+#[test]
+fn every_worker_knows_the_feed_and_one_speaks_with_the_portal() {
+    let mut portal = Portal::new();
+    let live = portal.issue(1, Environment::Live);
+    let mut edge = Edge::new(4, portal);
+    assert_eq!(edge.call(0, &live, 200), "portal_stale");
+    edge.run(500);
+    for worker in 0..4 {
+        assert_eq!(edge.call(worker, &live, 200), "ok");
+    }
+    let leaders = edge
+        .workers
+        .iter()
+        .filter(|worker| worker.leader.leads(edge.host.now_ns.get() / 1_000_000));
+    assert_eq!(leaders.count(), 1);
+    edge.run(1_500);
+    assert_eq!(
+        edge.portal.counted(),
+        5,
+        "the refused call is counted as well"
+    );
+    assert_eq!(
+        edge.portal
+            .reports
+            .last()
+            .map(|report| report.applied_position),
+        Some(7)
+    );
+}
+
+#[test]
+fn a_revocation_reaches_every_worker_and_is_then_acknowledged() {
+    let mut portal = Portal::new();
+    let live = portal.issue(1, Environment::Live);
+    let mut edge = Edge::new(3, portal);
+    edge.run(500);
+    let (_, hash) = key(1, Environment::Live);
+    let mut revoked = credential(1, Environment::Live, hash);
+    revoked.revoked_at_ms = Some(NOW_MS);
+    edge.portal.publish(Change::Credential(revoked));
+    let before = edge.portal.reports.len();
+    edge.run(400);
+    for worker in 0..3 {
+        assert_eq!(edge.call(worker, &live, 200), "revoked_credential");
+    }
+    let told = edge.portal.reports[before..]
+        .iter()
+        .any(|report| report.applied_position == 8);
+    assert!(
+        told,
+        "the position is told at once, not with the next regular report"
+    );
+}
+
+#[test]
+fn a_crashed_worker_is_replaced_and_no_call_is_lost_or_counted_twice() {
+    let mut portal = Portal::new();
+    let live = portal.issue(1, Environment::Live);
+    let mut edge = Edge::new(3, portal);
+    edge.run(500);
+    let mut calls = 0;
+    for round in 0..30 {
+        for worker in 0..3 {
+            assert_eq!(edge.call(worker, &live, 200), "ok", "round {round}");
+            calls += 1;
+        }
+        // The memory of one virtual machine is gone, its slot and cells are not.
+        edge.workers[round % 3] = new_worker(&edge.host);
+        edge.run(700);
+    }
+    edge.run(3_000);
+    assert_eq!(edge.portal.counted(), calls);
+}
+
+#[test]
+fn calls_while_the_portal_is_gone_are_counted_when_it_is_back() {
+    let mut portal = Portal::new();
+    let live = portal.issue(1, Environment::Live);
+    let mut edge = Edge::new(2, portal);
+    edge.run(500);
+    edge.portal.is_down = true;
+    for _ in 0..300 {
+        assert_eq!(edge.call(0, &live, 200), "ok");
+        edge.run(1_000);
+    }
+    edge.portal.is_down = false;
+    edge.run(5_000);
+    assert_eq!(edge.portal.counted(), 300);
+}
+
+#[test]
+fn finished_minutes_leave_memory_once_the_portal_has_them() {
+    let mut portal = Portal::new();
+    let live = portal.issue(1, Environment::Live);
+    let mut edge = Edge::new(1, portal);
+    edge.run(500);
+    for _ in 0..10 {
+        edge.call(0, &live, 200);
+        edge.run(60_000);
+    }
+    let rows: usize = (0..BUCKETS)
+        .map(|bucket| usage::cells_of(0, edge.workers[0].usage.bucket(bucket)).len())
+        .sum();
+    assert!(rows <= 2, "{rows}");
+    assert_eq!(edge.portal.counted(), 10);
+}
+
+#[test]
+fn a_plan_that_fails_closed_does_so_behind_the_staleness_budget() {
+    let mut portal = Portal::new();
+    let live = portal.issue(1, Environment::Live);
+    let mut closed = plan();
+    closed.when_stale = WhenStale::Closed;
+    portal.publish(Change::Plan(closed));
+    let mut edge = Edge::new(1, portal);
+    edge.run(500);
+    edge.portal.is_down = true;
+    edge.run(55_000);
+    assert_eq!(edge.call(0, &live, 200), "ok");
+    edge.run(10_000);
+    assert_eq!(edge.call(0, &live, 200), "portal_stale");
+    edge.portal.is_down = false;
+    edge.run(3_000);
+    assert_eq!(edge.call(0, &live, 200), "ok");
+}
+
+#[test]
+fn workers_that_disturb_each_other_still_admit_exactly_the_limit() {
+    let mut portal = Portal::new();
+    let live = portal.issue(1, Environment::Live);
+    let mut limited = plan();
+    let limit = |name: &str, limit, window_secs| RateLimit {
+        name: name.into(),
+        limit,
+        window_secs,
+        per: Default::default(),
+        shadow: false,
+    };
+    limited.rate_limits = vec![limit("burst", 40, 3_600), limit("long", 100, 86_400)];
+    portal.publish(Change::Plan(limited));
+    let mut edge = Edge::new(4, portal);
+    edge.run(500);
+    edge.host.disturb_every.set(3);
+    let admitted = (0..200)
+        .filter(|call| edge.call(call % 4, &live, 200) == "ok")
+        .count();
+    assert_eq!(admitted, 40);
+}
+
+#[test]
+fn a_hard_quota_is_spent_to_its_last_unit_and_failed_calls_give_theirs_back() {
+    let mut portal = Portal::new();
+    let live = portal.issue(1, Environment::Live);
+    portal.ceiling = 500;
+    let mut limited = plan();
+    limited.quota = Some(Quota {
+        name: "month".into(),
+        limit: 500,
+        enforcement: QuotaEnforcement::Hard,
+        without_lease: WithoutLease::Refuse,
+        shadow: false,
+    });
+    portal.publish(Change::Plan(limited));
+    // One environment only: the portal of this test keeps a single pool.
+    portal.publish(Change::Subscription(subscription(vec![Environment::Live])));
+    let mut edge = Edge::new(2, portal);
+    edge.run(1_000);
+    let (mut admitted, mut failed) = (0, 0);
+    for call in 0..3_000 {
+        let status = if call % 7 == 0 { 500 } else { 200 };
+        if edge.call(call % 2, &live, status) == "ok" {
+            if status == 200 {
+                admitted += 1
+            } else {
+                failed += 1
+            }
+        }
+        edge.run(50);
+    }
+    assert!(admitted <= 500, "overspent: {admitted}");
+    assert!(
+        admitted >= 490 && failed > 50,
+        "stranded: {admitted}, {failed}"
+    );
+}
+
+#[test]
+fn a_slot_that_was_taken_over_is_given_up() {
+    let mut portal = Portal::new();
+    let live = portal.issue(1, Environment::Live);
+    let mut edge = Edge::new(2, portal);
+    edge.run(500);
+    let slot = edge.workers[1].slot;
+    // One worker stalls for a long time; a new one takes its slot.
+    let stalled = edge.workers.pop().unwrap();
+    edge.run(12_000);
+    edge.workers.push(new_worker(&edge.host));
+    edge.run(100);
+    assert_eq!(edge.workers[1].slot, slot);
+    edge.workers.push(stalled);
+    edge.run(500);
+    assert_ne!(edge.workers[2].slot, slot);
+    for worker in 0..3 {
+        edge.call(worker, &live, 200);
+    }
+    edge.run(2_000);
+    assert_eq!(edge.portal.counted(), 3);
+}
