@@ -18,6 +18,7 @@ CREATE TABLE usage_series (
 CREATE INDEX usage_series_by_app ON usage_series (app_id, environment);
 CREATE INDEX usage_series_by_subscription ON usage_series (subscription_id, environment, meter_id);
 CREATE INDEX usage_series_by_boot ON usage_series (edge_boot_id);
+CREATE INDEX usage_series_by_credential ON usage_series (credential_id);
 
 -- Counters only grow; a cell that comes again is merged by maximum.
 CREATE TABLE usage_cells (

@@ -40,8 +40,26 @@ pub const OWNED_OBJECTS: &[(&str, &str)] = &[
         "SELECT organisation_id FROM members WHERE member_id = $1",
     ),
     (
+        "acceptance_id",
+        "SELECT organisation_id FROM acceptances WHERE acceptance_id = $1",
+    ),
+    (
         "invitation_id",
         "SELECT organisation_id FROM invitations WHERE invitation_id = $1",
+    ),
+    (
+        "app_id",
+        "SELECT organisation_id FROM apps WHERE app_id = $1 AND deleted_at_ms IS NULL",
+    ),
+    (
+        "credential_id",
+        "SELECT apps.organisation_id FROM credentials JOIN apps ON apps.app_id = credentials.app_id
+         WHERE credential_id = $1",
+    ),
+    (
+        "subscription_id",
+        "SELECT apps.organisation_id FROM subscriptions JOIN apps ON apps.app_id = subscriptions.app_id
+         WHERE subscription_id = $1",
     ),
 ];
 
@@ -257,3 +275,6 @@ fn check_tick(context: &mut Context) -> Result<(), Failure> {
     context.caller = Caller::Scheduler;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

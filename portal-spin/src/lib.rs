@@ -48,21 +48,29 @@
 )]
 
 pub mod access;
+pub mod agreements;
 pub mod app;
+pub mod apps;
 pub mod audit;
 pub mod billing;
+pub mod catalogue;
 pub mod configuration;
 pub mod context;
+pub mod credentials;
 pub mod database;
+pub mod edges;
 pub mod emails;
 pub mod encoding;
 #[cfg(target_family = "wasm")]
 mod host;
+pub mod metering;
 pub mod organisations;
 pub mod ports;
 pub mod reactions;
 pub mod routes;
+pub mod seed;
 #[cfg(test)]
 pub mod testing;
+pub mod subscriptions;
 pub mod text_enum;
 pub mod web;

@@ -8,9 +8,18 @@
 
 use schemars::{Schema, SchemaGenerator};
 
-use crate::access::Access::{self, Development, Member, Public, Session};
+use crate::access::Access::{
+    self, Development, Edge, Member, Operator, Public, Session, Tick,
+};
+use crate::agreements::Version;
+use crate::agreements::acceptance::AcceptanceRequest;
+use crate::agreements::publishing::{AgreementRequest, VersionRequest};
+use crate::agreements::routes::{
+    AcceptanceAnswer, AcceptanceList, AgreementCreated, AgreementList, EvidenceKey, StandingList,
+};
+use crate::audit::routes::AuditRecordList;
 use crate::context::Context;
-use crate::organisations::MemberRole;
+use crate::organisations::{MemberRole, OperatorRole};
 use crate::organisations::invitations::{
     AcceptInvitationRequest, Invitation, InvitationList, InvitationRequest,
 };
@@ -27,7 +36,9 @@ use crate::organisations::second_factor::{CodeRequest, RecoveryCodes, TotpSetup}
 use crate::organisations::store::Organisation;
 use crate::ports::PortFuture;
 use crate::web::{Failure, Response};
-use crate::{emails, organisations, web};
+use crate::{
+    agreements, apps, audit, catalogue, credentials, edges, emails, metering, organisations, seed, subscriptions, web,
+};
 
 /// What a handler answers.
 pub type Outcome = Result<Response, Failure>;
@@ -79,8 +90,15 @@ pub const ANY_MEMBER: &[MemberRole] = &[
 pub const BUILDERS: &[MemberRole] = &[MemberRole::Owner, MemberRole::Developer];
 /// Those who pay.
 pub const PAYERS: &[MemberRole] = &[MemberRole::Owner, MemberRole::Billing];
+/// The operator's staff who run products, plans and approvals.
+pub const MANAGERS: &[OperatorRole] = &[OperatorRole::Manager];
 /// Those who bind the organisation: agreements, members.
 pub const OWNERS: &[MemberRole] = &[MemberRole::Owner];
+
+/// Those of the staff who publish agreements.
+pub const LAWYERS: &[OperatorRole] = &[OperatorRole::Lawyer];
+/// Those of the staff who run programme and staff.
+pub const ADMINISTRATORS: &[OperatorRole] = &[OperatorRole::Administrator];
 
 macro_rules! routes {
     ($($method:ident $template:literal $operation:ident $access:expr => $handler:path
@@ -139,12 +157,130 @@ routes! {
     GET "/api/v1/organisations/{organisation_id}/invitations" list_invitations Member(OWNERS) => organisations::routes::list_invitations, gives 200 InvitationList;
     POST "/api/v1/organisations/{organisation_id}/invitations" create_invitation Member(OWNERS) => organisations::routes::create_invitation, takes InvitationRequest, gives 201 Invitation;
     DELETE "/api/v1/organisations/{organisation_id}/invitations/{invitation_id}" revoke_invitation Member(OWNERS) => organisations::routes::revoke_invitation, gives 204;
+    // Pages of people
+    GET "/" show_home Public => organisations::pages::show_home;
+    GET "/register" show_register Public => organisations::pages::show_register;
+    POST "/register" submit_registration Public => organisations::pages::register;
+    POST "/register/resend" submit_resend Public => organisations::pages::resend;
+    GET "/check-your-mail" show_check_mail Public => organisations::pages::show_check_mail;
+    GET "/verify" show_verify Public => organisations::pages::show_verify;
+    POST "/verify" submit_verification Public => organisations::pages::verify;
+    GET "/log-in" show_log_in Public => organisations::pages::show_log_in;
+    POST "/log-in" submit_log_in Public => organisations::pages::log_in;
+    POST "/log-in/code" submit_second_factor Public => organisations::pages::finish_log_in;
+    POST "/log-out" submit_log_out Session => organisations::pages::log_out;
+    GET "/reset-password" show_reset Public => organisations::pages::show_reset;
+    POST "/reset-password" submit_reset Public => organisations::pages::request_reset;
+    GET "/reset-password/new" show_new_password Public => organisations::pages::show_new_password;
+    POST "/reset-password/new" submit_new_password Public => organisations::pages::reset_password;
+    GET "/account" show_account Session => organisations::pages::show_account;
+    POST "/account/password" submit_password Session => organisations::pages::change_password;
+    POST "/account/email" submit_email Session => organisations::pages::request_email_change;
+    GET "/account/email" show_confirm_email Public => organisations::pages::show_confirm_email;
+    POST "/account/email/confirm" submit_confirm_email Public => organisations::pages::confirm_email;
+    POST "/account/totp" submit_totp Session => organisations::pages::begin_totp;
+    POST "/account/totp/enable" submit_totp_enable Session => organisations::pages::enable_totp;
+    POST "/account/totp/disable" submit_totp_disable Session => organisations::pages::disable_totp;
+    POST "/account/sessions/{session_id}/end" submit_session_end Session => organisations::pages::end_session;
+    GET "/invitations" show_invitation Public => organisations::organisation_pages::show_invitation;
+    POST "/invitations" submit_invitation_acceptance Public => organisations::organisation_pages::accept_invitation;
+    GET "/help/{code}" show_help Public => web::help::show_help;
+
+    // Pages of an organisation
+    GET "/organisations" show_organisations Session => organisations::organisation_pages::show_organisations;
+    POST "/organisations" submit_organisation Session => organisations::organisation_pages::create_organisation;
+    GET "/organisations/{organisation_id}" show_organisation Member(ANY_MEMBER) => organisations::organisation_pages::show_organisation;
+    POST "/organisations/{organisation_id}/name" submit_organisation_name Member(OWNERS) => organisations::organisation_pages::rename;
+    GET "/organisations/{organisation_id}/members" show_members Member(ANY_MEMBER) => organisations::organisation_pages::show_members;
+    POST "/organisations/{organisation_id}/members/{member_id}/role" submit_member_role Member(OWNERS) => organisations::organisation_pages::change_role;
+    POST "/organisations/{organisation_id}/members/{member_id}/remove" submit_member_removal Member(OWNERS) => organisations::organisation_pages::remove_member;
+    POST "/organisations/{organisation_id}/invitations" submit_invitation Member(OWNERS) => organisations::organisation_pages::invite;
+    POST "/organisations/{organisation_id}/invitations/{invitation_id}/revoke" submit_invitation_revocation Member(OWNERS) => organisations::organisation_pages::revoke_invitation;
+    POST "/organisations/{organisation_id}/ownership-transfer" submit_ownership_transfer Member(OWNERS) => organisations::organisation_pages::transfer_ownership;
+    POST "/organisations/{organisation_id}/leave" submit_leave Member(ANY_MEMBER) => organisations::organisation_pages::leave;
+    GET "/organisations/{organisation_id}/agreements" show_agreements Member(ANY_MEMBER) => agreements::pages::show_agreements;
+    GET "/organisations/{organisation_id}/agreements/{agreement_id}" show_agreement Member(ANY_MEMBER) => agreements::pages::show_agreement;
+    POST "/organisations/{organisation_id}/agreements/{agreement_id}" submit_acceptance Member(OWNERS) => agreements::pages::accept;
+    GET "/organisations/{organisation_id}/acceptances/{acceptance_id}/evidence" download_evidence Member(ANY_MEMBER) => agreements::pages::download_evidence;
+    GET "/operator/agreements" show_all_agreements Operator(OperatorRole::ANY) => agreements::pages::show_all_agreements;
+    POST "/operator/agreements" submit_agreement Operator(LAWYERS) => agreements::pages::create_agreement;
+    POST "/operator/agreements/{agreement_id}/versions" submit_agreement_version Operator(LAWYERS) => agreements::pages::publish_version;
+
+    // Agreements
+    GET "/api/v1/agreements" list_agreements Public => agreements::routes::list_agreements, gives 200 AgreementList;
+    GET "/api/v1/agreement-versions/{agreement_version_id}/document" get_agreement_document Public => agreements::routes::get_document, gives 200;
+    GET "/api/v1/evidence-key" get_evidence_key Public => agreements::routes::get_evidence_key, gives 200 EvidenceKey;
+    GET "/api/v1/organisations/{organisation_id}/agreements" list_organisation_agreements Member(ANY_MEMBER) => agreements::routes::list_organisation_agreements, gives 200 StandingList;
+    POST "/api/v1/organisations/{organisation_id}/acceptances" create_acceptance Member(OWNERS) => agreements::routes::create_acceptance, takes AcceptanceRequest, gives 201 AcceptanceAnswer;
+    GET "/api/v1/organisations/{organisation_id}/acceptances" list_acceptances Member(ANY_MEMBER) => agreements::routes::list_acceptances, gives 200 AcceptanceList;
+    GET "/api/v1/organisations/{organisation_id}/acceptances/{acceptance_id}/evidence" get_evidence Member(ANY_MEMBER) => agreements::routes::get_evidence, gives 200;
+    GET "/api/v1/operator/agreements" list_all_agreements Operator(OperatorRole::ANY) => agreements::routes::list_all_agreements, gives 200 AgreementList;
+    POST "/api/v1/operator/agreements" create_agreement Operator(LAWYERS) => agreements::routes::create_agreement, takes AgreementRequest, gives 201 AgreementCreated;
+    POST "/api/v1/operator/agreements/{agreement_id}/versions" publish_agreement_version Operator(LAWYERS) => agreements::routes::publish_version, takes VersionRequest, gives 201 Version;
+    GET "/api/v1/operator/acceptances/export" export_acceptances Operator(LAWYERS) => agreements::routes::export_acceptances, gives 200;
+
+    // Audit log
+    GET "/api/v1/organisations/{organisation_id}/audit-records" list_audit_records Member(ANY_MEMBER) => audit::routes::list_audit_records, gives 200 AuditRecordList;
+    GET "/api/v1/operator/audit-log/export" export_audit_log Operator(ADMINISTRATORS) => audit::routes::export_audit_log, gives 200;
     POST "/api/v1/invitations/accept" accept_invitation Public => organisations::routes::accept_invitation, takes AcceptInvitationRequest, gives 201 SessionAnswer;
+
+    // Apps and credentials
+    GET "/api/v1/organisations/{organisation_id}/apps" list_apps Member(ANY_MEMBER) => apps::list_apps, gives 200 apps::AppList;
+    POST "/api/v1/organisations/{organisation_id}/apps" create_app Member(BUILDERS) => apps::create_app, takes apps::AppBody, gives 201 apps::AppView;
+    GET "/api/v1/apps/{app_id}" show_app Member(ANY_MEMBER) => apps::show_app, gives 200 apps::AppView;
+    PATCH "/api/v1/apps/{app_id}" update_app Member(BUILDERS) => apps::update_app, takes apps::AppBody, gives 200 apps::AppView;
+    DELETE "/api/v1/apps/{app_id}" delete_app Member(BUILDERS) => apps::delete_app, gives 204;
+    GET "/api/v1/apps/{app_id}/credentials" list_credentials Member(ANY_MEMBER) => credentials::list_credentials, gives 200 credentials::CredentialList;
+    POST "/api/v1/apps/{app_id}/credentials" issue_credential Member(BUILDERS) => credentials::issue_credential, takes credentials::CredentialBody, gives 201 credentials::IssuedView;
+    GET "/api/v1/apps/{app_id}/credentials/{credential_id}" show_credential Member(ANY_MEMBER) => credentials::show_credential, gives 200 credentials::CredentialView;
+    DELETE "/api/v1/apps/{app_id}/credentials/{credential_id}" revoke_credential Member(BUILDERS) => credentials::revoke_credential, gives 200 credentials::CredentialView;
+    POST "/api/v1/apps/{app_id}/credentials/{credential_id}/rotations" rotate_credential Member(BUILDERS) => credentials::rotate_credential, takes credentials::RotationBody, gives 201 credentials::IssuedView;
+
+    // Usage
+    GET "/api/v1/apps/{app_id}/usage" show_usage Member(ANY_MEMBER) => metering::show_usage, gives 200 metering::UsageView;
+    GET "/api/v1/apps/{app_id}/requests" list_requests Member(ANY_MEMBER) => metering::list_requests, gives 200 metering::RequestLog;
+
+    // Catalogue
+    GET "/api/v1/products" list_products Public => catalogue::list_products, gives 200 catalogue::ProductList;
+    GET "/api/v1/products/{product_id}" show_product Public => catalogue::show_published_product, gives 200 catalogue::ProductView;
+    GET "/api/v1/organisations/{organisation_id}/products" list_organisation_products Member(ANY_MEMBER) => catalogue::list_organisation_products, gives 200 catalogue::ProductList;
+    GET "/api/v1/operator/products" list_all_products Operator(OperatorRole::ANY) => catalogue::list_all_products, gives 200 catalogue::ProductList;
+    POST "/api/v1/operator/products" create_product Operator(MANAGERS) => catalogue::create_product, takes catalogue::ProductBody, gives 201 catalogue::ProductView;
+    GET "/api/v1/operator/products/{product_id}" show_any_product Operator(OperatorRole::ANY) => catalogue::show_any_product, gives 200 catalogue::ProductView;
+    PATCH "/api/v1/operator/products/{product_id}" update_product Operator(MANAGERS) => catalogue::update_product, takes catalogue::ProductBody, gives 200 catalogue::ProductView;
+    POST "/api/v1/operator/products/{product_id}/versions" create_product_version Operator(MANAGERS) => catalogue::create_version, takes catalogue::VersionBody, gives 201 catalogue::VersionView;
+    POST "/api/v1/operator/products/{product_id}/publications" publish_product Operator(MANAGERS) => catalogue::publish_product, gives 200 catalogue::ProductView;
+    POST "/api/v1/operator/products/{product_id}/withdrawals" withdraw_product Operator(MANAGERS) => catalogue::withdraw_product, gives 200 catalogue::ProductView;
+    POST "/api/v1/operator/products/{product_id}/plans" create_plan Operator(MANAGERS) => catalogue::create_plan, takes catalogue::PlanBody, gives 201 catalogue::PlanView;
+    PATCH "/api/v1/operator/plans/{plan_id}" update_plan Operator(MANAGERS) => catalogue::update_plan, takes catalogue::PlanBody, gives 200 catalogue::PlanView;
+    POST "/api/v1/operator/plans/{plan_id}/versions" create_plan_version Operator(MANAGERS) => catalogue::create_plan_version, takes catalogue::PlanBody, gives 201 catalogue::PlanView;
+    POST "/api/v1/operator/plans/{plan_id}/publications" publish_plan Operator(MANAGERS) => catalogue::publish_plan_version, gives 200 catalogue::PlanView;
+    POST "/api/v1/operator/plans/{plan_id}/withdrawals" withdraw_plan Operator(MANAGERS) => catalogue::withdraw_plan, gives 200 catalogue::PlanView;
+
+    // Subscriptions
+    GET "/api/v1/apps/{app_id}/subscriptions" list_subscriptions Member(ANY_MEMBER) => subscriptions::list_subscriptions, gives 200 subscriptions::SubscriptionList;
+    POST "/api/v1/apps/{app_id}/subscriptions" create_subscription Member(BUILDERS) => subscriptions::create_subscription, takes subscriptions::SubscriptionBody, gives 201 subscriptions::SubscriptionView;
+    GET "/api/v1/apps/{app_id}/subscriptions/{subscription_id}" show_subscription Member(ANY_MEMBER) => subscriptions::show_subscription, gives 200 subscriptions::SubscriptionDetail;
+    DELETE "/api/v1/apps/{app_id}/subscriptions/{subscription_id}" cancel_subscription Member(BUILDERS) => subscriptions::cancel_subscription, gives 200 subscriptions::SubscriptionView;
+    POST "/api/v1/apps/{app_id}/subscriptions/{subscription_id}/go-live" go_live Member(BUILDERS) => subscriptions::go_live, takes subscriptions::GoLiveBody, gives 201 subscriptions::RequestView;
+    GET "/api/v1/apps/{app_id}/subscriptions/{subscription_id}/plan-changes/preview" preview_plan_change Member(ANY_MEMBER) => subscriptions::preview_plan_change, gives 200 subscriptions::PlanChangePreview;
+    POST "/api/v1/apps/{app_id}/subscriptions/{subscription_id}/plan-changes" change_plan Member(BUILDERS) => subscriptions::change_plan, takes subscriptions::PlanChangeBody, gives 200 subscriptions::SubscriptionView;
+    POST "/api/v1/apps/{app_id}/subscriptions/{subscription_id}/request-withdrawals" withdraw_request Member(BUILDERS) => subscriptions::withdraw_request, gives 200 subscriptions::RequestView;
+    GET "/api/v1/operator/requests" list_subscription_requests Operator(OperatorRole::ANY) => subscriptions::list_requests, gives 200 subscriptions::RequestList;
+    POST "/api/v1/operator/requests/{request_id}/decisions" decide_subscription_request Operator(MANAGERS) => subscriptions::decide_request, takes subscriptions::DecisionBody, gives 200 subscriptions::RequestView;
+
+    // Edges
+    GET "/edge/v1/feed" read_feed Edge => edges::read_feed;
+    GET "/edge/v1/snapshot" read_snapshot Edge => edges::read_snapshot;
+    POST "/edge/v1/report" post_report Edge => edges::post_report;
+    GET "/api/v1/operator/edges" list_edges Operator(OperatorRole::ANY) => edges::list_edges, gives 200 edges::EdgeList;
+    POST "/internal/tick" run_tick Tick => edges::run_tick;
+    POST "/dev/seed" seed Development => seed::seed;
 }
 
 /// Whether a path belongs to the JSON side.
 pub fn is_api_path(path: &str) -> bool {
-    ["/api/", "/internal/", "/dev/"]
+    ["/api/", "/edge/", "/internal/", "/dev/"]
         .iter()
         .any(|prefix| path.starts_with(prefix))
 }

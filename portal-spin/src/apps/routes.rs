@@ -94,10 +94,10 @@ pub async fn create(
     context
         .connection
         .transaction(async || {
-            store::put(&context.connection, &app, context.now_ms).await?;
-            subscriptions::subscribe_to_defaults(context, &app).await?;
             let detail = json!({ "name": &app.name });
             audit::record(context, Some(organisation_id), "app.created", &app.id.to_string(), detail).await?;
+            store::put(&context.connection, &app, context.now_ms).await?;
+            subscriptions::subscribe_to_defaults(context, &app).await?;
             Ok::<(), Failure>(())
         })
         .await?;
@@ -153,10 +153,10 @@ pub async fn delete_app(context: &Context) -> Outcome {
     context
         .connection
         .transaction(async || {
+            audit::record(context, Some(app.organisation_id), "app.deleted", &app.id.to_string(), json!({})).await?;
             credentials::revoke_all(context, app.id).await?;
             subscriptions::cancel_all(context, app.id).await?;
             store::put(&context.connection, &app, context.now_ms).await?;
-            audit::record(context, Some(app.organisation_id), "app.deleted", &app.id.to_string(), json!({})).await?;
             Ok::<(), Failure>(())
         })
         .await?;
@@ -167,9 +167,9 @@ async fn store_change(context: &Context, app: &App, action: &str) -> Result<(), 
     context
         .connection
         .transaction(async || {
-            store::put(&context.connection, app, context.now_ms).await?;
             let detail = json!({ "name": &app.name });
             audit::record(context, Some(app.organisation_id), action, &app.id.to_string(), detail).await?;
+            store::put(&context.connection, app, context.now_ms).await?;
             Ok::<(), Failure>(())
         })
         .await

@@ -105,7 +105,7 @@ pub fn verify_audit(bytes: &[u8]) -> Result<(usize, String), AuditError> {
             return Err(AuditError::Changed { line: number });
         }
         let follows = match &last {
-            None => record.position != 1 || record.previous_hash == "0".repeat(64),
+            None => record.position == 1 && record.previous_hash == "0".repeat(64),
             Some(last) => record.position == last.position + 1 && record.previous_hash == last.hash,
         };
         if !follows {

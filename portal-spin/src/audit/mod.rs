@@ -11,6 +11,7 @@ use crate::database::{DatabaseError, next_number};
 use crate::params;
 
 mod chain;
+pub mod routes;
 
 pub use chain::{AuditError, AuditRecord, verify_audit};
 

@@ -34,6 +34,14 @@ macro_rules! migrations {
 
 migrations! {
     1 "0001_foundation",
+    2 "0002_agreements",
+    10 "0010_catalogue",
+    11 "0011_apps",
+    12 "0012_credentials",
+    13 "0013_edges",
+    14 "0014_metering",
+    15 "0015_subscriptions",
+    16 "0016_seed",
 }
 
 /// Brings the database to the newest schema of this code. Safe to run any number of times and by

@@ -9,6 +9,8 @@ pub mod log_in;
 pub mod members;
 mod model;
 
+pub mod organisation_pages;
+pub mod pages;
 pub mod passwords;
 pub mod recovery;
 pub mod registration;

@@ -9,12 +9,15 @@ pub mod failure;
 pub mod forms;
 pub mod headers;
 pub mod health;
+pub mod help;
 pub mod idempotency;
 pub mod layout;
 pub mod openapi;
 pub mod paging;
 pub mod response;
 pub mod schemas;
+#[cfg(test)]
+mod tests;
 pub mod throttle;
 
 pub use failure::{Failure, FieldError};

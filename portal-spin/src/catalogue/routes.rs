@@ -1,0 +1,570 @@
+//! `/api/v1/products` and `/api/v1/plans`: the public catalogue and the operator's editing.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use shared::ids::{MeterId, OrganisationId, PlanId, ProductId};
+use shared::plan::{MeterSource, Operation};
+
+use super::document::read_operations;
+use super::model::{Meter, MeterView, OperationView, Plan, PlanView, Product, ProductView, slug_of, state};
+use super::terms::PlanTerms;
+use super::{plans, products};
+use crate::{audit, subscriptions};
+use crate::context::Context;
+use crate::database::DatabaseError;
+use crate::routes::Outcome;
+use crate::web::{Failure, FieldError, response};
+
+/// Products of the catalogue.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct ProductList {
+    /// The rows.
+    pub items: Vec<ProductView>,
+}
+
+/// What a product is given, new or changed.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ProductBody {
+    /// Its name.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// One sentence.
+    #[serde(default)]
+    pub summary: Option<String>,
+    /// Several.
+    #[serde(default)]
+    pub description: Option<String>,
+    /// Whether visitors see it without logging in.
+    #[serde(default)]
+    pub is_public: Option<bool>,
+    /// Whether new apps get its default plan in the test environment without asking.
+    #[serde(default)]
+    pub is_self_service: Option<bool>,
+    /// Where its sandbox answers.
+    #[serde(default)]
+    pub sandbox_url: Option<String>,
+    /// Meters besides the one that counts calls; only when the product is created.
+    #[serde(default)]
+    pub meters: Option<Vec<MeterView>>,
+}
+
+/// A new version of what a product contains.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct VersionBody {
+    /// An OpenAPI 3 document, JSON or YAML, as text.
+    pub document: String,
+    /// Units one call of an operation spends, where it is not 1.
+    #[serde(default)]
+    pub weights: BTreeMap<String, u32>,
+    /// Only these operations; without, all of the document.
+    #[serde(default)]
+    pub operations: Option<Vec<String>>,
+}
+
+/// A version as it was stored.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct VersionView {
+    /// From 1.
+    pub number: i64,
+    /// `draft` or `published`.
+    pub state: String,
+    /// What it contains.
+    pub operations: Vec<OperationView>,
+}
+
+/// What a plan is given, new or changed.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PlanBody {
+    /// Its name.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// One sentence.
+    #[serde(default)]
+    pub summary: Option<String>,
+    /// Its place among the tiers.
+    #[serde(default)]
+    pub position: Option<u32>,
+    /// Whether new apps start on it.
+    #[serde(default)]
+    pub is_default: Option<bool>,
+    /// The one organisation that sees it.
+    #[serde(default)]
+    pub private_organisation_id: Option<String>,
+    /// What it promises and asks.
+    #[serde(default)]
+    pub terms: Option<PlanTerms>,
+}
+
+/// A product with its contents, as `viewer` may see it.
+pub(super) async fn view(
+    context: &Context,
+    product: &Product,
+    viewer: Viewer,
+) -> Result<ProductView, DatabaseError> {
+    let connection = &context.connection;
+    let is_operator = viewer == Viewer::Operator;
+    let version = products::find_version(connection, product.id, !is_operator).await?;
+    let operations = version.map_or(Vec::new(), |version| version.operations);
+    let meters = products::list_meters(connection, product.id).await?;
+    let mut shown = plans::list(connection, product.id, is_operator).await?;
+    if let Viewer::Organisation(organisation_id) = viewer {
+        shown.retain(|plan| plan.is_offered_to(organisation_id));
+    }
+    let missing = if is_operator {
+        Some(missing(context, product, &operations, &meters, &shown).await?)
+    } else {
+        None
+    };
+    Ok(ProductView {
+        id: product.id.to_string(),
+        slug: product.slug.clone(),
+        name: product.name.clone(),
+        summary: product.summary.clone(),
+        description: product.description.clone(),
+        state: state(product.published_at_ms, product.withdrawn_at_ms).to_owned(),
+        is_public: product.is_public,
+        is_self_service: product.is_self_service,
+        sandbox_url: product.sandbox_url.clone(),
+        operations: operations.iter().map(OperationView::from).collect(),
+        meters: meters
+            .into_iter()
+            .map(|meter| MeterView { id: meter.id.to_string(), name: meter.name, source: meter.source })
+            .collect(),
+        plans: shown.iter().map(PlanView::from).collect(),
+        missing,
+    })
+}
+
+/// Who looks at the catalogue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Viewer {
+    /// The operator's staff: drafts too.
+    Operator,
+    /// A partner, or a visitor.
+    Organisation(Option<OrganisationId>),
+}
+
+/// What keeps a product from being published: it needs contents, a sandbox, a published plan with a
+/// price, and an agreement.
+async fn missing(
+    context: &Context,
+    product: &Product,
+    operations: &[Operation],
+    meters: &[Meter],
+    plans: &[Plan],
+) -> Result<Vec<String>, DatabaseError> {
+    let mut missing = Vec::new();
+    let mut need = |is_there: bool, text: &str| {
+        if !is_there {
+            missing.push(text.to_owned());
+        }
+    };
+    need(!operations.is_empty(), "operations: upload an OpenAPI document");
+    need(!product.sandbox_url.is_empty(), "sandbox_url: say where its sandbox answers");
+    let published = || plans.iter().filter(|plan| plan.published_at_ms.is_some() && plan.withdrawn_at_ms.is_none());
+    need(published().next().is_some(), "plans: publish at least one plan");
+    need(published().all(|plan| plan.terms.price.is_some()), "price: every published plan needs one; free is a price");
+    let weighs = operations.iter().any(|operation| operation.weight != 1);
+    let has_weight_meter = meters.iter().any(|meter| meter.source == MeterSource::Weight);
+    need(!weighs || has_weight_meter, "meters: operations have weights, so a meter must count them (source `weight`)");
+    let has_agreement = subscriptions::has_agreement(&context.connection, product.id).await?;
+    need(has_agreement, "agreements: publish terms of service that apply to this product");
+    Ok(missing)
+}
+
+/// `GET /api/v1/products`: the public catalogue.
+pub async fn list_products(context: &Context) -> Outcome {
+    let mut items = Vec::new();
+    for product in products::list(&context.connection, false).await? {
+        if product.is_public {
+            items.push(view(context, &product, Viewer::Organisation(None)).await?);
+        }
+    }
+    response::json_with_etag(context.header("if-none-match"), &ProductList { items })
+}
+
+/// `GET /api/v1/organisations/{organisation_id}/products`: the catalogue as this organisation sees it.
+pub async fn list_organisation_products(context: &Context) -> Outcome {
+    let viewer = Viewer::Organisation(Some(context.organisation_id()?));
+    let mut items = Vec::new();
+    for product in products::list(&context.connection, false).await? {
+        items.push(view(context, &product, viewer).await?);
+    }
+    response::json_with_etag(context.header("if-none-match"), &ProductList { items })
+}
+
+/// `GET /api/v1/products/{product_id}`
+pub async fn show_published_product(context: &Context) -> Outcome {
+    let product = product_of_path(context).await?;
+    if !product.is_offered() || !product.is_public {
+        return Err(Failure::not_found());
+    }
+    let view = view(context, &product, Viewer::Organisation(None)).await?;
+    response::json_with_etag(context.header("if-none-match"), &view)
+}
+
+async fn product_of_path(context: &Context) -> Result<Product, Failure> {
+    let product_id: ProductId = context.path_id("product_id")?;
+    products::find_product(&context.connection, product_id).await?.ok_or_else(Failure::not_found)
+}
+
+/// `GET /api/v1/operator/products`
+pub async fn list_all_products(context: &Context) -> Outcome {
+    let mut items = Vec::new();
+    for product in products::list(&context.connection, true).await? {
+        items.push(view(context, &product, Viewer::Operator).await?);
+    }
+    response::ok(&ProductList { items })
+}
+
+/// `GET /api/v1/operator/products/{product_id}`
+pub async fn show_any_product(context: &Context) -> Outcome {
+    let product = product_of_path(context).await?;
+    response::ok(&view(context, &product, Viewer::Operator).await?)
+}
+
+fn text(field: &str, value: Option<String>, most: usize, is_needed: bool) -> Result<String, Failure> {
+    let value = value.unwrap_or_default().trim().to_owned();
+    if is_needed && value.is_empty() {
+        return Err(Failure::field(field, "missing", "Fill this in."));
+    }
+    if value.chars().count() > most {
+        return Err(Failure::field(field, "too_long", format!("Use at most {most} characters.")));
+    }
+    Ok(value)
+}
+
+fn check_url(url: String) -> Result<String, Failure> {
+    if url.is_empty() || url.starts_with("https://") || url.starts_with("http://") {
+        return Ok(url);
+    }
+    Err(Failure::field("sandbox_url", "malformed", "Give an address that begins with https://."))
+}
+
+/// `POST /api/v1/operator/products`
+pub async fn create_product(context: &Context) -> Outcome {
+    let body: ProductBody = context.json()?;
+    let product = create(context, body).await?;
+    response::created(&view(context, &product, Viewer::Operator).await?)
+}
+
+/// Creates a draft product with its meters.
+pub(crate) async fn create(context: &Context, body: ProductBody) -> Result<Product, Failure> {
+    let name = text("name", body.name, 80, true)?;
+    let slug = slug_of(&name);
+    if slug.is_empty() {
+        return Err(Failure::field("name", "malformed", "Use at least one letter or digit."));
+    }
+    let product = Product {
+        id: context.new_id(ProductId::new),
+        slug,
+        name,
+        summary: text("summary", body.summary, 200, false)?,
+        description: text("description", body.description, 10_000, false)?,
+        is_public: body.is_public.unwrap_or(true),
+        is_self_service: body.is_self_service.unwrap_or(false),
+        sandbox_url: check_url(text("sandbox_url", body.sandbox_url, 300, false)?)?,
+        published_at_ms: None,
+        withdrawn_at_ms: None,
+    };
+    let mut meters = vec![Meter {
+        id: context.new_id(MeterId::new),
+        name: "Calls".to_owned(),
+        source: MeterSource::Calls,
+    }];
+    for meter in body.meters.unwrap_or_default() {
+        let name = text("meters", Some(meter.name), 80, true)?;
+        meters.push(Meter { id: context.new_id(MeterId::new), name, source: meter.source });
+    }
+    context
+        .connection
+        .transaction(async || {
+            products::insert(&context.connection, &product, &meters, context.now_ms).await.map_err(taken)?;
+            record(context, "product.created", &product.id.to_string()).await
+        })
+        .await?;
+    Ok(product)
+}
+
+fn taken(error: DatabaseError) -> Failure {
+    match error {
+        DatabaseError::Conflict(_) => Failure::field("name", "taken", "There is one of this name. Choose another."),
+        other => other.into(),
+    }
+}
+
+async fn record(context: &Context, action: &str, object: &str) -> Result<(), Failure> {
+    audit::record(context, None, action, object, json!({})).await?;
+    Ok(())
+}
+
+/// `PATCH /api/v1/operator/products/{product_id}`
+pub async fn update_product(context: &Context) -> Outcome {
+    let body: ProductBody = context.json()?;
+    let mut product = product_of_path(context).await?;
+    if body.meters.is_some() {
+        let detail = "Meters are given when the product is created: usage and invoices name them.";
+        return Err(Failure::field("meters", "read_only", detail));
+    }
+    if body.name.is_some() {
+        product.name = text("name", body.name, 80, true)?;
+    }
+    if body.summary.is_some() {
+        product.summary = text("summary", body.summary, 200, false)?;
+    }
+    if body.description.is_some() {
+        product.description = text("description", body.description, 10_000, false)?;
+    }
+    if body.sandbox_url.is_some() {
+        product.sandbox_url = check_url(text("sandbox_url", body.sandbox_url, 300, false)?)?;
+    }
+    product.is_public = body.is_public.unwrap_or(product.is_public);
+    product.is_self_service = body.is_self_service.unwrap_or(product.is_self_service);
+    context
+        .connection
+        .transaction(async || {
+            products::update(&context.connection, &product).await?;
+            record(context, "product.changed", &product.id.to_string()).await
+        })
+        .await?;
+    response::ok(&view(context, &product, Viewer::Operator).await?)
+}
+
+/// `POST /api/v1/operator/products/{product_id}/versions`
+pub async fn create_version(context: &Context) -> Outcome {
+    let body: VersionBody = context.json()?;
+    let product = product_of_path(context).await?;
+    let (number, operations) = put_version(context, &product, &body).await?;
+    response::created(&VersionView {
+        number,
+        state: "draft".to_owned(),
+        operations: operations.iter().map(OperationView::from).collect(),
+    })
+}
+
+/// Stores a draft version of a product.
+pub(crate) async fn put_version(
+    context: &Context,
+    product: &Product,
+    body: &VersionBody,
+) -> Result<(i64, Vec<Operation>), Failure> {
+    let mut operations = read_operations(&body.document, &body.weights)
+        .map_err(|detail| Failure::field("document", "malformed", detail))?;
+    if let Some(wanted) = &body.operations {
+        if let Some(unknown) = wanted.iter().find(|name| !operations.iter().any(|known| known.name == **name)) {
+            let detail = format!("The document has no operation `{unknown}`.");
+            return Err(Failure::field("operations", "unknown_value", detail));
+        }
+        operations.retain(|operation| wanted.contains(&operation.name));
+    }
+    let number = context
+        .connection
+        .transaction(async || {
+            let now_ms = context.now_ms;
+            let number =
+                products::put_draft(&context.connection, product.id, &body.document, &operations, now_ms).await?;
+            record(context, "product.version_created", &product.id.to_string()).await?;
+            Ok::<i64, Failure>(number)
+        })
+        .await?;
+    Ok((number, operations))
+}
+
+/// `POST /api/v1/operator/products/{product_id}/publications`: publishes the newest version.
+pub async fn publish_product(context: &Context) -> Outcome {
+    let product = product_of_path(context).await?;
+    publish(context, &product).await?;
+    show_any_product(context).await
+}
+
+/// Publishes the newest version of a product, if nothing is missing.
+pub(crate) async fn publish(context: &Context, product: &Product) -> Result<(), Failure> {
+    let seen = view(context, product, Viewer::Operator).await?;
+    let missing = seen.missing.unwrap_or_default();
+    if !missing.is_empty() {
+        let errors = missing
+            .iter()
+            .map(|text| {
+                let (field, detail) = text.split_once(": ").unwrap_or((text, ""));
+                FieldError { field: field.to_owned(), code: "missing".to_owned(), detail: detail.to_owned() }
+            })
+            .collect();
+        return Err(Failure::fields(errors));
+    }
+    let connection = &context.connection;
+    let version = products::find_version(connection, product.id, false)
+        .await?
+        .ok_or_else(|| Failure::internal("a product without version passed the checks"))?;
+    connection
+        .transaction(async || {
+            record(context, "product.published", &product.id.to_string()).await?;
+            products::publish(connection, product.id, &version, context.now_ms).await?;
+            Ok::<(), Failure>(())
+        })
+        .await
+}
+
+/// `POST /api/v1/operator/products/{product_id}/withdrawals`: out of the catalogue; subscribers stay.
+pub async fn withdraw_product(context: &Context) -> Outcome {
+    let mut product = product_of_path(context).await?;
+    product.withdrawn_at_ms = product.withdrawn_at_ms.or(Some(context.now_ms));
+    context
+        .connection
+        .transaction(async || {
+            products::update(&context.connection, &product).await?;
+            record(context, "product.withdrawn", &product.id.to_string()).await
+        })
+        .await?;
+    response::ok(&view(context, &product, Viewer::Operator).await?)
+}
+
+/// `POST /api/v1/operator/products/{product_id}/plans`: a draft plan.
+pub async fn create_plan(context: &Context) -> Outcome {
+    let body: PlanBody = context.json()?;
+    let product = product_of_path(context).await?;
+    response::created(&PlanView::from(&new_plan(context, product.id, body).await?))
+}
+
+/// Stores a draft plan.
+pub(crate) async fn new_plan(context: &Context, product_id: ProductId, body: PlanBody) -> Result<Plan, Failure> {
+    let name = text("name", body.name.clone(), 80, true)?;
+    let slug = slug_of(&name);
+    if plans::newest_version(&context.connection, product_id, &slug).await? > 0 {
+        let detail = "The product has a plan of this name. Make a new version of it instead.";
+        return Err(Failure::field("name", "taken", detail));
+    }
+    let empty: PlanTerms = serde_json::from_value(json!({}))
+        .map_err(|error| Failure::internal(&format!("empty terms do not parse: {error}")))?;
+    let plan = Plan {
+        id: context.new_id(PlanId::new),
+        product_id,
+        slug,
+        version: 1,
+        name,
+        summary: String::new(),
+        position: 0,
+        is_default: false,
+        private_organisation_id: None,
+        terms: empty,
+        published_at_ms: None,
+        withdrawn_at_ms: None,
+    };
+    put_plan(context, plan, body).await
+}
+
+/// Stores a draft with what the body changes.
+async fn put_plan(context: &Context, mut plan: Plan, body: PlanBody) -> Result<Plan, Failure> {
+    if body.name.is_some() {
+        plan.name = text("name", body.name, 80, true)?;
+    }
+    if body.summary.is_some() {
+        plan.summary = text("summary", body.summary, 200, false)?;
+    }
+    plan.position = body.position.unwrap_or(plan.position);
+    plan.is_default = body.is_default.unwrap_or(plan.is_default);
+    if let Some(organisation_id) = body.private_organisation_id {
+        let organisation_id: OrganisationId = organisation_id.parse().map_err(|_| {
+            Failure::field("private_organisation_id", "malformed", "Give an organisation's id.")
+        })?;
+        plan.private_organisation_id = Some(organisation_id);
+    }
+    if let Some(terms) = body.terms {
+        plan.terms = terms;
+    }
+    let problems = plan.terms.problems();
+    if !problems.is_empty() {
+        return Err(Failure::fields(problems));
+    }
+    context
+        .connection
+        .transaction(async || {
+            if !plans::put_draft(&context.connection, &plan, context.now_ms).await? {
+                return Err(plan_published());
+            }
+            record(context, "plan.drafted", &plan.id.to_string()).await
+        })
+        .await?;
+    Ok(plan)
+}
+
+fn plan_published() -> Failure {
+    Failure::conflict(
+        "plan_published",
+        "A published plan never changes: POST /api/v1/operator/plans/{plan_id}/versions makes the next version.",
+    )
+}
+
+async fn plan_of_path(context: &Context) -> Result<Plan, Failure> {
+    let plan_id: PlanId = context.path_id("plan_id")?;
+    plans::find_plan(&context.connection, plan_id).await?.ok_or_else(Failure::not_found)
+}
+
+/// `PATCH /api/v1/operator/plans/{plan_id}`: drafts only.
+pub async fn update_plan(context: &Context) -> Outcome {
+    let body: PlanBody = context.json()?;
+    let plan = plan_of_path(context).await?;
+    if plan.published_at_ms.is_some() {
+        return Err(plan_published());
+    }
+    response::ok(&PlanView::from(&put_plan(context, plan, body).await?))
+}
+
+/// `POST /api/v1/operator/plans/{plan_id}/versions`: a draft of the next version.
+pub async fn create_plan_version(context: &Context) -> Outcome {
+    let body: PlanBody = context.json()?;
+    let plan = plan_of_path(context).await?;
+    let newest = plans::newest_version(&context.connection, plan.product_id, &plan.slug).await?;
+    let next = Plan {
+        id: context.new_id(PlanId::new),
+        version: newest + 1,
+        published_at_ms: None,
+        withdrawn_at_ms: None,
+        ..plan
+    };
+    response::created(&PlanView::from(&put_plan(context, next, body).await?))
+}
+
+/// `POST /api/v1/operator/plans/{plan_id}/publications`
+pub async fn publish_plan_version(context: &Context) -> Outcome {
+    let plan = plan_of_path(context).await?;
+    publish_draft(context, &plan).await?;
+    response::ok(&PlanView::from(&plan_of_path(context).await?))
+}
+
+/// Publishes a draft plan.
+pub(crate) async fn publish_draft(context: &Context, plan: &Plan) -> Result<(), Failure> {
+    if plan.published_at_ms.is_some() {
+        return Err(plan_published());
+    }
+    if plan.terms.price.is_none() {
+        let detail = "A plan needs a price before it is published; free is a price: a flat amount of 0.";
+        return Err(Failure::field("terms.price", "missing", detail));
+    }
+    context
+        .connection
+        .transaction(async || {
+            record(context, "plan.published", &plan.id.to_string()).await?;
+            plans::publish_plan(&context.connection, plan, context.now_ms).await?;
+            Ok::<(), Failure>(())
+        })
+        .await
+}
+
+/// `POST /api/v1/operator/plans/{plan_id}/withdrawals`
+pub async fn withdraw_plan(context: &Context) -> Outcome {
+    let plan = plan_of_path(context).await?;
+    context
+        .connection
+        .transaction(async || {
+            plans::withdraw(&context.connection, plan.id, context.now_ms).await?;
+            record(context, "plan.withdrawn", &plan.id.to_string()).await
+        })
+        .await?;
+    response::ok(&PlanView::from(&plan_of_path(context).await?))
+}

@@ -1,0 +1,17 @@
+//! Credentials: issue, show, rotate, revoke; when an edge knows them.
+//!
+//! Owns keys of apps: only digest, prefix and last four characters are kept. A key counts as active
+//! when every live edge has applied the feed position that carries it. Does not own enforcement (the
+//! edge's) nor what going live takes (`subscriptions`).
+
+mod addresses;
+mod model;
+mod routes;
+mod store;
+
+pub use model::{Credential, CredentialView};
+pub use routes::{
+    CredentialBody, CredentialList, IssuedView, RotationBody, issue, issue_credential,
+    list_credentials, revoke_credential, rotate_credential, show_credential,
+};
+pub use store::{forget_old, mark_applied, revoke_all};

@@ -1,0 +1,28 @@
+//! Edges: what the portal tells them and what they report.
+//!
+//! Owns the feed (the log, its pages and snapshots), the boots of edges and what each has applied,
+//! leases of hard quotas, and gaps after an unclean end. Does not own what a change means: every
+//! domain publishes its own objects through [`feed::publish`], inside the transaction that changes
+//! them. Usage cells are handed on to `metering`.
+
+pub mod boots;
+pub mod feed;
+pub mod leases;
+mod model;
+pub mod programme;
+mod report;
+mod routes;
+mod standing;
+pub mod snapshot;
+mod tick;
+
+#[cfg(test)]
+pub mod test_edge;
+#[cfg(test)]
+mod tests;
+
+pub use model::LIVE_FOR_MS;
+pub use boots::EdgeView;
+pub use standing::publish_standing;
+pub use routes::{EdgeList, list_edges, post_report, read_feed, read_snapshot};
+pub use tick::run_tick;

@@ -1,0 +1,32 @@
+//! An organisation's standing as edges need it: suspended or not, and which agreements it accepted.
+
+use shared::feed::{Change, Organisation};
+use shared::ids::OrganisationId;
+
+use super::feed;
+use crate::agreements::list_accepted_versions;
+use crate::context::Context;
+use crate::database::DatabaseError;
+use crate::params;
+
+/// Tells the edges an organisation's standing. Call it inside the transaction that changes it.
+pub async fn publish_standing(
+    context: &Context,
+    organisation_id: OrganisationId,
+) -> Result<(), DatabaseError> {
+    let connection = &context.connection;
+    let suspended_at: Option<i64> = connection
+        .query_one(
+            "SELECT suspended_at FROM organisations WHERE organisation_id = $1",
+            params![organisation_id.to_string()],
+        )
+        .await?
+        .get(0)?;
+    let state = Organisation {
+        organisation: organisation_id,
+        suspended: suspended_at.is_some(),
+        accepted: list_accepted_versions(connection, organisation_id).await?,
+    };
+    feed::publish(connection, context.now_ms, &Change::Organisation(state)).await?;
+    Ok(())
+}

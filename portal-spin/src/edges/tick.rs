@@ -1,0 +1,40 @@
+//! `POST /internal/tick`: background work, called every few seconds by whoever runs the portal.
+//!
+//! Idempotent: each step looks for what is due and does it; two ticks at once do no harm.
+
+use serde::Serialize;
+
+use super::{boots, programme};
+use crate::context::Context;
+use crate::routes::Outcome;
+use crate::web::response;
+use crate::{credentials, metering, subscriptions};
+
+/// What a tick did.
+#[derive(Debug, Default, Serialize, schemars::JsonSchema)]
+pub struct TickView {
+    /// Subscriptions whose coming period boundaries were published.
+    pub periods_extended: u64,
+    /// Plan changes and ends carried out.
+    pub changes_applied: u64,
+    /// Edges that went silent since the last tick.
+    pub edges_silent: u64,
+    /// Revoked credentials that edges may forget.
+    pub credentials_forgotten: u64,
+    /// Lines dropped from request logs.
+    pub samples_dropped: u64,
+}
+
+/// `POST /internal/tick`
+pub async fn run_tick(context: &Context) -> Outcome {
+    let connection = &context.connection;
+    programme::ensure_published(connection, context.configuration(), context.now_ms).await?;
+    let done = TickView {
+        periods_extended: subscriptions::extend_periods(context).await?,
+        changes_applied: subscriptions::apply_due_changes(context).await?,
+        edges_silent: boots::find_silent_boots(connection, context.now_ms).await?,
+        credentials_forgotten: credentials::forget_old(connection, context.now_ms).await?,
+        samples_dropped: metering::drop_old_samples(connection, context.now_ms).await?,
+    };
+    response::ok(&done)
+}

@@ -1,0 +1,22 @@
+//! Metering: usage as edges count it, kept once, read by everyone.
+//!
+//! Owns usage cells (merged by maximum, so that nothing is lost and nothing counted twice), the
+//! request log, and the reads on which usage page, quota and invoice all rest. Does not own what is
+//! counted at the edge, nor money (`billing` rates what [`used_units`] answers).
+
+mod cells;
+mod model;
+mod quantities;
+mod reads;
+mod routes;
+mod samples;
+
+#[cfg(test)]
+mod tests;
+
+pub use cells::merge_cells;
+pub use model::{Granularity, UsageView};
+pub use quantities::{counts, used_units};
+pub use reads::{counted_calls, last_used, sandbox_facts};
+pub use routes::{RequestLog, LoggedRequest, list_requests, show_usage};
+pub use samples::{drop_old as drop_old_samples, keep_samples};

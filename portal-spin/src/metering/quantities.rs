@@ -1,0 +1,87 @@
+//! The one rule of what counts, and the one sum that quota, usage page and invoice share.
+
+use shared::credential::Environment;
+use shared::ids::{MeterId, SubscriptionId};
+use shared::plan::Counting;
+use shared::usage::outcome;
+
+use crate::billing::period::Period;
+use crate::database::{Connection, DatabaseError};
+use crate::params;
+
+/// Whether calls with this outcome count as used under these rules. Refused calls never do.
+pub fn counts(counting: &Counting, outcome_text: &str) -> bool {
+    match outcome::status_class(outcome_text) {
+        Some(class) => counting.status_classes.contains(&class),
+        None => outcome_text == outcome::ABORTED && counting.aborted,
+    }
+}
+
+/// Units of a meter used in a period: the sum of the cells that count. A cell belongs to the period
+/// that its minute begins in.
+pub async fn used_units(
+    connection: &Connection,
+    subscription_id: SubscriptionId,
+    environment: Environment,
+    meter_id: MeterId,
+    counting: &Counting,
+    period: Period,
+) -> Result<i64, DatabaseError> {
+    let rows = connection
+        .query(
+            "SELECT s.outcome, CAST(SUM(c.units) AS BIGINT) FROM usage_series s
+             JOIN usage_cells c ON c.series = s.series
+             WHERE s.subscription_id = $1 AND s.environment = $2 AND s.meter_id = $3
+                AND c.minute >= $4 AND c.minute < $5
+             GROUP BY s.outcome",
+            params![
+                subscription_id.to_string(),
+                environment.as_str(),
+                meter_id.to_string(),
+                minute_from(period.start_ms),
+                minute_from(period.end_ms),
+            ],
+        )
+        .await?;
+    let mut used: i64 = 0;
+    for row in rows {
+        if counts(counting, &row.get::<String>(0)?) {
+            used = used.saturating_add(row.get(1)?);
+        }
+    }
+    Ok(used)
+}
+
+/// The first whole minute at or behind this time.
+pub fn minute_from(at_ms: i64) -> i64 {
+    at_ms.saturating_add(59_999).div_euclid(60_000)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refused_calls_and_5xx_do_not_count_by_default_and_aborted_ones_do() {
+        let counting = Counting::default();
+        for (outcome, expected) in [
+            ("2xx", true),
+            ("3xx", true),
+            ("4xx", true),
+            ("5xx", false),
+            ("1xx", false),
+            ("aborted", true),
+            ("rate_limited", false),
+            ("quota_exceeded", false),
+        ] {
+            assert_eq!(counts(&counting, outcome), expected, "{outcome}");
+        }
+    }
+
+    #[test]
+    fn periods_that_meet_share_no_minute() {
+        assert_eq!(minute_from(0), 0);
+        assert_eq!(minute_from(1), 1);
+        assert_eq!(minute_from(60_000), 1);
+    }
+}

@@ -1,0 +1,277 @@
+//! `/api/v1/apps/{app_id}/usage` and `/api/v1/apps/{app_id}/requests`.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+use shared::credential::Environment;
+use shared::ids::AppId;
+use shared::usage::LATENCY_BUCKETS;
+
+use super::cells::parse_latency;
+use super::model::{Granularity, QuotaView, Sum, UsageView, summarise};
+use super::quantities::{counts, minute_from, used_units};
+use crate::context::Context;
+use crate::database::DatabaseError;
+use crate::params;
+use crate::routes::Outcome;
+use crate::subscriptions::{self, Terms};
+use crate::web::{Failure, response};
+
+/// What a usage read asks for.
+pub(super) struct Question {
+    pub app_id: AppId,
+    pub environment: Option<Environment>,
+    pub from_ms: i64,
+    pub to_ms: i64,
+    pub granularity: Granularity,
+}
+
+fn time(context: &Context, name: &str) -> Result<Option<i64>, Failure> {
+    context
+        .query(name)
+        .map(|text| {
+            text.parse::<jiff::Timestamp>().map(jiff::Timestamp::as_millisecond).map_err(|_| {
+                Failure::field(name, "malformed", "Give a time like 2026-11-22T14:05:00Z.")
+            })
+        })
+        .transpose()
+}
+
+impl Question {
+    /// Reads `from`, `to`, `granularity` and `environment`; without them, the last 24 hours by hour.
+    pub(super) fn read(context: &Context) -> Result<Self, Failure> {
+        let name = context.query("granularity").unwrap_or_else(|| "hour".to_owned());
+        let granularity = Granularity::from_name(&name)
+            .ok_or_else(|| Failure::field("granularity", "unknown_value", "Give `minute`, `hour` or `day`."))?;
+        let environment = match context.query("environment") {
+            None => None,
+            Some(name) => Some(Environment::from_name(&name).ok_or_else(|| {
+                Failure::field("environment", "unknown_value", "Give `test` or `live`, or leave it out.")
+            })?),
+        };
+        // The minute that runs is part of the span.
+        let to_ms = time(context, "to")?.unwrap_or(minute_from(context.now_ms + 1) * 60_000);
+        let from_ms = time(context, "from")?.unwrap_or(to_ms - 24 * 60 * 60 * 1000);
+        if from_ms >= to_ms {
+            return Err(Failure::field("from", "out_of_range", "`from` is before `to`."));
+        }
+        if to_ms - from_ms > granularity.longest_ms() {
+            let detail = "The span is too long for this granularity: a day of minutes, 31 days of hours, 400 days.";
+            return Err(Failure::field("granularity", "out_of_range", detail));
+        }
+        Ok(Self { app_id: context.path_id("app_id")?, environment, from_ms, to_ms, granularity })
+    }
+}
+
+/// Answers a question from the cells.
+pub(super) async fn usage(context: &Context, question: &Question) -> Result<UsageView, Failure> {
+    let terms = subscriptions::list_terms_of_app(&context.connection, question.app_id).await?;
+    let (sums, latency) = read_sums(context, question, &terms).await?;
+    let (totals, by_operation, by_outcome, series) = summarise(&sums, question.granularity, &latency);
+    Ok(UsageView {
+        app_id: question.app_id.to_string(),
+        environment: question.environment.map_or("all", Environment::as_str).to_owned(),
+        from: question.from_ms,
+        to: question.to_ms,
+        granularity: question.granularity.as_str().to_owned(),
+        totals,
+        by_operation,
+        by_outcome,
+        series,
+        quotas: quotas(context, &terms).await?,
+    })
+}
+
+async fn read_sums(
+    context: &Context,
+    question: &Question,
+    terms: &[Terms],
+) -> Result<(Vec<Sum>, [u64; LATENCY_BUCKETS]), DatabaseError> {
+    let environments = question.environment.map_or([Environment::Test, Environment::Live], |one| [one, one]);
+    let span = |last: i64| {
+        params![
+            question.app_id.to_string(),
+            environments[0].as_str(),
+            environments[1].as_str(),
+            minute_from(question.from_ms),
+            minute_from(question.to_ms),
+            last,
+        ]
+    };
+    let rows = context
+        .connection
+        .query(
+            "SELECT c.minute / $6, s.operation, s.outcome, s.subscription_id, s.meter_id, s.is_call_count,
+                CAST(SUM(c.count) AS BIGINT), CAST(SUM(c.units) AS BIGINT),
+                CAST(SUM(c.bytes_in + c.bytes_out) AS BIGINT)
+             FROM usage_series s JOIN usage_cells c ON c.series = s.series
+             WHERE s.app_id = $1 AND s.environment IN ($2, $3) AND c.minute >= $4 AND c.minute < $5
+             GROUP BY 1, 2, 3, 4, 5, 6",
+            span(question.granularity.minutes()),
+        )
+        .await?;
+    let mut sums = Vec::with_capacity(rows.len());
+    for row in rows {
+        let outcome: String = row.get(2)?;
+        let subscription_id: String = row.get(3)?;
+        let meter_id: String = row.get(4)?;
+        let is_call_count: bool = row.get(5)?;
+        let used = terms.iter().any(|terms| {
+            terms.subscription.id.to_string() == subscription_id
+                && terms.quota_meter.is_some_and(|meter| meter.to_string() == meter_id)
+                && counts(terms.counting(), &outcome)
+        });
+        sums.push(Sum {
+            point: row.get(0)?,
+            operation: row.get(1)?,
+            outcome,
+            calls: if is_call_count { row.get(6)? } else { 0 },
+            units: if used { row.get(7)? } else { 0 },
+            bytes: if is_call_count { row.get(8)? } else { 0 },
+        });
+    }
+    let rows = context
+        .connection
+        .query(
+            "SELECT c.latency, COUNT(*) FROM usage_series s JOIN usage_cells c ON c.series = s.series
+             WHERE s.app_id = $1 AND s.environment IN ($2, $3) AND c.minute >= $4 AND c.minute < $5
+                AND s.is_call_count = $6
+             GROUP BY c.latency",
+            span(1),
+        )
+        .await?;
+    let mut latency = [0_u64; LATENCY_BUCKETS];
+    for row in rows {
+        let text: String = row.get(0)?;
+        let times: u64 = row.get(1)?;
+        for (bucket, calls) in parse_latency(&text) {
+            if let Some(sum) = latency.get_mut(bucket) {
+                *sum += calls * times;
+            }
+        }
+    }
+    Ok((sums, latency))
+}
+
+async fn quotas(context: &Context, terms: &[Terms]) -> Result<Vec<QuotaView>, DatabaseError> {
+    let mut views = Vec::new();
+    for terms in terms.iter().filter(|terms| terms.subscription.cancelled_at_ms.is_none()) {
+        let (Some(quota), Some(meter)) = (&terms.plan.terms.quota, terms.quota_meter) else { continue };
+        let period = terms.period(context.now_ms)?;
+        let limit = i64::try_from(quota.limit).unwrap_or(i64::MAX);
+        for environment in terms.subscription.environments() {
+            let id = terms.subscription.id;
+            let used =
+                used_units(&context.connection, id, environment, meter, terms.counting(), period).await?;
+            views.push(QuotaView {
+                subscription_id: id.to_string(),
+                environment: environment.as_str().to_owned(),
+                name: quota.name.clone(),
+                limit,
+                used,
+                remaining: (limit - used).max(0),
+                period_start: period.start_ms,
+                period_end: period.end_ms,
+            });
+        }
+    }
+    Ok(views)
+}
+
+/// `GET …/usage?from=&to=&granularity=&environment=`
+pub async fn show_usage(context: &Context) -> Outcome {
+    let question = Question::read(context)?;
+    response::json_with_etag(context.header("if-none-match"), &usage(context, &question).await?)
+}
+
+/// A line of the request log.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct LoggedRequest {
+    /// When the call ended.
+    #[serde(with = "crate::encoding::time")]
+    #[schemars(with = "String")]
+    pub at: i64,
+    /// `x-request-id`.
+    pub request_id: String,
+    /// The credential.
+    pub credential_id: String,
+    /// `test` or `live`.
+    pub environment: String,
+    /// The operation; empty where none matched.
+    pub operation: String,
+    /// The HTTP method.
+    pub method: String,
+    /// The status sent; 0 when the client gave up.
+    pub status: i64,
+    /// The refusal's code; null where the gateway did not refuse.
+    pub code: Option<String>,
+    /// Milliseconds from first byte in to last byte out.
+    pub latency_ms: f64,
+}
+
+/// The request log of an app, newest first.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct RequestLog {
+    /// The lines.
+    pub items: Vec<LoggedRequest>,
+    /// Send as `cursor` for the lines before; null on the last page.
+    pub next_cursor: Option<String>,
+}
+
+pub(super) async fn read_log(
+    context: &Context,
+    app_id: AppId,
+    before_ms: i64,
+    limit: i64,
+) -> Result<Vec<LoggedRequest>, DatabaseError> {
+    let rows = context
+        .connection
+        .query(
+            "SELECT at_ms, request_id, credential_id, environment, operation, method, status, code, latency_us
+             FROM request_samples WHERE app_id = $1 AND at_ms < $2
+             ORDER BY at_ms DESC, request_id DESC LIMIT $3",
+            params![app_id.to_string(), before_ms, limit],
+        )
+        .await?;
+    rows.iter()
+        .map(|row| {
+            let code: String = row.get(7)?;
+            let latency_us: i64 = row.get(8)?;
+            #[allow(clippy::cast_precision_loss)] // far below 2^53
+            let latency_ms = latency_us as f64 / 1_000.0;
+            Ok(LoggedRequest {
+                at: row.get(0)?,
+                request_id: row.get(1)?,
+                credential_id: row.get(2)?,
+                environment: row.get(3)?,
+                operation: row.get(4)?,
+                method: row.get(5)?,
+                status: row.get(6)?,
+                code: (!code.is_empty()).then_some(code),
+                latency_ms,
+            })
+        })
+        .collect()
+}
+
+/// `GET …/requests`
+pub async fn list_requests(context: &Context) -> Outcome {
+    let app_id: AppId = context.path_id("app_id")?;
+    let limit: i64 = match context.query("limit") {
+        None => 50,
+        Some(text) => text
+            .parse()
+            .ok()
+            .filter(|limit| (1..=200).contains(limit))
+            .ok_or_else(|| Failure::field("limit", "out_of_range", "Give a number from 1 to 200."))?,
+    };
+    let before_ms = match context.query("cursor") {
+        None => i64::MAX,
+        Some(text) => text
+            .parse()
+            .map_err(|_| Failure::field("cursor", "malformed", "Give the `next_cursor` of a page, or nothing."))?,
+    };
+    let items = read_log(context, app_id, before_ms, limit).await?;
+    let is_full = i64::try_from(items.len()).unwrap_or(0) == limit;
+    let next_cursor = items.last().filter(|_| is_full).map(|line| line.at.to_string());
+    response::ok(&RequestLog { items, next_cursor })
+}

@@ -1,0 +1,154 @@
+//! Changes of a subscription: begin, go live, another plan, end. Each is one transaction's work; who
+//! may, and whether a policy agrees, was asked before.
+
+use serde_json::json;
+use shared::ids::{AppId, OrganisationId, SubscriptionId};
+
+use super::model::Subscription;
+use super::store;
+use crate::apps::App;
+use crate::audit;
+use crate::catalogue::{self, Plan};
+use crate::context::Context;
+use crate::database::DatabaseError;
+
+/// Puts an app on a plan, open for the test environment. Call it inside a transaction.
+pub async fn begin(context: &Context, app_id: AppId, plan: &Plan) -> Result<Subscription, DatabaseError> {
+    let now_ms = context.now_ms;
+    let mut subscription = Subscription {
+        id: context.new_id(SubscriptionId::new),
+        app_id,
+        product_id: plan.product_id,
+        plan_id: plan.id,
+        created_at_ms: now_ms,
+        live_from_ms: None,
+        anchor_ms: now_ms,
+        periods_until_ms: 0,
+        next_plan: None,
+        ends_at_ms: None,
+        cancelled_at_ms: None,
+    };
+    store::insert(&context.connection, &mut subscription, now_ms).await?;
+    Ok(subscription)
+}
+
+/// Puts a new app on the default plan of each self-service product. Call it inside a transaction.
+pub async fn subscribe_to_defaults(context: &Context, app: &App) -> Result<(), DatabaseError> {
+    for plan in catalogue::list_default_plans(&context.connection).await? {
+        begin(context, app.id, &plan).await?;
+    }
+    Ok(())
+}
+
+/// Opens a subscription for live calls. Call it inside a transaction.
+pub async fn go_live(
+    context: &Context,
+    organisation_id: OrganisationId,
+    subscription: &mut Subscription,
+) -> Result<(), DatabaseError> {
+    subscription.live_from_ms = subscription.live_from_ms.or(Some(context.now_ms));
+    record(context, organisation_id, "subscription.went_live", subscription).await?;
+    store::publish(&context.connection, subscription, context.now_ms).await
+}
+
+/// Opens every subscription of an app for live calls, past any policy: for demonstration data.
+pub async fn open_for_live(context: &Context, app: &App) -> Result<(), DatabaseError> {
+    for mut subscription in store::list_of_app(&context.connection, app.id).await? {
+        context
+            .connection
+            .transaction(async || go_live(context, app.organisation_id, &mut subscription).await)
+            .await?;
+    }
+    Ok(())
+}
+
+/// Puts a subscription on another plan at once. Call it inside a transaction.
+pub async fn change_plan_now(
+    context: &Context,
+    organisation_id: OrganisationId,
+    subscription: &mut Subscription,
+    plan: &Plan,
+) -> Result<(), DatabaseError> {
+    subscription.plan_id = plan.id;
+    subscription.next_plan = None;
+    store::begin_phase(&context.connection, subscription, context.now_ms).await?;
+    record(context, organisation_id, "subscription.plan_changed", subscription).await?;
+    store::publish(&context.connection, subscription, context.now_ms).await
+}
+
+/// Notes that another plan follows at the period's end. Call it inside a transaction.
+pub async fn change_plan_later(
+    context: &Context,
+    organisation_id: OrganisationId,
+    subscription: &mut Subscription,
+    plan: &Plan,
+    from_ms: i64,
+) -> Result<(), DatabaseError> {
+    subscription.next_plan = Some((plan.id, from_ms));
+    record(context, organisation_id, "subscription.plan_change_planned", subscription).await?;
+    store::publish(&context.connection, subscription, context.now_ms).await
+}
+
+/// Ends a subscription, now or later. Call it inside a transaction.
+pub async fn cancel(
+    context: &Context,
+    organisation_id: OrganisationId,
+    subscription: &mut Subscription,
+    ends_at_ms: i64,
+) -> Result<(), DatabaseError> {
+    subscription.ends_at_ms = Some(ends_at_ms);
+    subscription.next_plan = None;
+    if ends_at_ms <= context.now_ms {
+        subscription.cancelled_at_ms = Some(ends_at_ms);
+    }
+    record(context, organisation_id, "subscription.cancelled", subscription).await?;
+    store::publish(&context.connection, subscription, context.now_ms).await
+}
+
+/// Ends every subscription of an app. Call it inside a transaction.
+pub async fn cancel_all(context: &Context, app_id: AppId) -> Result<(), DatabaseError> {
+    for mut subscription in store::list_of_app(&context.connection, app_id).await? {
+        subscription.ends_at_ms = Some(context.now_ms);
+        subscription.cancelled_at_ms = Some(context.now_ms);
+        store::publish(&context.connection, &mut subscription, context.now_ms).await?;
+    }
+    Ok(())
+}
+
+/// Carries out changes that are due: plans that follow and ends, at most 500 at a time.
+pub async fn apply_due_changes(context: &Context) -> Result<u64, DatabaseError> {
+    let connection = &context.connection;
+    let due = store::list_due(connection, context.now_ms, 500).await?;
+    for subscription_id in &due {
+        connection
+            .transaction(async || {
+                let Some(mut subscription) = store::find_subscription(connection, *subscription_id).await? else {
+                    return Ok(());
+                };
+                if subscription.ends_at_ms.is_some_and(|at| at <= context.now_ms) {
+                    subscription.cancelled_at_ms = subscription.ends_at_ms;
+                } else if let Some((plan_id, from_ms)) = subscription.next_plan {
+                    subscription.plan_id = plan_id;
+                    subscription.next_plan = None;
+                    store::begin_phase(connection, &subscription, from_ms).await?;
+                }
+                store::publish(connection, &mut subscription, context.now_ms).await
+            })
+            .await?;
+    }
+    Ok(due.len() as u64)
+}
+
+async fn record(
+    context: &Context,
+    organisation_id: OrganisationId,
+    action: &str,
+    subscription: &Subscription,
+) -> Result<(), DatabaseError> {
+    let detail = json!({
+        "app_id": subscription.app_id.to_string(),
+        "plan_id": subscription.plan_id.to_string(),
+        "next_plan_id": subscription.next_plan.map(|(plan_id, _)| plan_id.to_string()),
+    });
+    audit::record(context, Some(organisation_id), action, &subscription.id.to_string(), detail).await
+}

@@ -1,0 +1,160 @@
+//! Wishes: asked, decided by policy or by a person, carried out.
+
+use shared::ids::OrganisationId;
+
+use super::changes;
+use super::model::{Request, RequestKind, Subscription};
+use super::policy::{self, ChecklistItem, Facts, Findings};
+use super::standing::{agreement_names, outstanding_agreements};
+use super::store;
+use crate::apps::App;
+use crate::catalogue::{self, Plan, Verdict};
+use crate::context::Context;
+use crate::encoding::hex;
+use crate::metering;
+use crate::params;
+use crate::web::Failure;
+
+/// What is known of an app that asks for something of this subscription's product.
+pub async fn collect_facts(context: &Context, app: &App, subscription: &Subscription) -> Result<Facts, Failure> {
+    let connection = &context.connection;
+    let outstanding =
+        outstanding_agreements(connection, app.organisation_id, &[subscription.product_id], context.now_ms).await?;
+    let operations = catalogue::published_operations(connection, subscription.product_id).await?;
+    let sandbox = metering::sandbox_facts(connection, app.id, &operations).await?;
+    let partner_type: String = connection
+        .query_one(
+            "SELECT partner_type FROM organisations WHERE organisation_id = $1",
+            params![app.organisation_id.to_string()],
+        )
+        .await?
+        .get(0)?;
+    let email = context.person_optional().map_or("", |person| person.email.as_str());
+    let domain = email.rsplit_once('@').map_or("", |(_, domain)| domain);
+    Ok(Facts {
+        email_domain: domain.to_ascii_lowercase(),
+        partner_type,
+        outstanding_agreements: agreement_names(connection, &outstanding).await?,
+        app_suspended: app.suspended_at_ms.is_some(),
+        app_created_at_ms: app.created_at_ms,
+        sandbox,
+    })
+}
+
+/// The go-live checklist of a subscription as it stands.
+pub async fn checklist(context: &Context, app: &App, subscription: &Subscription, plan: &Plan) -> Result<Vec<ChecklistItem>, Failure> {
+    let facts = collect_facts(context, app, subscription).await?;
+    Ok(policy::checklist(&plan.terms.checklist, &facts))
+}
+
+/// Asks for a wish to be granted. The policy answers at once, unless it wants a person; what it
+/// approves is carried out in the same transaction.
+pub async fn ask(
+    context: &Context,
+    app: &App,
+    subscription: &mut Subscription,
+    plan: &Plan,
+    kind: RequestKind,
+    note: &str,
+) -> Result<Request, Failure> {
+    let waiting = store::find_newest_request(&context.connection, subscription.id).await?;
+    if waiting.is_some_and(|request| request.outcome.is_none()) {
+        return Err(Failure::conflict(
+            "request_waiting",
+            "A request of this subscription waits for a decision. Withdraw it before making another.",
+        ));
+    }
+    let facts = collect_facts(context, app, subscription).await?;
+    let checklist = policy::checklist(&plan.terms.checklist, &facts);
+    if kind == RequestKind::GoLive
+        && let Some(open) = checklist.iter().find(|item| !item.is_met)
+    {
+        let open_labels: Vec<String> = checklist
+            .iter()
+            .filter(|item| !item.is_met)
+            .map(|item| format!("{} ({})", item.label, item.detail))
+            .collect();
+        let code = if open.code == "agreements" { "agreement_required" } else { "checklist_incomplete" };
+        return Err(Failure::conflict(code, format!("Before going live: {}", open_labels.join("; "))));
+    }
+    let decision = policy::decide(&plan.terms.approval, &facts, context.now_ms);
+    let reason = decision.reasons.last().cloned().unwrap_or_default();
+    let person = context.person_optional();
+    let is_decided = decision.verdict != Verdict::Ask;
+    let sla_ms = i64::from(plan.terms.approval.sla_hours()) * 3_600_000;
+    let request = Request {
+        // Sorts by time, like the ids of `shared`.
+        id: format!("req_{:012x}{}", context.now_ms, hex(&context.random::<8>())),
+        subscription_id: subscription.id,
+        organisation_id: app.organisation_id.to_string(),
+        kind,
+        plan_id: plan.id,
+        note: note.to_owned(),
+        requested_at_ms: context.now_ms,
+        requested_by: person.map_or(String::new(), |person| person.person_id.to_string()),
+        due_at_ms: context.now_ms + sla_ms,
+        findings: Findings { reasons: decision.reasons, checklist },
+        outcome: match decision.verdict {
+            Verdict::Approve => Some("approved".to_owned()),
+            Verdict::Refuse => Some("refused".to_owned()),
+            Verdict::Ask => None,
+        },
+        reason,
+        decided_at_ms: is_decided.then_some(context.now_ms),
+        decided_by: if is_decided { "policy".to_owned() } else { String::new() },
+    };
+    context
+        .connection
+        .transaction(async || {
+            store::put_request(&context.connection, &request).await?;
+            if decision.verdict == Verdict::Approve {
+                carry_out(context, app.organisation_id, &request, subscription, plan).await?;
+            }
+            Ok::<(), Failure>(())
+        })
+        .await?;
+    Ok(request)
+}
+
+/// Decides a waiting wish by a person.
+pub async fn decide(context: &Context, request: &mut Request, outcome: &str, reason: &str) -> Result<(), Failure> {
+    if request.outcome.is_some() {
+        return Err(Failure::conflict("already_decided", "The request is already decided."));
+    }
+    let organisation_id: OrganisationId = request
+        .organisation_id
+        .parse()
+        .map_err(|_| Failure::internal("a request names no organisation"))?;
+    let connection = &context.connection;
+    let mut subscription = store::find_subscription(connection, request.subscription_id)
+        .await?
+        .ok_or_else(Failure::not_found)?;
+    let plan = catalogue::find_plan(connection, request.plan_id).await?.ok_or_else(Failure::not_found)?;
+    request.outcome = Some(outcome.to_owned());
+    reason.clone_into(&mut request.reason);
+    request.decided_at_ms = Some(context.now_ms);
+    request.decided_by = context.person()?.person_id.to_string();
+    connection
+        .transaction(async || {
+            store::put_request(connection, request).await?;
+            if outcome == "approved" && subscription.cancelled_at_ms.is_none() {
+                carry_out(context, organisation_id, request, &mut subscription, &plan).await?;
+            }
+            Ok(())
+        })
+        .await
+}
+
+async fn carry_out(
+    context: &Context,
+    organisation_id: OrganisationId,
+    request: &Request,
+    subscription: &mut Subscription,
+    plan: &Plan,
+) -> Result<(), Failure> {
+    match request.kind {
+        RequestKind::GoLive => changes::go_live(context, organisation_id, subscription).await?,
+        RequestKind::ChangePlan => changes::change_plan_now(context, organisation_id, subscription, plan).await?,
+    }
+    Ok(())
+}

@@ -1,0 +1,22 @@
+//! Subscriptions: an app on a plan, from the sandbox to production, between plans, to its end.
+//!
+//! Owns which plan is in force, the environments a subscription opens, billing-period boundaries as
+//! edges know them, wishes (go live, change plan) and who decides them by which policy. Does not own
+//! prices or invoices (`billing`), limits (`catalogue` and the edge) nor usage (`metering`).
+
+mod changes;
+mod decisions;
+mod model;
+mod periods;
+mod policy;
+mod routes;
+mod standing;
+mod store;
+
+pub use changes::{apply_due_changes, cancel_all, open_for_live, subscribe_to_defaults};
+pub use model::{RequestView, Subscription, SubscriptionView};
+pub use policy::SandboxFacts;
+pub use periods::extend_periods;
+pub use routes::*;
+pub use standing::{check_live_credentials, has_agreement, list_scopes};
+pub use store::{Allowance, Terms, find_allowance, find_subscription, list_of_app, list_terms_of_app};
