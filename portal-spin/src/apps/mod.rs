@@ -6,5 +6,7 @@
 mod routes;
 mod store;
 
-pub use routes::{AppBody, AppList, AppView, create, create_app, delete_app, list_apps, show_app, update_app};
+pub use routes::{
+    AppBody, AppList, AppView, create, create_app, delete_app, list_apps, show_app, update_app,
+};
 pub use store::{App, find_app};

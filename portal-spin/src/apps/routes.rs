@@ -33,7 +33,11 @@ pub struct AppView {
 
 impl From<&App> for AppView {
     fn from(app: &App) -> Self {
-        let state = if app.suspended_at_ms.is_some() { "suspended" } else { "active" };
+        let state = if app.suspended_at_ms.is_some() {
+            "suspended"
+        } else {
+            "active"
+        };
         Self {
             id: app.id.to_string(),
             organisation_id: app.organisation_id.to_string(),
@@ -65,13 +69,21 @@ fn check_name(name: &str) -> Result<String, Failure> {
     match name.chars().count() {
         0 => Err(Failure::field("name", "missing", "Give the app a name.")),
         1..=80 => Ok(name.to_owned()),
-        _ => Err(Failure::field("name", "too_long", "Use at most 80 characters.")),
+        _ => Err(Failure::field(
+            "name",
+            "too_long",
+            "Use at most 80 characters.",
+        )),
     }
 }
 
 fn check_description(description: &str) -> Result<String, Failure> {
     if description.chars().count() > 2_000 {
-        return Err(Failure::field("description", "too_long", "Use at most 2 000 characters."));
+        return Err(Failure::field(
+            "description",
+            "too_long",
+            "Use at most 2 000 characters.",
+        ));
     }
     Ok(description.trim().to_owned())
 }
@@ -95,7 +107,14 @@ pub async fn create(
         .connection
         .transaction(async || {
             let detail = json!({ "name": &app.name });
-            audit::record(context, Some(organisation_id), "app.created", &app.id.to_string(), detail).await?;
+            audit::record(
+                context,
+                Some(organisation_id),
+                "app.created",
+                &app.id.to_string(),
+                detail,
+            )
+            .await?;
             store::put(&context.connection, &app, context.now_ms).await?;
             subscriptions::subscribe_to_defaults(context, &app).await?;
             Ok::<(), Failure>(())
@@ -107,7 +126,9 @@ pub async fn create(
 /// The app of the path.
 pub(super) async fn app_of_path(context: &Context) -> Result<App, Failure> {
     let app_id: AppId = context.path_id("app_id")?;
-    store::find_app(&context.connection, app_id).await?.ok_or_else(Failure::not_found)
+    store::find_app(&context.connection, app_id)
+        .await?
+        .ok_or_else(Failure::not_found)
 }
 
 /// `POST …/apps`
@@ -121,8 +142,13 @@ pub async fn create_app(context: &Context) -> Outcome {
 pub async fn list_apps(context: &Context) -> Outcome {
     let page = PageRequest::read(context)?;
     let organisation_id = context.organisation_id()?;
-    let apps =
-        store::list(&context.connection, organisation_id, &page.before, page.limit_and_one()).await?;
+    let apps = store::list(
+        &context.connection,
+        organisation_id,
+        &page.before,
+        page.limit_and_one(),
+    )
+    .await?;
     let views = apps.iter().map(AppView::from).collect();
     response::ok(&page.page_of(views, |app: &AppView| app.id.clone()))
 }
@@ -153,7 +179,14 @@ pub async fn delete_app(context: &Context) -> Outcome {
     context
         .connection
         .transaction(async || {
-            audit::record(context, Some(app.organisation_id), "app.deleted", &app.id.to_string(), json!({})).await?;
+            audit::record(
+                context,
+                Some(app.organisation_id),
+                "app.deleted",
+                &app.id.to_string(),
+                json!({}),
+            )
+            .await?;
             credentials::revoke_all(context, app.id).await?;
             subscriptions::cancel_all(context, app.id).await?;
             store::put(&context.connection, &app, context.now_ms).await?;
@@ -168,7 +201,14 @@ async fn store_change(context: &Context, app: &App, action: &str) -> Result<(), 
         .connection
         .transaction(async || {
             let detail = json!({ "name": &app.name });
-            audit::record(context, Some(app.organisation_id), action, &app.id.to_string(), detail).await?;
+            audit::record(
+                context,
+                Some(app.organisation_id),
+                action,
+                &app.id.to_string(),
+                detail,
+            )
+            .await?;
             store::put(&context.connection, app, context.now_ms).await?;
             Ok::<(), Failure>(())
         })

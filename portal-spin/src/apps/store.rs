@@ -73,9 +73,14 @@ pub async fn put(connection: &Connection, app: &App, now_ms: i64) -> Result<(), 
 }
 
 /// An app by id, unless it was deleted.
-pub async fn find_app(connection: &Connection, app_id: AppId) -> Result<Option<App>, DatabaseError> {
+pub async fn find_app(
+    connection: &Connection,
+    app_id: AppId,
+) -> Result<Option<App>, DatabaseError> {
     let sql = format!("SELECT {COLUMNS} FROM apps WHERE app_id = $1 AND deleted_at_ms IS NULL");
-    let row = connection.query_optional(&sql, params![app_id.to_string()]).await?;
+    let row = connection
+        .query_optional(&sql, params![app_id.to_string()])
+        .await?;
     row.as_ref().map(read).transpose()
 }
 
@@ -90,6 +95,8 @@ pub async fn list(
         "SELECT {COLUMNS} FROM apps WHERE organisation_id = $1 AND app_id < $2
             AND deleted_at_ms IS NULL ORDER BY app_id DESC LIMIT $3"
     );
-    let rows = connection.query(&sql, params![organisation_id.to_string(), before, limit]).await?;
+    let rows = connection
+        .query(&sql, params![organisation_id.to_string(), before, limit])
+        .await?;
     rows.iter().map(read).collect()
 }

@@ -8,30 +8,45 @@ use shared::plan::Operation;
 const METHODS: [&str; 7] = ["get", "put", "post", "delete", "options", "head", "patch"];
 
 /// The operations of a document, in its order. The error says what to do, with the line.
-pub fn read_operations(document: &str, weights: &BTreeMap<String, u32>) -> Result<Vec<Operation>, String> {
+pub fn read_operations(
+    document: &str,
+    weights: &BTreeMap<String, u32>,
+) -> Result<Vec<Operation>, String> {
     let tree = Tree::read(document.as_bytes()).map_err(|error| error.to_string())?;
     let root = tree.root();
     let version = tree.get_str(root, "openapi").unwrap_or_default();
     if !version.starts_with("3.") {
-        return Err("This is no OpenAPI 3 document: its first level needs `openapi: 3.0.x` or `3.1.x`.".to_owned());
+        return Err(
+            "This is no OpenAPI 3 document: its first level needs `openapi: 3.0.x` or `3.1.x`."
+                .to_owned(),
+        );
     }
     let Some(paths) = tree.get(root, "paths") else {
         return Err("The document has no `paths`.".to_owned());
     };
     let mut operations: Vec<Operation> = Vec::new();
     for (path, item) in tree.members(paths) {
-        for (method, operation) in tree.members(item).filter(|(method, _)| METHODS.contains(method)) {
+        for (method, operation) in tree
+            .members(item)
+            .filter(|(method, _)| METHODS.contains(method))
+        {
             let name = tree.get_str(operation, "operationId").unwrap_or_default();
             let line = tree.line(operation);
             let place = format!("line {line}: {} {path}", method.to_ascii_uppercase());
             if name.is_empty() {
-                return Err(format!("{place} has no `operationId`, which usage and invoices call it by."));
+                return Err(format!(
+                    "{place} has no `operationId`, which usage and invoices call it by."
+                ));
             }
             if operations.iter().any(|known| known.name == name) {
-                return Err(format!("{place} has the `operationId` {name} of another operation."));
+                return Err(format!(
+                    "{place} has the `operationId` {name} of another operation."
+                ));
             }
             if !is_template(path) {
-                return Err(format!("{place}: a path segment holds at most one {{parameter}}."));
+                return Err(format!(
+                    "{place}: a path segment holds at most one {{parameter}}."
+                ));
             }
             let weight = weights.get(name).copied().unwrap_or(1);
             if weight == 0 {
@@ -46,8 +61,13 @@ pub fn read_operations(document: &str, weights: &BTreeMap<String, u32>) -> Resul
             });
         }
     }
-    if let Some(unknown) = weights.keys().find(|name| !operations.iter().any(|known| known.name == **name)) {
-        return Err(format!("weights.{unknown}: the document has no operation of that name."));
+    if let Some(unknown) = weights
+        .keys()
+        .find(|name| !operations.iter().any(|known| known.name == **name))
+    {
+        return Err(format!(
+            "weights.{unknown}: the document has no operation of that name."
+        ));
     }
     if operations.is_empty() {
         return Err("The document has no operations.".to_owned());
@@ -58,7 +78,9 @@ pub fn read_operations(document: &str, weights: &BTreeMap<String, u32>) -> Resul
 /// Scopes of the first security requirement, of the operation or else of the document. Further
 /// requirements are alternatives in OpenAPI; an edge takes keys, so the first is the rule.
 fn scopes(tree: &Tree, root: NodeId, operation: NodeId) -> Vec<String> {
-    let security = tree.get(operation, "security").or_else(|| tree.get(root, "security"));
+    let security = tree
+        .get(operation, "security")
+        .or_else(|| tree.get(root, "security"));
     let Some(first) = security.and_then(|security| tree.entries(security).first().copied()) else {
         return Vec::new();
     };
@@ -90,10 +112,19 @@ mod tests {
     fn the_demo_api_has_its_operations_with_scopes() {
         let operations = read_operations(DEMO, &BTreeMap::new()).unwrap();
         assert!(operations.len() >= 20);
-        let list = operations.iter().find(|operation| operation.name == "listOrders").unwrap();
-        assert_eq!((list.method.as_str(), list.path.as_str()), ("GET", "/v1/orders"));
+        let list = operations
+            .iter()
+            .find(|operation| operation.name == "listOrders")
+            .unwrap();
+        assert_eq!(
+            (list.method.as_str(), list.path.as_str()),
+            ("GET", "/v1/orders")
+        );
         assert_eq!(list.scopes, ["orders:read"]);
-        let whoami = operations.iter().find(|operation| operation.name == "getWhoami").unwrap();
+        let whoami = operations
+            .iter()
+            .find(|operation| operation.name == "getWhoami")
+            .unwrap();
         assert!(whoami.scopes.is_empty());
     }
 
@@ -102,8 +133,14 @@ mod tests {
         let read = |text: &str| read_operations(text, &BTreeMap::new()).unwrap_err();
         assert!(read("swagger: '2.0'").contains("OpenAPI 3"));
         let nameless = read("openapi: 3.1.0\npaths:\n  /a:\n    get:\n      summary: x\n");
-        assert!(nameless.contains("line 4") || nameless.contains("line 5"), "{nameless}");
-        assert!(nameless.contains("GET /a has no `operationId`"), "{nameless}");
+        assert!(
+            nameless.contains("line 4") || nameless.contains("line 5"),
+            "{nameless}"
+        );
+        assert!(
+            nameless.contains("GET /a has no `operationId`"),
+            "{nameless}"
+        );
         assert!(read("openapi: 3.1.0\npaths: {}").contains("no operations"));
     }
 
@@ -113,6 +150,10 @@ mod tests {
         let weights = BTreeMap::from([("a".to_owned(), 10)]);
         assert_eq!(read_operations(text, &weights).unwrap()[0].weight, 10);
         let wrong = BTreeMap::from([("b".to_owned(), 10)]);
-        assert!(read_operations(text, &wrong).unwrap_err().contains("weights.b"));
+        assert!(
+            read_operations(text, &wrong)
+                .unwrap_err()
+                .contains("weights.b")
+        );
     }
 }

@@ -13,10 +13,14 @@ mod terms;
 
 pub use model::{Meter, Plan, PlanView, Product, ProductView};
 pub use plans::{find_plan, list_default_plans};
-pub use products::{find_by_slug as find_product_by_slug, find_product, find_quota_meter, published_operations};
+pub use products::{
+    find_by_slug as find_product_by_slug, find_product, find_quota_meter, published_operations,
+};
 pub use routes::*;
 pub(crate) use routes::{create, new_plan, publish, publish_draft, put_version};
-pub use terms::{ApprovalPolicy, BillingCycle, ChecklistRules, Condition, Fact, PlanTerms, Rule, Verdict};
+pub use terms::{
+    ApprovalPolicy, BillingCycle, ChecklistRules, Condition, Fact, PlanTerms, Rule, Verdict,
+};
 
 /// Every plan version of a product, drafts and withdrawn ones too.
 pub async fn list_all_plans(

@@ -51,13 +51,20 @@ pub struct Meter {
 }
 
 /// The product as edges need it.
-pub fn wire_product(product_id: ProductId, operations: Vec<Operation>, meters: &[Meter]) -> plan::Product {
+pub fn wire_product(
+    product_id: ProductId,
+    operations: Vec<Operation>,
+    meters: &[Meter],
+) -> plan::Product {
     plan::Product {
         product: product_id,
         operations,
         meters: meters
             .iter()
-            .map(|meter| plan::Meter { meter: meter.id, source: meter.source.clone() })
+            .map(|meter| plan::Meter {
+                meter: meter.id,
+                source: meter.source.clone(),
+            })
             .collect(),
     }
 }
@@ -116,7 +123,8 @@ impl Plan {
     pub fn is_offered_to(&self, organisation_id: Option<OrganisationId>) -> bool {
         self.published_at_ms.is_some()
             && self.withdrawn_at_ms.is_none()
-            && (self.private_organisation_id.is_none() || self.private_organisation_id == organisation_id)
+            && (self.private_organisation_id.is_none()
+                || self.private_organisation_id == organisation_id)
     }
 }
 

@@ -30,7 +30,11 @@ fn read(row: &Row) -> Result<Plan, DatabaseError> {
 }
 
 /// Stores a draft, new or changed. A published version is never written again.
-pub async fn put_draft(connection: &Connection, plan: &Plan, now_ms: i64) -> Result<bool, DatabaseError> {
+pub async fn put_draft(
+    connection: &Connection,
+    plan: &Plan,
+    now_ms: i64,
+) -> Result<bool, DatabaseError> {
     let changed = connection
         .execute(
             "INSERT INTO plans (plan_id, product_id, slug, version, name, summary, position,
@@ -64,7 +68,9 @@ pub async fn find_plan(
     plan_id: PlanId,
 ) -> Result<Option<Plan>, DatabaseError> {
     let sql = format!("SELECT {COLUMNS} FROM plans WHERE plan_id = $1");
-    let row = connection.query_optional(&sql, params![plan_id.to_string()]).await?;
+    let row = connection
+        .query_optional(&sql, params![plan_id.to_string()])
+        .await?;
     row.as_ref().map(read).transpose()
 }
 
@@ -74,12 +80,18 @@ pub async fn list(
     product_id: ProductId,
     all: bool,
 ) -> Result<Vec<Plan>, DatabaseError> {
-    let condition = if all { "" } else { "AND published_at_ms IS NOT NULL AND withdrawn_at_ms IS NULL" };
+    let condition = if all {
+        ""
+    } else {
+        "AND published_at_ms IS NOT NULL AND withdrawn_at_ms IS NULL"
+    };
     let sql = format!(
         "SELECT {COLUMNS} FROM plans WHERE product_id = $1 {condition}
          ORDER BY position, slug, version DESC LIMIT 500"
     );
-    let rows = connection.query(&sql, params![product_id.to_string()]).await?;
+    let rows = connection
+        .query(&sql, params![product_id.to_string()])
+        .await?;
     rows.iter().map(read).collect()
 }
 
@@ -92,11 +104,18 @@ pub async fn list_default_plans(connection: &Connection) -> Result<Vec<Plan>, Da
                 AND published_at_ms IS NOT NULL AND withdrawn_at_ms IS NULL)
          ORDER BY position, plan_id"
     );
-    let plans: Vec<Plan> =
-        connection.query(&sql, vec![]).await?.iter().map(read).collect::<Result<_, _>>()?;
+    let plans: Vec<Plan> = connection
+        .query(&sql, vec![])
+        .await?
+        .iter()
+        .map(read)
+        .collect::<Result<_, _>>()?;
     let mut firsts: Vec<Plan> = Vec::new();
     for plan in plans {
-        if !firsts.iter().any(|known| known.product_id == plan.product_id) {
+        if !firsts
+            .iter()
+            .any(|known| known.product_id == plan.product_id)
+        {
             firsts.push(plan);
         }
     }
@@ -129,7 +148,12 @@ pub async fn publish_plan(
         .execute(
             "UPDATE plans SET withdrawn_at_ms = $4 WHERE product_id = $1 AND slug = $2
                 AND version < $3 AND withdrawn_at_ms IS NULL AND published_at_ms IS NOT NULL",
-            params![plan.product_id.to_string(), &plan.slug, plan.version, now_ms],
+            params![
+                plan.product_id.to_string(),
+                &plan.slug,
+                plan.version,
+                now_ms
+            ],
         )
         .await?;
     if plan.is_default {
@@ -151,7 +175,11 @@ pub async fn publish_plan(
 }
 
 /// Takes a plan version out of the catalogue. Who has it keeps it.
-pub async fn withdraw(connection: &Connection, plan_id: PlanId, now_ms: i64) -> Result<(), DatabaseError> {
+pub async fn withdraw(
+    connection: &Connection,
+    plan_id: PlanId,
+    now_ms: i64,
+) -> Result<(), DatabaseError> {
     connection
         .execute(
             "UPDATE plans SET withdrawn_at_ms = COALESCE(withdrawn_at_ms, $2) WHERE plan_id = $1",

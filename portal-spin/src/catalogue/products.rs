@@ -58,7 +58,13 @@ pub async fn insert(
             .execute(
                 "INSERT INTO meters (meter_id, product_id, position, name, source)
                  VALUES ($1, $2, $3, $4, $5)",
-                params![meter.id.to_string(), product.id.to_string(), position, &meter.name, source],
+                params![
+                    meter.id.to_string(),
+                    product.id.to_string(),
+                    position,
+                    &meter.name,
+                    source
+                ],
             )
             .await?;
     }
@@ -92,7 +98,9 @@ pub async fn find_product(
     product_id: ProductId,
 ) -> Result<Option<Product>, DatabaseError> {
     let sql = format!("SELECT {COLUMNS} FROM products WHERE product_id = $1");
-    let row = connection.query_optional(&sql, params![product_id.to_string()]).await?;
+    let row = connection
+        .query_optional(&sql, params![product_id.to_string()])
+        .await?;
     row.as_ref().map(read).transpose()
 }
 
@@ -108,9 +116,19 @@ pub async fn find_by_slug(
 
 /// Products in the catalogue, by name; with `all`, drafts and withdrawn ones too.
 pub async fn list(connection: &Connection, all: bool) -> Result<Vec<Product>, DatabaseError> {
-    let condition = if all { "" } else { "WHERE published_at_ms IS NOT NULL AND withdrawn_at_ms IS NULL" };
-    let sql = format!("SELECT {COLUMNS} FROM products {condition} ORDER BY name, product_id LIMIT 500");
-    connection.query(&sql, vec![]).await?.iter().map(read).collect()
+    let condition = if all {
+        ""
+    } else {
+        "WHERE published_at_ms IS NOT NULL AND withdrawn_at_ms IS NULL"
+    };
+    let sql =
+        format!("SELECT {COLUMNS} FROM products {condition} ORDER BY name, product_id LIMIT 500");
+    connection
+        .query(&sql, vec![])
+        .await?
+        .iter()
+        .map(read)
+        .collect()
 }
 
 /// Meters of a product, in order.
@@ -127,7 +145,11 @@ pub async fn list_meters(
     rows.iter()
         .map(|row| {
             let source: MeterSource = from_json(&row.get::<String>(2)?)?;
-            Ok(Meter { id: row.parse::<MeterId>(0)?, name: row.get(1)?, source })
+            Ok(Meter {
+                id: row.parse::<MeterId>(0)?,
+                name: row.get(1)?,
+                source,
+            })
         })
         .collect()
 }
@@ -186,12 +208,18 @@ pub async fn find_version(
     product_id: ProductId,
     only_published: bool,
 ) -> Result<Option<Version>, DatabaseError> {
-    let condition = if only_published { "AND published_at_ms IS NOT NULL" } else { "" };
+    let condition = if only_published {
+        "AND published_at_ms IS NOT NULL"
+    } else {
+        ""
+    };
     let sql = format!(
         "SELECT number, operations FROM product_versions
          WHERE product_id = $1 {condition} ORDER BY number DESC LIMIT 1"
     );
-    let row = connection.query_optional(&sql, params![product_id.to_string()]).await?;
+    let row = connection
+        .query_optional(&sql, params![product_id.to_string()])
+        .await?;
     row.map(|row| {
         Ok(Version {
             number: row.get(0)?,
@@ -206,7 +234,9 @@ pub async fn published_operations(
     connection: &Connection,
     product_id: ProductId,
 ) -> Result<Vec<Operation>, DatabaseError> {
-    Ok(find_version(connection, product_id, true).await?.map_or(Vec::new(), |version| version.operations))
+    Ok(find_version(connection, product_id, true)
+        .await?
+        .map_or(Vec::new(), |version| version.operations))
 }
 
 /// Publishes the newest version and tells the edges. Call it inside a transaction.

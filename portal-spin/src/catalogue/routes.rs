@@ -9,14 +9,16 @@ use shared::ids::{MeterId, OrganisationId, PlanId, ProductId};
 use shared::plan::{MeterSource, Operation};
 
 use super::document::read_operations;
-use super::model::{Meter, MeterView, OperationView, Plan, PlanView, Product, ProductView, slug_of, state};
+use super::model::{
+    Meter, MeterView, OperationView, Plan, PlanView, Product, ProductView, slug_of, state,
+};
 use super::terms::PlanTerms;
 use super::{plans, products};
-use crate::{audit, subscriptions};
 use crate::context::Context;
 use crate::database::DatabaseError;
 use crate::routes::Outcome;
 use crate::web::{Failure, FieldError, response};
+use crate::{audit, subscriptions};
 
 /// Products of the catalogue.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -134,7 +136,11 @@ pub(super) async fn view(
         operations: operations.iter().map(OperationView::from).collect(),
         meters: meters
             .into_iter()
-            .map(|meter| MeterView { id: meter.id.to_string(), name: meter.name, source: meter.source })
+            .map(|meter| MeterView {
+                id: meter.id.to_string(),
+                name: meter.name,
+                source: meter.source,
+            })
             .collect(),
         plans: shown.iter().map(PlanView::from).collect(),
         missing,
@@ -165,16 +171,40 @@ async fn missing(
             missing.push(text.to_owned());
         }
     };
-    need(!operations.is_empty(), "operations: upload an OpenAPI document");
-    need(!product.sandbox_url.is_empty(), "sandbox_url: say where its sandbox answers");
-    let published = || plans.iter().filter(|plan| plan.published_at_ms.is_some() && plan.withdrawn_at_ms.is_none());
-    need(published().next().is_some(), "plans: publish at least one plan");
-    need(published().all(|plan| plan.terms.price.is_some()), "price: every published plan needs one; free is a price");
+    need(
+        !operations.is_empty(),
+        "operations: upload an OpenAPI document",
+    );
+    need(
+        !product.sandbox_url.is_empty(),
+        "sandbox_url: say where its sandbox answers",
+    );
+    let published = || {
+        plans
+            .iter()
+            .filter(|plan| plan.published_at_ms.is_some() && plan.withdrawn_at_ms.is_none())
+    };
+    need(
+        published().next().is_some(),
+        "plans: publish at least one plan",
+    );
+    need(
+        published().all(|plan| plan.terms.price.is_some()),
+        "price: every published plan needs one; free is a price",
+    );
     let weighs = operations.iter().any(|operation| operation.weight != 1);
-    let has_weight_meter = meters.iter().any(|meter| meter.source == MeterSource::Weight);
-    need(!weighs || has_weight_meter, "meters: operations have weights, so a meter must count them (source `weight`)");
+    let has_weight_meter = meters
+        .iter()
+        .any(|meter| meter.source == MeterSource::Weight);
+    need(
+        !weighs || has_weight_meter,
+        "meters: operations have weights, so a meter must count them (source `weight`)",
+    );
     let has_agreement = subscriptions::has_agreement(&context.connection, product.id).await?;
-    need(has_agreement, "agreements: publish terms of service that apply to this product");
+    need(
+        has_agreement,
+        "agreements: publish terms of service that apply to this product",
+    );
     Ok(missing)
 }
 
@@ -211,7 +241,9 @@ pub async fn show_published_product(context: &Context) -> Outcome {
 
 async fn product_of_path(context: &Context) -> Result<Product, Failure> {
     let product_id: ProductId = context.path_id("product_id")?;
-    products::find_product(&context.connection, product_id).await?.ok_or_else(Failure::not_found)
+    products::find_product(&context.connection, product_id)
+        .await?
+        .ok_or_else(Failure::not_found)
 }
 
 /// `GET /api/v1/operator/products`
@@ -229,13 +261,22 @@ pub async fn show_any_product(context: &Context) -> Outcome {
     response::ok(&view(context, &product, Viewer::Operator).await?)
 }
 
-fn text(field: &str, value: Option<String>, most: usize, is_needed: bool) -> Result<String, Failure> {
+fn text(
+    field: &str,
+    value: Option<String>,
+    most: usize,
+    is_needed: bool,
+) -> Result<String, Failure> {
     let value = value.unwrap_or_default().trim().to_owned();
     if is_needed && value.is_empty() {
         return Err(Failure::field(field, "missing", "Fill this in."));
     }
     if value.chars().count() > most {
-        return Err(Failure::field(field, "too_long", format!("Use at most {most} characters.")));
+        return Err(Failure::field(
+            field,
+            "too_long",
+            format!("Use at most {most} characters."),
+        ));
     }
     Ok(value)
 }
@@ -244,7 +285,11 @@ fn check_url(url: String) -> Result<String, Failure> {
     if url.is_empty() || url.starts_with("https://") || url.starts_with("http://") {
         return Ok(url);
     }
-    Err(Failure::field("sandbox_url", "malformed", "Give an address that begins with https://."))
+    Err(Failure::field(
+        "sandbox_url",
+        "malformed",
+        "Give an address that begins with https://.",
+    ))
 }
 
 /// `POST /api/v1/operator/products`
@@ -259,7 +304,11 @@ pub(crate) async fn create(context: &Context, body: ProductBody) -> Result<Produ
     let name = text("name", body.name, 80, true)?;
     let slug = slug_of(&name);
     if slug.is_empty() {
-        return Err(Failure::field("name", "malformed", "Use at least one letter or digit."));
+        return Err(Failure::field(
+            "name",
+            "malformed",
+            "Use at least one letter or digit.",
+        ));
     }
     let product = Product {
         id: context.new_id(ProductId::new),
@@ -280,12 +329,18 @@ pub(crate) async fn create(context: &Context, body: ProductBody) -> Result<Produ
     }];
     for meter in body.meters.unwrap_or_default() {
         let name = text("meters", Some(meter.name), 80, true)?;
-        meters.push(Meter { id: context.new_id(MeterId::new), name, source: meter.source });
+        meters.push(Meter {
+            id: context.new_id(MeterId::new),
+            name,
+            source: meter.source,
+        });
     }
     context
         .connection
         .transaction(async || {
-            products::insert(&context.connection, &product, &meters, context.now_ms).await.map_err(taken)?;
+            products::insert(&context.connection, &product, &meters, context.now_ms)
+                .await
+                .map_err(taken)?;
             record(context, "product.created", &product.id.to_string()).await
         })
         .await?;
@@ -294,7 +349,11 @@ pub(crate) async fn create(context: &Context, body: ProductBody) -> Result<Produ
 
 fn taken(error: DatabaseError) -> Failure {
     match error {
-        DatabaseError::Conflict(_) => Failure::field("name", "taken", "There is one of this name. Choose another."),
+        DatabaseError::Conflict(_) => Failure::field(
+            "name",
+            "taken",
+            "There is one of this name. Choose another.",
+        ),
         other => other.into(),
     }
 }
@@ -357,7 +416,10 @@ pub(crate) async fn put_version(
     let mut operations = read_operations(&body.document, &body.weights)
         .map_err(|detail| Failure::field("document", "malformed", detail))?;
     if let Some(wanted) = &body.operations {
-        if let Some(unknown) = wanted.iter().find(|name| !operations.iter().any(|known| known.name == **name)) {
+        if let Some(unknown) = wanted
+            .iter()
+            .find(|name| !operations.iter().any(|known| known.name == **name))
+        {
             let detail = format!("The document has no operation `{unknown}`.");
             return Err(Failure::field("operations", "unknown_value", detail));
         }
@@ -367,8 +429,14 @@ pub(crate) async fn put_version(
         .connection
         .transaction(async || {
             let now_ms = context.now_ms;
-            let number =
-                products::put_draft(&context.connection, product.id, &body.document, &operations, now_ms).await?;
+            let number = products::put_draft(
+                &context.connection,
+                product.id,
+                &body.document,
+                &operations,
+                now_ms,
+            )
+            .await?;
             record(context, "product.version_created", &product.id.to_string()).await?;
             Ok::<i64, Failure>(number)
         })
@@ -392,7 +460,11 @@ pub(crate) async fn publish(context: &Context, product: &Product) -> Result<(), 
             .iter()
             .map(|text| {
                 let (field, detail) = text.split_once(": ").unwrap_or((text, ""));
-                FieldError { field: field.to_owned(), code: "missing".to_owned(), detail: detail.to_owned() }
+                FieldError {
+                    field: field.to_owned(),
+                    code: "missing".to_owned(),
+                    detail: detail.to_owned(),
+                }
             })
             .collect();
         return Err(Failure::fields(errors));
@@ -432,7 +504,11 @@ pub async fn create_plan(context: &Context) -> Outcome {
 }
 
 /// Stores a draft plan.
-pub(crate) async fn new_plan(context: &Context, product_id: ProductId, body: PlanBody) -> Result<Plan, Failure> {
+pub(crate) async fn new_plan(
+    context: &Context,
+    product_id: ProductId,
+    body: PlanBody,
+) -> Result<Plan, Failure> {
     let name = text("name", body.name.clone(), 80, true)?;
     let slug = slug_of(&name);
     if plans::newest_version(&context.connection, product_id, &slug).await? > 0 {
@@ -470,7 +546,11 @@ async fn put_plan(context: &Context, mut plan: Plan, body: PlanBody) -> Result<P
     plan.is_default = body.is_default.unwrap_or(plan.is_default);
     if let Some(organisation_id) = body.private_organisation_id {
         let organisation_id: OrganisationId = organisation_id.parse().map_err(|_| {
-            Failure::field("private_organisation_id", "malformed", "Give an organisation's id.")
+            Failure::field(
+                "private_organisation_id",
+                "malformed",
+                "Give an organisation's id.",
+            )
         })?;
         plan.private_organisation_id = Some(organisation_id);
     }
@@ -502,7 +582,9 @@ fn plan_published() -> Failure {
 
 async fn plan_of_path(context: &Context) -> Result<Plan, Failure> {
     let plan_id: PlanId = context.path_id("plan_id")?;
-    plans::find_plan(&context.connection, plan_id).await?.ok_or_else(Failure::not_found)
+    plans::find_plan(&context.connection, plan_id)
+        .await?
+        .ok_or_else(Failure::not_found)
 }
 
 /// `PATCH /api/v1/operator/plans/{plan_id}`: drafts only.
@@ -543,7 +625,8 @@ pub(crate) async fn publish_draft(context: &Context, plan: &Plan) -> Result<(), 
         return Err(plan_published());
     }
     if plan.terms.price.is_none() {
-        let detail = "A plan needs a price before it is published; free is a price: a flat amount of 0.";
+        let detail =
+            "A plan needs a price before it is published; free is a price: a flat amount of 0.";
         return Err(Failure::field("terms.price", "missing", detail));
     }
     context

@@ -115,7 +115,9 @@ pub struct Rule {
 }
 
 /// What a rule can look at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Fact {
     /// The domain of the e-mail address of who asks (text).
@@ -177,7 +179,11 @@ pub struct ChecklistRules {
 
 impl Default for ChecklistRules {
     fn default() -> Self {
-        Self { successful_calls: 1, client_error_handled: false, rate_limit_handled: false }
+        Self {
+            successful_calls: 1,
+            client_error_handled: false,
+            rate_limit_handled: false,
+        }
     }
 }
 
@@ -186,55 +192,113 @@ impl PlanTerms {
     pub fn problems(&self) -> Vec<FieldError> {
         let mut problems = Vec::new();
         let mut add = |field: String, code: &str, detail: String| {
-            problems.push(FieldError { field, code: code.to_owned(), detail });
+            problems.push(FieldError {
+                field,
+                code: code.to_owned(),
+                detail,
+            });
         };
         for (index, limit) in self.rate_limits.iter().enumerate() {
             let field = |name: &str| format!("terms.rate_limits[{index}].{name}");
             if !is_policy_name(&limit.name) {
-                let detail = "Give a short name of lower-case letters, digits, - and _, such as `burst`.";
+                let detail =
+                    "Give a short name of lower-case letters, digits, - and _, such as `burst`.";
                 add(field("name"), "malformed", detail.to_owned());
             }
-            if self.rate_limits.iter().filter(|other| other.name == limit.name).count() > 1 {
-                add(field("name"), "taken", "Another limit of this plan has the same name.".to_owned());
+            if self
+                .rate_limits
+                .iter()
+                .filter(|other| other.name == limit.name)
+                .count()
+                > 1
+            {
+                add(
+                    field("name"),
+                    "taken",
+                    "Another limit of this plan has the same name.".to_owned(),
+                );
             }
             if limit.limit == 0 {
-                add(field("limit"), "out_of_range", "Allow at least 1 request per window.".to_owned());
+                add(
+                    field("limit"),
+                    "out_of_range",
+                    "Allow at least 1 request per window.".to_owned(),
+                );
             }
             if !(1..=86_400).contains(&limit.window_secs) {
-                add(field("window_secs"), "out_of_range", "Give 1 to 86400 seconds.".to_owned());
+                add(
+                    field("window_secs"),
+                    "out_of_range",
+                    "Give 1 to 86400 seconds.".to_owned(),
+                );
             }
         }
         if let Some(quota) = &self.quota {
-            if !is_policy_name(&quota.name) || self.rate_limits.iter().any(|limit| limit.name == quota.name) {
+            if !is_policy_name(&quota.name)
+                || self
+                    .rate_limits
+                    .iter()
+                    .any(|limit| limit.name == quota.name)
+            {
                 let detail = "Give a short name of lower-case letters, digits, - and _ that no rate limit has, such as `month`.";
-                add("terms.quota.name".to_owned(), "malformed", detail.to_owned());
+                add(
+                    "terms.quota.name".to_owned(),
+                    "malformed",
+                    detail.to_owned(),
+                );
             }
             if i64::try_from(quota.limit).is_err() {
-                add("terms.quota.limit".to_owned(), "out_of_range", "The number is too large.".to_owned());
+                add(
+                    "terms.quota.limit".to_owned(),
+                    "out_of_range",
+                    "The number is too large.".to_owned(),
+                );
             }
             if let QuotaEnforcement::Corridor { ceiling_percent } = quota.enforcement
                 && !(101..=1_000).contains(&ceiling_percent)
             {
-                let detail = "A corridor ends between 101 and 1000 percent of the limit.".to_owned();
-                add("terms.quota.enforcement.ceiling_percent".to_owned(), "out_of_range", detail);
+                let detail =
+                    "A corridor ends between 101 and 1000 percent of the limit.".to_owned();
+                add(
+                    "terms.quota.enforcement.ceiling_percent".to_owned(),
+                    "out_of_range",
+                    detail,
+                );
             }
         }
-        if self.counting.status_classes.iter().any(|class| !(1..=5).contains(class)) {
+        if self
+            .counting
+            .status_classes
+            .iter()
+            .any(|class| !(1..=5).contains(class))
+        {
             let detail = "Status classes are 1 to 5, such as 2 for 2xx.".to_owned();
-            add("terms.counting.status_classes".to_owned(), "out_of_range", detail);
+            add(
+                "terms.counting.status_classes".to_owned(),
+                "out_of_range",
+                detail,
+            );
         }
         if let ApprovalPolicy::Rules { rules, .. } = &self.approval {
             for (index, rule) in rules.iter().enumerate() {
                 if rule.reason.trim().is_empty() {
                     let detail = "Say why: the partner reads it.".to_owned();
-                    add(format!("terms.approval.rules[{index}].reason"), "missing", detail);
+                    add(
+                        format!("terms.approval.rules[{index}].reason"),
+                        "missing",
+                        detail,
+                    );
                 }
             }
         }
         if let Some(price) = &self.price {
             let checked = Price::from_json(price).and_then(|price| price.check_open_ended());
             if let Err(problem) = checked {
-                add(format!("terms.{}", problem.field), "malformed", problem.problem);
+                add(
+                    format!("terms.{}", problem.field),
+                    "malformed",
+                    problem.problem,
+                );
             }
         }
         problems
@@ -242,20 +306,28 @@ impl PlanTerms {
 
     /// Whether calls cost money: false without a price and for a flat price of 0.
     pub fn is_priced(&self) -> bool {
-        let Some(price) = &self.price else { return false };
+        let Some(price) = &self.price else {
+            return false;
+        };
         let is_zero = |value: &serde_json::Value| {
-            value.as_str().is_some_and(|text| text.chars().all(|digit| matches!(digit, '0' | '.')))
+            value
+                .as_str()
+                .is_some_and(|text| text.chars().all(|digit| matches!(digit, '0' | '.')))
         };
         price.get("model").and_then(serde_json::Value::as_str) != Some("flat")
             || !price.get("flat_amount").is_some_and(is_zero)
-            || price.get("minimum").is_some_and(|minimum| !is_zero(minimum))
+            || price
+                .get("minimum")
+                .is_some_and(|minimum| !is_zero(minimum))
     }
 }
 
 /// A name that can stand in `RateLimit-Policy`.
 fn is_policy_name(name: &str) -> bool {
     (1..=32).contains(&name.len())
-        && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'_'))
+        && name
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'_'))
 }
 
 #[cfg(test)]
@@ -275,7 +347,11 @@ mod tests {
             "counting": { "status_classes": [7], "aborted": true },
             "price": { "model": "per_unit", "currency": "USD" }
         }));
-        let fields: Vec<String> = wrong.problems().into_iter().map(|problem| problem.field).collect();
+        let fields: Vec<String> = wrong
+            .problems()
+            .into_iter()
+            .map(|problem| problem.field)
+            .collect();
         for field in [
             "terms.rate_limits[0].name",
             "terms.rate_limits[0].limit",
@@ -285,16 +361,23 @@ mod tests {
             "terms.counting.status_classes",
             "terms.price.unit_amount",
         ] {
-            assert!(fields.contains(&field.to_owned()), "{field} is not in {fields:?}");
+            assert!(
+                fields.contains(&field.to_owned()),
+                "{field} is not in {fields:?}"
+            );
         }
     }
 
     #[test]
     fn free_is_a_price_that_costs_nothing() {
-        let free = terms(json!({ "price": { "model": "flat", "currency": "EUR", "flat_amount": "0.00" } }));
+        let free = terms(
+            json!({ "price": { "model": "flat", "currency": "EUR", "flat_amount": "0.00" } }),
+        );
         assert!(free.problems().is_empty());
         assert!(!free.is_priced());
-        let paid = terms(json!({ "price": { "model": "per_unit", "currency": "EUR", "unit_amount": "0.01" } }));
+        let paid = terms(
+            json!({ "price": { "model": "per_unit", "currency": "EUR", "unit_amount": "0.01" } }),
+        );
         assert!(paid.is_priced());
         assert!(!terms(json!({})).is_priced());
     }

@@ -40,7 +40,14 @@ mod tests {
         for (text, canonical_text) in good {
             assert_eq!(canonical(text).as_deref(), Some(canonical_text));
         }
-        for text in ["", "192.0.2.7/24", "192.0.2.0/33", "2001:db8::1/32", "localhost", "10.0.0.0/-1"] {
+        for text in [
+            "",
+            "192.0.2.7/24",
+            "192.0.2.0/33",
+            "2001:db8::1/32",
+            "localhost",
+            "10.0.0.0/-1",
+        ] {
             assert_eq!(canonical(text), None, "{text}");
         }
     }

@@ -65,7 +65,11 @@ pub struct IssuedView {
 pub type CredentialList = PageOf<CredentialView>;
 
 /// A credential of this app with a new key.
-pub async fn issue(context: &Context, app: &App, body: &CredentialBody) -> Result<(Credential, PlainKey), Failure> {
+pub async fn issue(
+    context: &Context,
+    app: &App,
+    body: &CredentialBody,
+) -> Result<(Credential, PlainKey), Failure> {
     let (mut credential, key) = prepare(context, app, body).await?;
     context
         .connection
@@ -78,21 +82,41 @@ pub async fn issue(context: &Context, app: &App, body: &CredentialBody) -> Resul
     Ok((credential, key))
 }
 
-async fn record(context: &Context, app: &App, action: &str, credential: &Credential) -> Result<(), Failure> {
+async fn record(
+    context: &Context,
+    app: &App,
+    action: &str,
+    credential: &Credential,
+) -> Result<(), Failure> {
     let detail = json!({
         "app_id": app.id.to_string(),
         "environment": credential.environment.as_str(),
         "prefix": credential.prefix,
         "last_four": credential.last_four,
     });
-    audit::record(context, Some(app.organisation_id), action, &credential.id.to_string(), detail).await?;
+    audit::record(
+        context,
+        Some(app.organisation_id),
+        action,
+        &credential.id.to_string(),
+        detail,
+    )
+    .await?;
     Ok(())
 }
 
-async fn prepare(context: &Context, app: &App, body: &CredentialBody) -> Result<(Credential, PlainKey), Failure> {
+async fn prepare(
+    context: &Context,
+    app: &App,
+    body: &CredentialBody,
+) -> Result<(Credential, PlainKey), Failure> {
     let mut problems: Vec<FieldError> = Vec::new();
     let mut wrong = |field: &str, code: &str, detail: &str| {
-        problems.push(FieldError { field: field.to_owned(), code: code.to_owned(), detail: detail.to_owned() });
+        problems.push(FieldError {
+            field: field.to_owned(),
+            code: code.to_owned(),
+            detail: detail.to_owned(),
+        });
     };
     let environment = Environment::from_name(&body.environment);
     if environment.is_none() {
@@ -103,18 +127,39 @@ async fn prepare(context: &Context, app: &App, body: &CredentialBody) -> Result<
         wrong("name", "too_long", "Use at most 80 characters.");
     }
     if body.expires_at.is_some_and(|at| at <= context.now_ms) {
-        wrong("expires_at", "in_the_past", "Give a time in the future, or none.");
+        wrong(
+            "expires_at",
+            "in_the_past",
+            "Give a time in the future, or none.",
+        );
     }
-    let networks: Option<Vec<String>> = body.addresses.iter().map(|text| addresses::canonical(text)).collect();
+    let networks: Option<Vec<String>> = body
+        .addresses
+        .iter()
+        .map(|text| addresses::canonical(text))
+        .collect();
     if networks.is_none() || body.addresses.len() > 50 {
-        wrong("addresses", "malformed", "Give at most 50 networks such as `192.0.2.0/24` or addresses such as `2001:db8::1`.");
+        wrong(
+            "addresses",
+            "malformed",
+            "Give at most 50 networks such as `192.0.2.0/24` or addresses such as `2001:db8::1`.",
+        );
     }
     let known = subscriptions::list_scopes(&context.connection, app.id).await?;
-    if let Some(unknown) = body.scopes.iter().flatten().find(|scope| !known.contains(scope)) {
-        let detail = format!("No product of the app has the scope `{unknown}`. There are: {}.", known.join(", "));
+    if let Some(unknown) = body
+        .scopes
+        .iter()
+        .flatten()
+        .find(|scope| !known.contains(scope))
+    {
+        let detail = format!(
+            "No product of the app has the scope `{unknown}`. There are: {}.",
+            known.join(", ")
+        );
         wrong("scopes", "unknown_value", &detail);
     }
-    let (Some(environment), Some(addresses), true) = (environment, networks, problems.is_empty()) else {
+    let (Some(environment), Some(addresses), true) = (environment, networks, problems.is_empty())
+    else {
         return Err(Failure::fields(problems));
     };
     if environment == Environment::Live {
@@ -123,11 +168,15 @@ async fn prepare(context: &Context, app: &App, body: &CredentialBody) -> Result<
     if store::count_standing(&context.connection, app.id, context.now_ms).await? >= MOST_STANDING {
         return Err(Failure::conflict(
             "too_many_credentials",
-            format!("The app has {MOST_STANDING} credentials. Revoke one that is not used any more."),
+            format!(
+                "The app has {MOST_STANDING} credentials. Revoke one that is not used any more."
+            ),
         ));
     }
     let (key, hash) = generate_key(context, environment)?;
-    let created_by = context.person_optional().map_or(String::new(), |person| person.person_id.to_string());
+    let created_by = context
+        .person_optional()
+        .map_or(String::new(), |person| person.person_id.to_string());
     let credential = Credential {
         id: context.new_id(CredentialId::new),
         app_id: app.id,
@@ -151,26 +200,35 @@ async fn prepare(context: &Context, app: &App, body: &CredentialBody) -> Result<
     Ok((credential, key))
 }
 
-fn generate_key(context: &Context, environment: Environment) -> Result<(PlainKey, KeyHash), Failure> {
+fn generate_key(
+    context: &Context,
+    environment: Environment,
+) -> Result<(PlainKey, KeyHash), Failure> {
     let configuration = context.configuration();
     let pepper = configuration.secret("pepper").ok_or_else(|| {
         Failure::internal("no key can be issued: set the variable `pepper`, here and at the edges")
     })?;
     let randomness = context.app.randomness.as_ref();
-    let key = PlainKey::generate(configuration.get("key_brand"), environment, |bytes| randomness.fill(bytes))
-        .map_err(|error| Failure::internal(&format!("the variable `key_brand` is wrong: {error}")))?;
+    let key = PlainKey::generate(configuration.get("key_brand"), environment, |bytes| {
+        randomness.fill(bytes)
+    })
+    .map_err(|error| Failure::internal(&format!("the variable `key_brand` is wrong: {error}")))?;
     let hash = Pepper::new(pepper.as_bytes()).digest(key.expose());
     Ok((key, hash))
 }
 
 async fn app_of_path(context: &Context) -> Result<App, Failure> {
     let app_id: AppId = context.path_id("app_id")?;
-    apps::find_app(&context.connection, app_id).await?.ok_or_else(Failure::not_found)
+    apps::find_app(&context.connection, app_id)
+        .await?
+        .ok_or_else(Failure::not_found)
 }
 
 async fn credential_of_path(context: &Context, app_id: AppId) -> Result<Credential, Failure> {
     let credential_id: CredentialId = context.path_id("credential_id")?;
-    store::find(&context.connection, app_id, credential_id).await?.ok_or_else(Failure::not_found)
+    store::find(&context.connection, app_id, credential_id)
+        .await?
+        .ok_or_else(Failure::not_found)
 }
 
 async fn view(context: &Context, credential: &Credential) -> Result<CredentialView, Failure> {
@@ -193,8 +251,13 @@ pub async fn issue_credential(context: &Context) -> Outcome {
 pub async fn list_credentials(context: &Context) -> Outcome {
     let page = PageRequest::read(context)?;
     let app = app_of_path(context).await?;
-    let credentials =
-        store::list(&context.connection, app.id, &page.before, page.limit_and_one()).await?;
+    let credentials = store::list(
+        &context.connection,
+        app.id,
+        &page.before,
+        page.limit_and_one(),
+    )
+    .await?;
     let mut views = Vec::with_capacity(credentials.len());
     for credential in &credentials {
         views.push(view(context, credential).await?);
@@ -210,9 +273,16 @@ pub async fn show_credential(context: &Context) -> Outcome {
 }
 
 /// Replaces a credential: the old key works on for the overlap.
-pub async fn rotate(context: &Context, overlap_secs: i64) -> Result<(Credential, PlainKey), Failure> {
+pub async fn rotate(
+    context: &Context,
+    overlap_secs: i64,
+) -> Result<(Credential, PlainKey), Failure> {
     if !(0..=LONGEST_OVERLAP_SECS).contains(&overlap_secs) {
-        return Err(Failure::field("overlap_secs", "out_of_range", "Give 0 to 2592000 seconds (30 days)."));
+        return Err(Failure::field(
+            "overlap_secs",
+            "out_of_range",
+            "Give 0 to 2592000 seconds (30 days).",
+        ));
     }
     let app = app_of_path(context).await?;
     let mut old = credential_of_path(context, app.id).await?;

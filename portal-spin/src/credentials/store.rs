@@ -19,8 +19,12 @@ const FORGOTTEN_AFTER_MS: i64 = 90 * 24 * 60 * 60 * 1000;
 
 fn read(row: &Row) -> Result<Credential, DatabaseError> {
     let shape = |what: &str| DatabaseError::Shape(format!("credentials.{what} does not parse"));
-    let environment = Environment::from_name(&row.get::<String>(2)?).ok_or_else(|| shape("environment"))?;
-    let hash: [u8; 16] = row.get::<Vec<u8>>(6)?.try_into().map_err(|_| shape("hash"))?;
+    let environment =
+        Environment::from_name(&row.get::<String>(2)?).ok_or_else(|| shape("environment"))?;
+    let hash: [u8; 16] = row
+        .get::<Vec<u8>>(6)?
+        .try_into()
+        .map_err(|_| shape("hash"))?;
     let scopes: Option<String> = row.get(7)?;
     Ok(Credential {
         id: row.parse(0)?,
@@ -113,7 +117,10 @@ pub async fn revoke_all(context: &Context, app_id: AppId) -> Result<(), Database
         "SELECT {COLUMNS} FROM credentials WHERE app_id = $1
             AND (revoked_at_ms IS NULL OR revoked_at_ms > $2) ORDER BY credential_id"
     );
-    let rows = context.connection.query(&sql, params![app_id.to_string(), now_ms]).await?;
+    let rows = context
+        .connection
+        .query(&sql, params![app_id.to_string(), now_ms])
+        .await?;
     for row in &rows {
         revoke(&context.connection, &mut read(row)?, now_ms, now_ms).await?;
     }
@@ -144,12 +151,18 @@ pub async fn list(
         "SELECT {COLUMNS} FROM credentials WHERE app_id = $1 AND credential_id < $2
          ORDER BY credential_id DESC LIMIT $3"
     );
-    let rows = connection.query(&sql, params![app_id.to_string(), before, limit]).await?;
+    let rows = connection
+        .query(&sql, params![app_id.to_string(), before, limit])
+        .await?;
     rows.iter().map(read).collect()
 }
 
 /// How many credentials of an app are neither revoked nor expired.
-pub async fn count_standing(connection: &Connection, app_id: AppId, now_ms: i64) -> Result<i64, DatabaseError> {
+pub async fn count_standing(
+    connection: &Connection,
+    app_id: AppId,
+    now_ms: i64,
+) -> Result<i64, DatabaseError> {
     connection
         .query_one(
             "SELECT COUNT(*) FROM credentials WHERE app_id = $1
@@ -198,11 +211,13 @@ pub async fn forget_old(connection: &Connection, now_ms: i64) -> Result<u64, Dat
                 .await?;
             for row in &rows {
                 let credential: CredentialId = row.parse(0)?;
-                let hash: [u8; 16] = row
-                    .get::<Vec<u8>>(1)?
-                    .try_into()
-                    .map_err(|_| DatabaseError::Shape("credentials.hash is not 16 bytes".to_owned()))?;
-                let change = RemovedCredential { credential, hash: KeyHash(hash) };
+                let hash: [u8; 16] = row.get::<Vec<u8>>(1)?.try_into().map_err(|_| {
+                    DatabaseError::Shape("credentials.hash is not 16 bytes".to_owned())
+                })?;
+                let change = RemovedCredential {
+                    credential,
+                    hash: KeyHash(hash),
+                };
                 feed::publish(connection, now_ms, &Change::CredentialRemoved(change)).await?;
                 connection
                     .execute(

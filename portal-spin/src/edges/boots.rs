@@ -108,7 +108,10 @@ async fn insert_boot(
     let edge = &report.edge;
     let started_at_ms = saturating(edge.started_at_ms);
     close_earlier_boots(connection, &edge.name, started_at_ms).await?;
-    let start = Progress { sent_at_ms: started_at_ms, ..Progress::default() };
+    let start = Progress {
+        sent_at_ms: started_at_ms,
+        ..Progress::default()
+    };
     let progress = start.advanced(report);
     connection
         .execute(
@@ -173,10 +176,7 @@ async fn close_earlier_boots(
 }
 
 /// Opens a gap for every boot that went silent. Answers how many.
-pub async fn find_silent_boots(
-    connection: &Connection,
-    now_ms: i64,
-) -> Result<u64, DatabaseError> {
+pub async fn find_silent_boots(connection: &Connection, now_ms: i64) -> Result<u64, DatabaseError> {
     connection
         .execute(
             "UPDATE edges SET gap_from_ms = sent_at_ms
@@ -204,7 +204,10 @@ pub async fn liveness(connection: &Connection, now_ms: i64) -> Result<Liveness, 
             params![now_ms - LIVE_FOR_MS],
         )
         .await?;
-    Ok(Liveness { edges: row.get(0)?, applied_by_all: row.get(1)? })
+    Ok(Liveness {
+        edges: row.get(0)?,
+        applied_by_all: row.get(1)?,
+    })
 }
 
 /// The newest boots, newest first.
@@ -246,7 +249,11 @@ fn view(row: &Row, now_ms: i64) -> Result<EdgeView, DatabaseError> {
         applied_position: row.get(5)?,
         decided: row.get(6)?,
         state: state.to_owned(),
-        gap: gap_from.map(|from| Gap { from, until, at_most_calls }),
+        gap: gap_from.map(|from| Gap {
+            from,
+            until,
+            at_most_calls,
+        }),
     })
 }
 

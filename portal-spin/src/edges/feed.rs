@@ -36,7 +36,10 @@ pub async fn publish(
         .await?;
     if matches!(change, Change::CredentialRemoved(_)) {
         connection
-            .execute("DELETE FROM feed_heads WHERE subject = $1", params![&subject])
+            .execute(
+                "DELETE FROM feed_heads WHERE subject = $1",
+                params![&subject],
+            )
             .await?;
         return Ok(position);
     }
@@ -60,7 +63,10 @@ pub async fn publish(
 /// The newest position; 0 before the first change.
 pub async fn head(connection: &Connection) -> Result<i64, DatabaseError> {
     let row = connection
-        .query_optional("SELECT value FROM sequences WHERE name = $1", params![SEQUENCE])
+        .query_optional(
+            "SELECT value FROM sequences WHERE name = $1",
+            params![SEQUENCE],
+        )
         .await?;
     row.map_or(Ok(0), |row| row.get(0))
 }
@@ -71,9 +77,13 @@ pub async fn find_head(
     subject: &str,
 ) -> Result<Option<Change>, DatabaseError> {
     let row = connection
-        .query_optional("SELECT change FROM feed_heads WHERE subject = $1", params![subject])
+        .query_optional(
+            "SELECT change FROM feed_heads WHERE subject = $1",
+            params![subject],
+        )
         .await?;
-    row.map(|row| parse_change(&row.get::<String>(0)?)).transpose()
+    row.map(|row| parse_change(&row.get::<String>(0)?))
+        .transpose()
 }
 
 /// The page behind `after`.
@@ -95,7 +105,12 @@ pub async fn read_page(connection: &Connection, after: u64) -> Result<FeedPage, 
         });
     }
     let next = entries.last().map_or(after, |entry| entry.position);
-    Ok(FeedPage { after, next, complete: next == end, entries })
+    Ok(FeedPage {
+        after,
+        next,
+        complete: next == end,
+        entries,
+    })
 }
 
 pub(super) fn parse_change(text: &str) -> Result<Change, DatabaseError> {

@@ -23,7 +23,11 @@ pub async fn answer_requests(
     let mut ordered: Vec<&LeaseRequest> = requests.iter().collect();
     ordered.sort_by_key(|request| {
         let key = request.key;
-        (*key.subscription.as_bytes(), key.environment, key.period_start_ms)
+        (
+            *key.subscription.as_bytes(),
+            key.environment,
+            key.period_start_ms,
+        )
     });
     let mut grants = Vec::with_capacity(ordered.len());
     for request in ordered {
@@ -58,14 +62,27 @@ async fn answer(
     let Some(allowance) = allowance else {
         // No such subscription, period or quota: nothing is lent.
         let ends_at_ms = (now_ms + LEASE_FOR_MS).unsigned_abs();
-        return Ok(LeaseGrant { key, granted: request.granted, pool: 0, ends_at_ms });
+        return Ok(LeaseGrant {
+            key,
+            granted: request.granted,
+            pool: 0,
+            ends_at_ms,
+        });
     };
     let lent = lock_pool(connection, &key).await?;
     let lease = find_lease(connection, &key, boot).await?;
     let (lease, lent, pool) = decide(lease, lent, request, &allowance, live_edges);
     store(connection, &key, boot, lease, lent, request.wanted, now_ms).await?;
-    let ends_at_ms = allowance.period_end_ms.min(now_ms + LEASE_FOR_MS).unsigned_abs();
-    Ok(LeaseGrant { key, granted: lease.granted, pool, ends_at_ms })
+    let ends_at_ms = allowance
+        .period_end_ms
+        .min(now_ms + LEASE_FOR_MS)
+        .unsigned_abs();
+    Ok(LeaseGrant {
+        key,
+        granted: lease.granted,
+        pool,
+        ends_at_ms,
+    })
 }
 
 /// The lease and the pool after a request: the lease, what is lent in all, what is left.
@@ -77,8 +94,14 @@ fn decide(
     live_edges: u64,
 ) -> (Lease, u64, u64) {
     // What came back can no longer be spent, and only what was not spent can come back.
-    let spent = lease.spent.max(request.spent).min(lease.granted - lease.given_back);
-    let given_back = lease.given_back.max(request.given_back).min(lease.granted - spent);
+    let spent = lease
+        .spent
+        .max(request.spent)
+        .min(lease.granted - lease.given_back);
+    let given_back = lease
+        .given_back
+        .max(request.given_back)
+        .min(lease.granted - spent);
     let lent = lent.saturating_sub(given_back - lease.given_back);
     // What was granted in an answer that the edge has not seen is part of what it wants.
     let unseen = lease.granted.saturating_sub(request.granted);
@@ -89,8 +112,19 @@ fn decide(
     };
     let lent = lent.saturating_add(grant);
     let granted = lease.granted.saturating_add(grant);
-    let pool = allowance.ceiling.unwrap_or(allowance.limit).saturating_sub(lent);
-    (Lease { granted, spent, given_back }, lent, pool)
+    let pool = allowance
+        .ceiling
+        .unwrap_or(allowance.limit)
+        .saturating_sub(lent);
+    (
+        Lease {
+            granted,
+            spent,
+            given_back,
+        },
+        lent,
+        pool,
+    )
 }
 
 /// Locks the pool until the transaction ends. Answers what is lent of it.
@@ -130,7 +164,11 @@ async fn find_lease(
         )
         .await?;
     row.map_or(Ok(Lease::default()), |row| {
-        Ok(Lease { granted: row.get(0)?, spent: row.get(1)?, given_back: row.get(2)? })
+        Ok(Lease {
+            granted: row.get(0)?,
+            spent: row.get(1)?,
+            given_back: row.get(2)?,
+        })
     })
 }
 
@@ -149,7 +187,12 @@ async fn store(
         .execute(
             "UPDATE lease_pools SET lent = $4 WHERE subscription_id = $1 AND environment = $2
                 AND period_start_ms = $3",
-            params![&subscription, key.environment.as_str(), period_start_ms, saturating(lent)],
+            params![
+                &subscription,
+                key.environment.as_str(),
+                period_start_ms,
+                saturating(lent)
+            ],
         )
         .await?;
     connection
@@ -190,11 +233,21 @@ mod tests {
             environment: Environment::Live,
             period_start_ms: 0,
         };
-        LeaseRequest { key, granted, spent, given_back, wanted }
+        LeaseRequest {
+            key,
+            granted,
+            spent,
+            given_back,
+            wanted,
+        }
     }
 
     fn hard(limit: u64) -> Allowance {
-        Allowance { limit, ceiling: Some(limit), period_end_ms: 1 }
+        Allowance {
+            limit,
+            ceiling: Some(limit),
+            period_end_ms: 1,
+        }
     }
 
     #[test]
@@ -210,7 +263,10 @@ mod tests {
     fn what_is_given_back_can_be_lent_again() {
         let (lease, lent, _) = decide(Lease::default(), 0, &request(0, 0, 0, 100), &hard(100), 1);
         let (lease, lent, pool) = decide(lease, lent, &request(100, 30, 70, 0), &hard(100), 1);
-        assert_eq!((lease.granted, lease.given_back, lent, pool), (100, 70, 30, 70));
+        assert_eq!(
+            (lease.granted, lease.given_back, lent, pool),
+            (100, 70, 30, 70)
+        );
     }
 
     proptest! {

@@ -12,8 +12,8 @@ mod model;
 pub mod programme;
 mod report;
 mod routes;
-mod standing;
 pub mod snapshot;
+mod standing;
 mod tick;
 
 #[cfg(test)]
@@ -21,8 +21,8 @@ pub mod test_edge;
 #[cfg(test)]
 mod tests;
 
-pub use model::LIVE_FOR_MS;
 pub use boots::EdgeView;
-pub use standing::publish_standing;
+pub use model::LIVE_FOR_MS;
 pub use routes::{EdgeList, list_edges, post_report, read_feed, read_snapshot};
+pub use standing::publish_standing;
 pub use tick::run_tick;

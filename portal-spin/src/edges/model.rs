@@ -54,7 +54,11 @@ impl Progress {
 /// A lone edge gets what it asks for. Among several, one request takes at most an equal part of what
 /// is left, so that shares follow demand (who does not ask gets nothing) and shrink near the end.
 pub fn share(wanted: u64, left: u64, live_edges: u64) -> u64 {
-    let part = if live_edges <= 1 { left } else { left.div_ceil(live_edges) };
+    let part = if live_edges <= 1 {
+        left
+    } else {
+        left.div_ceil(live_edges)
+    };
     wanted.min(part)
 }
 
@@ -71,7 +75,12 @@ mod tests {
     #[test]
     fn a_gap_is_bounded_by_what_was_unreported_and_the_peak_rate() {
         // 40 calls a second at most, 7 calls decided and not yet counted, half a second of silence.
-        let progress = Progress { sequence: 9, sent_at_ms: 10_000, decided: 107, peak_rate: 40_000 };
+        let progress = Progress {
+            sequence: 9,
+            sent_at_ms: 10_000,
+            decided: 107,
+            peak_rate: 40_000,
+        };
         assert_eq!(progress.gap_calls(100, 10_500), 7 + 20 + 1);
         assert_eq!(progress.gap_calls(200, 9_000), 1);
     }

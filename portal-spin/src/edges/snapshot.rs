@@ -151,8 +151,14 @@ mod tests {
 
     #[test]
     fn cursors_read_back_and_others_are_refused() {
-        for place in [Place::Objects("app_1".to_owned()), Place::Credentials(vec![0, 255])] {
-            let cursor = Cursor { position: 12, place };
+        for place in [
+            Place::Objects("app_1".to_owned()),
+            Place::Credentials(vec![0, 255]),
+        ] {
+            let cursor = Cursor {
+                position: 12,
+                place,
+            };
             assert_eq!(Cursor::parse(&cursor.text()), Some(cursor));
         }
         for text in ["", "1", "x-o-", "1-z-", "1-c-zz"] {

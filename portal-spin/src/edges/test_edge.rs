@@ -40,11 +40,24 @@ impl TestEdge {
     }
 
     fn secret(portal: &TestPortal) -> EdgeSecret {
-        EdgeSecret::new(portal.app.configuration.secret("edge_secret").unwrap().as_bytes())
+        EdgeSecret::new(
+            portal
+                .app
+                .configuration
+                .secret("edge_secret")
+                .unwrap()
+                .as_bytes(),
+        )
     }
 
     /// A signed request; the answer's signature is checked.
-    pub async fn request<T: DeserializeOwned>(&self, portal: &TestPortal, method: &str, path: &str, body: &str) -> T {
+    pub async fn request<T: DeserializeOwned>(
+        &self,
+        portal: &TestPortal,
+        method: &str,
+        path: &str,
+        body: &str,
+    ) -> T {
         let answer = self.send(portal, method, path, body).await.expect(200);
         Self::secret(portal)
             .verify_response(path, &answer.body, answer.header(SIGNATURE_HEADER))
@@ -71,7 +84,11 @@ impl TestEdge {
             let page: SnapshotPage = self.request(portal, "GET", &path, "").await;
             self.applied_position = page.position;
             self.changes.extend(page.changes);
-            self.packed.extend(page.packed_credentials.iter().map(|row| (row.hash, row.credential)));
+            self.packed.extend(
+                page.packed_credentials
+                    .iter()
+                    .map(|row| (row.hash, row.credential)),
+            );
             let Some(next) = page.next else { return };
             path = format!("/edge/v1/snapshot?after={next}");
         }
@@ -109,7 +126,10 @@ impl TestEdge {
     }
 
     pub async fn post(&self, portal: &TestPortal, report: &Report) -> ReportAnswer {
-        let report = Report { sent_at_ms: portal.now_ms().unsigned_abs(), ..report.clone() };
+        let report = Report {
+            sent_at_ms: portal.now_ms().unsigned_abs(),
+            ..report.clone()
+        };
         let body = serde_json::to_string(&report).unwrap();
         self.request(portal, "POST", "/edge/v1/report", &body).await
     }
@@ -122,17 +142,34 @@ impl TestEdge {
     }
 
     pub async fn report_cells(&mut self, portal: &TestPortal, cells: Vec<Cell>) -> ReportAnswer {
-        let report = Report { cells, ..self.report() };
+        let report = Report {
+            cells,
+            ..self.report()
+        };
         self.post(portal, &report).await
     }
 
-    pub async fn report_requests(&mut self, portal: &TestPortal, requests: Vec<RequestSample>) -> ReportAnswer {
-        let report = Report { requests, ..self.report() };
+    pub async fn report_requests(
+        &mut self,
+        portal: &TestPortal,
+        requests: Vec<RequestSample>,
+    ) -> ReportAnswer {
+        let report = Report {
+            requests,
+            ..self.report()
+        };
         self.post(portal, &report).await
     }
 
-    pub async fn ask_lease(&mut self, portal: &TestPortal, lease: LeaseRequest) -> shared::lease::LeaseGrant {
-        let report = Report { leases: vec![lease], ..self.report() };
+    pub async fn ask_lease(
+        &mut self,
+        portal: &TestPortal,
+        lease: LeaseRequest,
+    ) -> shared::lease::LeaseGrant {
+        let report = Report {
+            leases: vec![lease],
+            ..self.report()
+        };
         self.post(portal, &report).await.leases[0]
     }
 
@@ -141,10 +178,17 @@ impl TestEdge {
         let pepper = portal.app.configuration.secret("pepper").unwrap();
         let hash = Pepper::new(pepper.as_bytes()).digest(key);
         let told = self.changes.iter().rev().find_map(|change| match change {
-            Change::Credential(credential) if credential.hash == hash => Some(credential.credential),
+            Change::Credential(credential) if credential.hash == hash => {
+                Some(credential.credential)
+            }
             _ => None,
         });
-        told.or_else(|| self.packed.iter().find(|(known, _)| *known == hash).map(|(_, id)| *id))
+        told.or_else(|| {
+            self.packed
+                .iter()
+                .find(|(known, _)| *known == hash)
+                .map(|(_, id)| *id)
+        })
     }
 
     /// The newest state told of what `pick` picks.
@@ -156,7 +200,9 @@ impl TestEdge {
     pub fn subscription_of(&self, app_id: &str) -> (SubscriptionId, MeterId) {
         let (subscription, product) = self
             .newest(|change| match change {
-                Change::Subscription(known) if known.app.to_string() == app_id => Some((known.subscription, known.product)),
+                Change::Subscription(known) if known.app.to_string() == app_id => {
+                    Some((known.subscription, known.product))
+                }
                 _ => None,
             })
             .expect("the edge knows a subscription of the app");
@@ -170,7 +216,14 @@ impl TestEdge {
     }
 
     /// A cell of `count` calls of `listOrders` in the running minute.
-    pub fn cell(&self, portal: &TestPortal, app_id: &str, credential: CredentialId, outcome: &str, count: u64) -> Cell {
+    pub fn cell(
+        &self,
+        portal: &TestPortal,
+        app_id: &str,
+        credential: CredentialId,
+        outcome: &str,
+        count: u64,
+    ) -> Cell {
         let (subscription, meter) = self.subscription_of(app_id);
         Cell {
             slot: 0,

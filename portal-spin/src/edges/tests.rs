@@ -15,14 +15,22 @@ async fn start(portal: &TestPortal) -> (Actor, String) {
     portal.post("/dev/seed", "", json!({})).await.expect(200);
     let actor = portal.sign_up("ada@partner.example", "Partner").await;
     let path = format!("/api/v1/organisations/{}/apps", actor.organisation_id);
-    let app = portal.post(&path, &actor.token, json!({ "name": "App" })).await.expect(201).json();
+    let app = portal
+        .post(&path, &actor.token, json!({ "name": "App" }))
+        .await
+        .expect(201)
+        .json();
     let app_id = app["id"].as_str().unwrap().to_owned();
     (actor, app_id)
 }
 
 async fn issue(portal: &TestPortal, actor: &Actor, app_id: &str) -> (String, String) {
     let path = format!("/api/v1/apps/{app_id}/credentials");
-    let issued = portal.post(&path, &actor.token, json!({ "environment": "test" })).await.expect(201).json();
+    let issued = portal
+        .post(&path, &actor.token, json!({ "environment": "test" }))
+        .await
+        .expect(201)
+        .json();
     let id = issued["credential"]["id"].as_str().unwrap().to_owned();
     assert_eq!(issued["credential"]["state"], "pending");
     (id, issued["key"].as_str().unwrap().to_owned())

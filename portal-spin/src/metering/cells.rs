@@ -74,11 +74,17 @@ fn series_of(boot: EdgeBootId, cell: &Cell) -> Series {
 }
 
 /// Merges the cells of a report. Call it inside a transaction.
-pub async fn merge_cells(connection: &Connection, boot: EdgeBootId, cells: &[Cell]) -> Result<(), DatabaseError> {
+pub async fn merge_cells(
+    connection: &Connection,
+    boot: EdgeBootId,
+    cells: &[Cell],
+) -> Result<(), DatabaseError> {
     // One row per cell in a statement, and rows in the order of the tree they go into.
     let mut merged: BTreeMap<(Series, u64), &Cell> = BTreeMap::new();
     for cell in cells {
-        let known = merged.entry((series_of(boot, cell), cell.minute)).or_insert(cell);
+        let known = merged
+            .entry((series_of(boot, cell), cell.minute))
+            .or_insert(cell);
         if cell.count > known.count {
             *known = cell;
         }
@@ -91,7 +97,10 @@ pub async fn merge_cells(connection: &Connection, boot: EdgeBootId, cells: &[Cel
     Ok(())
 }
 
-async fn upsert(connection: &Connection, rows: &[((Series, u64), &Cell)]) -> Result<(), DatabaseError> {
+async fn upsert(
+    connection: &Connection,
+    rows: &[((Series, u64), &Cell)],
+) -> Result<(), DatabaseError> {
     let mut parameters = Vec::with_capacity(rows.len() * 7);
     for ((series, minute), cell) in rows {
         parameters.extend(params![
@@ -126,11 +135,19 @@ async fn add_new_series(
     boot: EdgeBootId,
     rows: &[((Series, u64), &Cell)],
 ) -> Result<(), DatabaseError> {
-    let mut wanted: BTreeMap<Series, &Cell> = rows.iter().map(|((series, _), cell)| (*series, *cell)).collect();
-    let list: Vec<String> = (1..=wanted.len()).map(|place| format!("${place}")).collect();
+    let mut wanted: BTreeMap<Series, &Cell> = rows
+        .iter()
+        .map(|((series, _), cell)| (*series, *cell))
+        .collect();
+    let list: Vec<String> = (1..=wanted.len())
+        .map(|place| format!("${place}"))
+        .collect();
     let known = connection
         .query(
-            &format!("SELECT series FROM usage_series WHERE series IN ({})", list.join(", ")),
+            &format!(
+                "SELECT series FROM usage_series WHERE series IN ({})",
+                list.join(", ")
+            ),
             wanted.keys().map(Value::from).collect(),
         )
         .await?;
@@ -144,8 +161,10 @@ async fn add_new_series(
         return Ok(());
     }
     let boot = boot.to_string();
-    let subjects: Vec<(Series, Subject)> =
-        wanted.into_iter().map(|(series, cell)| (series, Subject::of(&boot, cell))).collect();
+    let subjects: Vec<(Series, Subject)> = wanted
+        .into_iter()
+        .map(|(series, cell)| (series, Subject::of(&boot, cell)))
+        .collect();
     let apps = find_apps(connection, &subjects).await?;
     let other_meters = find_other_meters(connection, &subjects).await?;
     let nobody = (String::new(), String::new());
@@ -191,7 +210,9 @@ async fn find_apps(
     for (id, row) in find_in(
         connection,
         "SELECT credential_id, app_id, environment FROM credentials WHERE credential_id IN",
-        subjects.iter().map(|(_, subject)| subject.credential.as_str()),
+        subjects
+            .iter()
+            .map(|(_, subject)| subject.credential.as_str()),
     )
     .await?
     {
@@ -225,14 +246,18 @@ async fn find_in<'a>(
     if distinct.is_empty() {
         return Ok(Vec::new());
     }
-    let list: Vec<String> = (1..=distinct.len()).map(|place| format!("${place}")).collect();
+    let list: Vec<String> = (1..=distinct.len())
+        .map(|place| format!("${place}"))
+        .collect();
     let rows = connection
         .query(
             &format!("{select} ({})", list.join(", ")),
             distinct.into_iter().map(Value::from).collect(),
         )
         .await?;
-    rows.into_iter().map(|row| Ok((row.get::<String>(0)?, row))).collect()
+    rows.into_iter()
+        .map(|row| Ok((row.get::<String>(0)?, row)))
+        .collect()
 }
 
 /// `($1, $2), ($3, $4)` for two rows of two.
@@ -258,7 +283,10 @@ fn number(value: u64) -> Result<i64, DatabaseError> {
 
 /// `2:30 3:10`: bucket and calls.
 fn latency_text(latency: &[(u8, u64)]) -> String {
-    let parts: Vec<String> = latency.iter().map(|(bucket, calls)| format!("{bucket}:{calls}")).collect();
+    let parts: Vec<String> = latency
+        .iter()
+        .map(|(bucket, calls)| format!("{bucket}:{calls}"))
+        .collect();
     parts.join(" ")
 }
 
@@ -305,17 +333,37 @@ mod tests {
             bytes_out: 0,
             latency: Vec::new(),
         };
-        let same = Cell { minute: 2, count: 9, ..cell.clone() };
+        let same = Cell {
+            minute: 2,
+            count: 9,
+            ..cell.clone()
+        };
         assert_eq!(series_of(boot, &cell), series_of(boot, &same));
         let others = [
-            Cell { slot: 2, ..cell.clone() },
-            Cell { credential: Some(shared::ids::CredentialId::from_bytes([0; 16])), ..cell.clone() },
-            Cell { meter: Some(shared::ids::MeterId::from_bytes([0; 16])), ..cell.clone() },
-            Cell { operation: "a".to_owned(), outcome: "b2xx".to_owned(), ..cell.clone() },
+            Cell {
+                slot: 2,
+                ..cell.clone()
+            },
+            Cell {
+                credential: Some(shared::ids::CredentialId::from_bytes([0; 16])),
+                ..cell.clone()
+            },
+            Cell {
+                meter: Some(shared::ids::MeterId::from_bytes([0; 16])),
+                ..cell.clone()
+            },
+            Cell {
+                operation: "a".to_owned(),
+                outcome: "b2xx".to_owned(),
+                ..cell.clone()
+            },
         ];
         for other in others {
             assert_ne!(series_of(boot, &cell), series_of(boot, &other));
         }
-        assert_ne!(series_of(boot, &cell), series_of(EdgeBootId::from_bytes([2; 16]), &cell));
+        assert_ne!(
+            series_of(boot, &cell),
+            series_of(EdgeBootId::from_bytes([2; 16]), &cell)
+        );
     }
 }

@@ -18,5 +18,5 @@ pub use cells::merge_cells;
 pub use model::{Granularity, UsageView};
 pub use quantities::{counts, used_units};
 pub use reads::{counted_calls, last_used, sandbox_facts};
-pub use routes::{RequestLog, LoggedRequest, list_requests, show_usage};
+pub use routes::{LoggedRequest, RequestLog, list_requests, show_usage};
 pub use samples::{drop_old as drop_old_samples, keep_samples};

@@ -212,12 +212,22 @@ impl Tally {
     }
 
     fn part(self, name: String) -> Part {
-        Part { name, calls: self.calls, refused: self.refused, units: self.units, errors: self.errors }
+        Part {
+            name,
+            calls: self.calls,
+            refused: self.refused,
+            units: self.units,
+            errors: self.errors,
+        }
     }
 }
 
 /// Totals, parts and points of these sums.
-pub fn summarise(sums: &[Sum], granularity: Granularity, latency: &[u64; LATENCY_BUCKETS]) -> (Totals, Vec<Part>, Vec<Part>, Vec<Point>) {
+pub fn summarise(
+    sums: &[Sum],
+    granularity: Granularity,
+    latency: &[u64; LATENCY_BUCKETS],
+) -> (Totals, Vec<Part>, Vec<Part>, Vec<Point>) {
     let mut all = Tally::default();
     let mut operations: BTreeMap<&str, Tally> = BTreeMap::new();
     let mut outcomes: BTreeMap<&str, Tally> = BTreeMap::new();
@@ -258,8 +268,10 @@ pub fn summarise(sums: &[Sum], granularity: Granularity, latency: &[u64; LATENCY
 }
 
 fn parts(tallies: BTreeMap<&str, Tally>) -> Vec<Part> {
-    let mut parts: Vec<Part> =
-        tallies.into_iter().map(|(name, tally)| tally.part(name.to_owned())).collect();
+    let mut parts: Vec<Part> = tallies
+        .into_iter()
+        .map(|(name, tally)| tally.part(name.to_owned()))
+        .collect();
     parts.sort_by_key(|part| std::cmp::Reverse(part.calls + part.refused));
     parts
 }
@@ -285,7 +297,14 @@ mod tests {
     use super::*;
 
     fn sum(point: i64, operation: &str, outcome: &str, calls: i64) -> Sum {
-        Sum { point, operation: operation.to_owned(), outcome: outcome.to_owned(), calls, units: calls, bytes: 10 }
+        Sum {
+            point,
+            operation: operation.to_owned(),
+            outcome: outcome.to_owned(),
+            calls,
+            units: calls,
+            bytes: 10,
+        }
     }
 
     #[test]
@@ -301,13 +320,33 @@ mod tests {
         latency[0] = 9;
         latency[4] = 1;
         let (totals, operations, outcomes, series) = summarise(&sums, Granularity::Hour, &latency);
-        assert_eq!((totals.calls, totals.refused, totals.errors, totals.server_errors), (8, 2, 2, 1));
-        assert_eq!((totals.latency_p50_ms, totals.latency_p95_ms), (Some(0.25), Some(1.0)));
+        assert_eq!(
+            (
+                totals.calls,
+                totals.refused,
+                totals.errors,
+                totals.server_errors
+            ),
+            (8, 2, 2, 1)
+        );
+        assert_eq!(
+            (totals.latency_p50_ms, totals.latency_p95_ms),
+            (Some(0.25), Some(1.0))
+        );
         for parts in [&operations, &outcomes] {
-            assert_eq!(parts.iter().map(|part| part.calls).sum::<i64>(), totals.calls);
-            assert_eq!(parts.iter().map(|part| part.refused).sum::<i64>(), totals.refused);
+            assert_eq!(
+                parts.iter().map(|part| part.calls).sum::<i64>(),
+                totals.calls
+            );
+            assert_eq!(
+                parts.iter().map(|part| part.refused).sum::<i64>(),
+                totals.refused
+            );
         }
-        assert_eq!(series.iter().map(|point| point.units).sum::<i64>(), totals.units);
+        assert_eq!(
+            series.iter().map(|point| point.units).sum::<i64>(),
+            totals.units
+        );
         assert_eq!(series[1].at, 2 * 3_600_000);
         assert_eq!(operations[0].name, "a");
     }

@@ -10,7 +10,10 @@ use crate::params;
 use crate::subscriptions::SandboxFacts;
 
 /// Calls of an edge boot that are counted, refused ones included.
-pub async fn counted_calls(connection: &Connection, edge_boot_id: &str) -> Result<i64, DatabaseError> {
+pub async fn counted_calls(
+    connection: &Connection,
+    edge_boot_id: &str,
+) -> Result<i64, DatabaseError> {
     connection
         .query_one(
             "SELECT COALESCE(CAST(SUM(c.count) AS BIGINT), 0) FROM usage_series s
@@ -53,7 +56,10 @@ pub async fn sandbox_facts(
             params![app_id.to_string()],
         )
         .await?;
-    let mut facts = SandboxFacts { operations: operations.len() as u64, ..SandboxFacts::default() };
+    let mut facts = SandboxFacts {
+        operations: operations.len() as u64,
+        ..SandboxFacts::default()
+    };
     let mut tried: BTreeSet<String> = BTreeSet::new();
     for row in rows {
         let operation: String = row.get(0)?;

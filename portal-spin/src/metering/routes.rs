@@ -29,9 +29,11 @@ fn time(context: &Context, name: &str) -> Result<Option<i64>, Failure> {
     context
         .query(name)
         .map(|text| {
-            text.parse::<jiff::Timestamp>().map(jiff::Timestamp::as_millisecond).map_err(|_| {
-                Failure::field(name, "malformed", "Give a time like 2026-11-22T14:05:00Z.")
-            })
+            text.parse::<jiff::Timestamp>()
+                .map(jiff::Timestamp::as_millisecond)
+                .map_err(|_| {
+                    Failure::field(name, "malformed", "Give a time like 2026-11-22T14:05:00Z.")
+                })
         })
         .transpose()
 }
@@ -39,26 +41,47 @@ fn time(context: &Context, name: &str) -> Result<Option<i64>, Failure> {
 impl Question {
     /// Reads `from`, `to`, `granularity` and `environment`; without them, the last 24 hours by hour.
     pub(super) fn read(context: &Context) -> Result<Self, Failure> {
-        let name = context.query("granularity").unwrap_or_else(|| "hour".to_owned());
-        let granularity = Granularity::from_name(&name)
-            .ok_or_else(|| Failure::field("granularity", "unknown_value", "Give `minute`, `hour` or `day`."))?;
+        let name = context
+            .query("granularity")
+            .unwrap_or_else(|| "hour".to_owned());
+        let granularity = Granularity::from_name(&name).ok_or_else(|| {
+            Failure::field(
+                "granularity",
+                "unknown_value",
+                "Give `minute`, `hour` or `day`.",
+            )
+        })?;
         let environment = match context.query("environment") {
             None => None,
             Some(name) => Some(Environment::from_name(&name).ok_or_else(|| {
-                Failure::field("environment", "unknown_value", "Give `test` or `live`, or leave it out.")
+                Failure::field(
+                    "environment",
+                    "unknown_value",
+                    "Give `test` or `live`, or leave it out.",
+                )
             })?),
         };
         // The minute that runs is part of the span.
         let to_ms = time(context, "to")?.unwrap_or(minute_from(context.now_ms + 1) * 60_000);
         let from_ms = time(context, "from")?.unwrap_or(to_ms - 24 * 60 * 60 * 1000);
         if from_ms >= to_ms {
-            return Err(Failure::field("from", "out_of_range", "`from` is before `to`."));
+            return Err(Failure::field(
+                "from",
+                "out_of_range",
+                "`from` is before `to`.",
+            ));
         }
         if to_ms - from_ms > granularity.longest_ms() {
             let detail = "The span is too long for this granularity: a day of minutes, 31 days of hours, 400 days.";
             return Err(Failure::field("granularity", "out_of_range", detail));
         }
-        Ok(Self { app_id: context.path_id("app_id")?, environment, from_ms, to_ms, granularity })
+        Ok(Self {
+            app_id: context.path_id("app_id")?,
+            environment,
+            from_ms,
+            to_ms,
+            granularity,
+        })
     }
 }
 
@@ -66,10 +89,14 @@ impl Question {
 pub(super) async fn usage(context: &Context, question: &Question) -> Result<UsageView, Failure> {
     let terms = subscriptions::list_terms_of_app(&context.connection, question.app_id).await?;
     let (sums, latency) = read_sums(context, question, &terms).await?;
-    let (totals, by_operation, by_outcome, series) = summarise(&sums, question.granularity, &latency);
+    let (totals, by_operation, by_outcome, series) =
+        summarise(&sums, question.granularity, &latency);
     Ok(UsageView {
         app_id: question.app_id.to_string(),
-        environment: question.environment.map_or("all", Environment::as_str).to_owned(),
+        environment: question
+            .environment
+            .map_or("all", Environment::as_str)
+            .to_owned(),
         from: question.from_ms,
         to: question.to_ms,
         granularity: question.granularity.as_str().to_owned(),
@@ -86,7 +113,9 @@ async fn read_sums(
     question: &Question,
     terms: &[Terms],
 ) -> Result<(Vec<Sum>, [u64; LATENCY_BUCKETS]), DatabaseError> {
-    let environments = question.environment.map_or([Environment::Test, Environment::Live], |one| [one, one]);
+    let environments = question
+        .environment
+        .map_or([Environment::Test, Environment::Live], |one| [one, one]);
     let span = |last: i64| {
         params![
             question.app_id.to_string(),
@@ -117,7 +146,9 @@ async fn read_sums(
         let is_call_count: bool = row.get(5)?;
         let used = terms.iter().any(|terms| {
             terms.subscription.id.to_string() == subscription_id
-                && terms.quota_meter.is_some_and(|meter| meter.to_string() == meter_id)
+                && terms
+                    .quota_meter
+                    .is_some_and(|meter| meter.to_string() == meter_id)
                 && counts(terms.counting(), &outcome)
         });
         sums.push(Sum {
@@ -154,14 +185,26 @@ async fn read_sums(
 
 async fn quotas(context: &Context, terms: &[Terms]) -> Result<Vec<QuotaView>, DatabaseError> {
     let mut views = Vec::new();
-    for terms in terms.iter().filter(|terms| terms.subscription.cancelled_at_ms.is_none()) {
-        let (Some(quota), Some(meter)) = (&terms.plan.terms.quota, terms.quota_meter) else { continue };
+    for terms in terms
+        .iter()
+        .filter(|terms| terms.subscription.cancelled_at_ms.is_none())
+    {
+        let (Some(quota), Some(meter)) = (&terms.plan.terms.quota, terms.quota_meter) else {
+            continue;
+        };
         let period = terms.period(context.now_ms)?;
         let limit = i64::try_from(quota.limit).unwrap_or(i64::MAX);
         for environment in terms.subscription.environments() {
             let id = terms.subscription.id;
-            let used =
-                used_units(&context.connection, id, environment, meter, terms.counting(), period).await?;
+            let used = used_units(
+                &context.connection,
+                id,
+                environment,
+                meter,
+                terms.counting(),
+                period,
+            )
+            .await?;
             views.push(QuotaView {
                 subscription_id: id.to_string(),
                 environment: environment.as_str().to_owned(),
@@ -180,7 +223,10 @@ async fn quotas(context: &Context, terms: &[Terms]) -> Result<Vec<QuotaView>, Da
 /// `GET …/usage?from=&to=&granularity=&environment=`
 pub async fn show_usage(context: &Context) -> Outcome {
     let question = Question::read(context)?;
-    response::json_with_etag(context.header("if-none-match"), &usage(context, &question).await?)
+    response::json_with_etag(
+        context.header("if-none-match"),
+        &usage(context, &question).await?,
+    )
 }
 
 /// A line of the request log.
@@ -262,16 +308,25 @@ pub async fn list_requests(context: &Context) -> Outcome {
             .parse()
             .ok()
             .filter(|limit| (1..=200).contains(limit))
-            .ok_or_else(|| Failure::field("limit", "out_of_range", "Give a number from 1 to 200."))?,
+            .ok_or_else(|| {
+                Failure::field("limit", "out_of_range", "Give a number from 1 to 200.")
+            })?,
     };
     let before_ms = match context.query("cursor") {
         None => i64::MAX,
-        Some(text) => text
-            .parse()
-            .map_err(|_| Failure::field("cursor", "malformed", "Give the `next_cursor` of a page, or nothing."))?,
+        Some(text) => text.parse().map_err(|_| {
+            Failure::field(
+                "cursor",
+                "malformed",
+                "Give the `next_cursor` of a page, or nothing.",
+            )
+        })?,
     };
     let items = read_log(context, app_id, before_ms, limit).await?;
     let is_full = i64::try_from(items.len()).unwrap_or(0) == limit;
-    let next_cursor = items.last().filter(|_| is_full).map(|line| line.at.to_string());
+    let next_cursor = items
+        .last()
+        .filter(|_| is_full)
+        .map(|line| line.at.to_string());
     response::ok(&RequestLog { items, next_cursor })
 }

@@ -15,21 +15,32 @@ pub const KEPT_PER_APP: i64 = 2_000;
 const ROWS_PER_STATEMENT: usize = 300;
 
 /// Stores samples of known credentials. Call it inside a transaction.
-pub async fn keep_samples(connection: &Connection, edge_name: &str, samples: &[RequestSample]) -> Result<(), DatabaseError> {
+pub async fn keep_samples(
+    connection: &Connection,
+    edge_name: &str,
+    samples: &[RequestSample],
+) -> Result<(), DatabaseError> {
     for chunk in samples.chunks(ROWS_PER_STATEMENT) {
         let owners = find_owners(connection, chunk).await?;
         let mut parameters = Vec::new();
         let mut rows = 0;
         for sample in chunk {
-            let Some(credential) = sample.credential.map(|id| id.to_string()) else { continue };
-            let Some((app_id, environment)) = owners.get(&credential) else { continue };
+            let Some(credential) = sample.credential.map(|id| id.to_string()) else {
+                continue;
+            };
+            let Some((app_id, environment)) = owners.get(&credential) else {
+                continue;
+            };
             rows += 1;
             parameters.extend(params![
                 app_id,
                 i64::try_from(sample.at_ms).unwrap_or(i64::MAX),
                 &sample.request_id,
                 &credential,
-                sample.installation.map(|id| id.to_string()).unwrap_or_default(),
+                sample
+                    .installation
+                    .map(|id| id.to_string())
+                    .unwrap_or_default(),
                 environment,
                 &sample.operation,
                 &sample.method,
@@ -57,7 +68,10 @@ async fn find_owners(
     connection: &Connection,
     samples: &[RequestSample],
 ) -> Result<HashMap<String, (String, String)>, DatabaseError> {
-    let mut ids: Vec<String> = samples.iter().filter_map(|sample| Some(sample.credential?.to_string())).collect();
+    let mut ids: Vec<String> = samples
+        .iter()
+        .filter_map(|sample| Some(sample.credential?.to_string()))
+        .collect();
     ids.sort_unstable();
     ids.dedup();
     if ids.is_empty() {
@@ -68,14 +82,21 @@ async fn find_owners(
         "SELECT credential_id, app_id, environment FROM credentials WHERE credential_id IN ({})",
         list.join(", ")
     );
-    let rows = connection.query(&sql, ids.into_iter().map(Value::from).collect()).await?;
-    rows.iter().map(|row| Ok((row.get(0)?, (row.get(1)?, row.get(2)?)))).collect()
+    let rows = connection
+        .query(&sql, ids.into_iter().map(Value::from).collect())
+        .await?;
+    rows.iter()
+        .map(|row| Ok((row.get(0)?, (row.get(1)?, row.get(2)?))))
+        .collect()
 }
 
 /// Forgets lines that are too old, and of each app those beyond its share. Answers how many.
 pub async fn drop_old(connection: &Connection, now_ms: i64) -> Result<u64, DatabaseError> {
     let mut dropped = connection
-        .execute("DELETE FROM request_samples WHERE at_ms < $1", params![now_ms - KEPT_MS])
+        .execute(
+            "DELETE FROM request_samples WHERE at_ms < $1",
+            params![now_ms - KEPT_MS],
+        )
         .await?;
     let full = connection
         .query(

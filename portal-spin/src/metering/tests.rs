@@ -19,24 +19,44 @@ async fn start(portal: &TestPortal) -> Scene {
     portal.post("/dev/seed", "", json!({})).await.expect(200);
     let actor = portal.sign_up("ada@partner.example", "Partner").await;
     let path = format!("/api/v1/organisations/{}/apps", actor.organisation_id);
-    let app = portal.post(&path, &actor.token, json!({ "name": "App" })).await.expect(201).json();
+    let app = portal
+        .post(&path, &actor.token, json!({ "name": "App" }))
+        .await
+        .expect(201)
+        .json();
     let app_id = app["id"].as_str().unwrap().to_owned();
     let path = format!("/api/v1/apps/{app_id}/credentials");
-    let issued = portal.post(&path, &actor.token, json!({ "environment": "test" })).await.expect(201).json();
+    let issued = portal
+        .post(&path, &actor.token, json!({ "environment": "test" }))
+        .await
+        .expect(201)
+        .json();
     let mut edge = TestEdge::new(portal, "edge-1", 1);
     edge.beat(portal).await;
-    let credential = edge.find_key(portal, issued["key"].as_str().unwrap()).unwrap();
-    Scene { actor, app_id, edge, credential }
+    let credential = edge
+        .find_key(portal, issued["key"].as_str().unwrap())
+        .unwrap();
+    Scene {
+        actor,
+        app_id,
+        edge,
+        credential,
+    }
 }
 
 impl Scene {
     fn cell(&self, portal: &TestPortal, outcome: &str, count: u64) -> Cell {
-        self.edge.cell(portal, &self.app_id, self.credential, outcome, count)
+        self.edge
+            .cell(portal, &self.app_id, self.credential, outcome, count)
     }
 
     async fn usage(&self, portal: &TestPortal, query: &str) -> Value {
         let path = format!("/api/v1/apps/{}/usage{query}", self.app_id);
-        portal.get(&path, &self.actor.token).await.expect(200).json()
+        portal
+            .get(&path, &self.actor.token)
+            .await
+            .expect(200)
+            .json()
     }
 }
 
@@ -163,18 +183,33 @@ async fn merging_a_large_report_takes_few_statements() {
     let scene = start(&portal).await;
     let template = scene.cell(&portal, "2xx", 1);
     let cells: Vec<Cell> = (0..20_000)
-        .map(|number| Cell { operation: format!("operation{}", number % 500), minute: template.minute + number / 500, ..template.clone() })
+        .map(|number| Cell {
+            operation: format!("operation{}", number % 500),
+            minute: template.minute + number / 500,
+            ..template.clone()
+        })
         .collect();
     let context = portal.context().await;
     let connection = &context.connection;
     let merge = async || {
         connection
-            .transaction(async || merge_cells(connection, scene.edge.description.boot, &cells).await)
+            .transaction(async || {
+                merge_cells(connection, scene.edge.description.boot, &cells).await
+            })
             .await
             .unwrap();
     };
     merge().await;
     merge().await;
-    let row = connection.query_one("SELECT COUNT(*), CAST(SUM(count) AS BIGINT) FROM usage_cells", vec![]).await.unwrap();
-    assert_eq!((row.get::<i64>(0), row.get::<i64>(1)), (Ok(20_000), Ok(20_000)));
+    let row = connection
+        .query_one(
+            "SELECT COUNT(*), CAST(SUM(count) AS BIGINT) FROM usage_cells",
+            vec![],
+        )
+        .await
+        .unwrap();
+    assert_eq!(
+        (row.get::<i64>(0), row.get::<i64>(1)),
+        (Ok(20_000), Ok(20_000))
+    );
 }

@@ -52,7 +52,12 @@ pub struct SeedView {
 
 /// `POST /dev/seed`
 pub async fn seed(context: &Context) -> Outcome {
-    edges::programme::ensure_published(&context.connection, context.configuration(), context.now_ms).await?;
+    edges::programme::ensure_published(
+        &context.connection,
+        context.configuration(),
+        context.now_ms,
+    )
+    .await?;
     let operator = programme::make_operator(context).await?;
     programme::make_programme(context).await?;
     response::ok(&partner::make_partner(context, operator).await?)

@@ -22,7 +22,10 @@ const SEED: &str = "demo";
 
 /// The demo organisation with accepted agreements, an app and two keys.
 pub async fn make_partner(context: &Context, operator: LogIn) -> Result<SeedView, Failure> {
-    let log_in = LogIn { email: PARTNER_EMAIL.to_owned(), password: PARTNER_PASSWORD.to_owned() };
+    let log_in = LogIn {
+        email: PARTNER_EMAIL.to_owned(),
+        password: PARTNER_PASSWORD.to_owned(),
+    };
     let person_id = find_or_make_person(context, "Demo partner", &log_in).await?;
     let organisation_id = find_or_make_organisation(context, person_id).await?;
     let owner = SignedIn {
@@ -49,7 +52,10 @@ pub async fn make_partner(context: &Context, operator: LogIn) -> Result<SeedView
     })
 }
 
-async fn find_or_make_organisation(context: &Context, person_id: PersonId) -> Result<OrganisationId, Failure> {
+async fn find_or_make_organisation(
+    context: &Context,
+    person_id: PersonId,
+) -> Result<OrganisationId, Failure> {
     let row = context
         .connection
         .query_optional(
@@ -74,7 +80,9 @@ async fn find_or_make_organisation(context: &Context, person_id: PersonId) -> Re
 /// Accepts the newest version of every agreement; what is accepted already stays as it is.
 async fn accept_all(owner: &Context) -> Result<(), Failure> {
     for agreement in agreements::list_agreements(&owner.connection).await? {
-        let Some(version) = agreement.newest() else { continue };
+        let Some(version) = agreement.newest() else {
+            continue;
+        };
         let request = AcceptanceRequest {
             agreement_version_id: version.agreement_version_id.to_string(),
             has_authority: true,
@@ -86,7 +94,10 @@ async fn accept_all(owner: &Context) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn find_or_make_app(owner: &Context, organisation_id: OrganisationId) -> Result<App, Failure> {
+async fn find_or_make_app(
+    owner: &Context,
+    organisation_id: OrganisationId,
+) -> Result<App, Failure> {
     let row = owner
         .connection
         .query_optional(
@@ -97,7 +108,9 @@ async fn find_or_make_app(owner: &Context, organisation_id: OrganisationId) -> R
         .await?;
     if let Some(row) = row {
         let app_id: AppId = row.parse(0)?;
-        return apps::find_app(&owner.connection, app_id).await?.ok_or_else(Failure::not_found);
+        return apps::find_app(&owner.connection, app_id)
+            .await?
+            .ok_or_else(Failure::not_found);
     }
     let body = AppBody {
         name: Some("Order sync".to_owned()),
@@ -107,9 +120,14 @@ async fn find_or_make_app(owner: &Context, organisation_id: OrganisationId) -> R
 }
 
 /// The two keys, the first time. Later they cannot be shown again.
-async fn make_keys(owner: &Context, app: &App) -> Result<(Option<String>, Option<String>), Failure> {
+async fn make_keys(
+    owner: &Context,
+    app: &App,
+) -> Result<(Option<String>, Option<String>), Failure> {
     let connection = &owner.connection;
-    let made = connection.query_optional("SELECT made FROM seeds WHERE name = $1", params![SEED]).await?;
+    let made = connection
+        .query_optional("SELECT made FROM seeds WHERE name = $1", params![SEED])
+        .await?;
     if made.is_some() {
         return Ok((None, None));
     }
@@ -127,8 +145,9 @@ async fn make_keys(owner: &Context, app: &App) -> Result<(Option<String>, Option
 
 async fn make_key(owner: &Context, app: &App, environment: &str) -> Result<String, Failure> {
     let body: Value = json!({ "environment": environment, "name": "Demo" });
-    let body: CredentialBody = serde_json::from_value(body)
-        .map_err(|error| Failure::internal(&format!("a demo credential does not parse: {error}")))?;
+    let body: CredentialBody = serde_json::from_value(body).map_err(|error| {
+        Failure::internal(&format!("a demo credential does not parse: {error}"))
+    })?;
     let (_, key) = credentials::issue(owner, app, &body).await?;
     Ok(key.expose().to_owned())
 }

@@ -3,7 +3,9 @@
 use serde_json::{Value, json};
 
 use super::LogIn;
-use crate::agreements::publishing::{AgreementRequest, VersionRequest, create_agreement, publish_version};
+use crate::agreements::publishing::{
+    AgreementRequest, VersionRequest, create_agreement, publish_version,
+};
 use crate::agreements::{Kind, store as agreements};
 use crate::catalogue::{self, PlanBody, ProductBody, VersionBody};
 use crate::context::Context;
@@ -21,7 +23,11 @@ const DATA_SHARING: &str = include_str!("data-sharing.md");
 pub const PRODUCT: &str = "meridian-commerce";
 
 /// The person with this address, made with this password if there is none.
-pub async fn find_or_make_person(context: &Context, name: &str, log_in: &LogIn) -> Result<PersonId, Failure> {
+pub async fn find_or_make_person(
+    context: &Context,
+    name: &str,
+    log_in: &LogIn,
+) -> Result<PersonId, Failure> {
     if let Some(person) = people::find_person_by_email(&context.connection, &log_in.email).await? {
         return Ok(person.person_id);
     }
@@ -32,7 +38,10 @@ pub async fn find_or_make_person(context: &Context, name: &str, log_in: &LogIn) 
 
 /// The operator's administrator.
 pub async fn make_operator(context: &Context) -> Result<LogIn, Failure> {
-    let log_in = LogIn { email: OPERATOR_EMAIL.to_owned(), password: OPERATOR_PASSWORD.to_owned() };
+    let log_in = LogIn {
+        email: OPERATOR_EMAIL.to_owned(),
+        password: OPERATOR_PASSWORD.to_owned(),
+    };
     let person_id = find_or_make_person(context, "Demo operator", &log_in).await?;
     people::insert_operator_role(context, person_id, OperatorRole::Administrator).await?;
     Ok(log_in)
@@ -45,8 +54,22 @@ pub async fn make_programme(context: &Context) -> Result<(), Failure> {
         Some(product) => product,
         None => catalogue::create(context, product_body(context)).await?,
     };
-    make_agreement(context, "Terms of service", Kind::TermsOfService, None, TERMS).await?;
-    make_agreement(context, "Data sharing agreement", Kind::DataSharing, Some(product.id), DATA_SHARING).await?;
+    make_agreement(
+        context,
+        "Terms of service",
+        Kind::TermsOfService,
+        None,
+        TERMS,
+    )
+    .await?;
+    make_agreement(
+        context,
+        "Data sharing agreement",
+        Kind::DataSharing,
+        Some(product.id),
+        DATA_SHARING,
+    )
+    .await?;
     for body in plans()? {
         make_plan(context, product.id, body).await?;
     }
@@ -64,7 +87,11 @@ pub async fn make_programme(context: &Context) -> Result<(), Failure> {
 
 fn product_body(context: &Context) -> ProductBody {
     let gateway = context.configuration().get("gateway_url");
-    let sandbox_url = if gateway.is_empty() { "http://127.0.0.1:8081" } else { gateway };
+    let sandbox_url = if gateway.is_empty() {
+        "http://127.0.0.1:8081"
+    } else {
+        gateway
+    };
     ProductBody {
         name: Some("Meridian Commerce".to_owned()),
         summary: Some("Orders, customers, products and refunds of Meridian shops.".to_owned()),
@@ -93,7 +120,15 @@ async fn make_agreement(
         Some(agreement) => agreement.agreement_id,
         None => {
             let product_ids = product.map(|id| vec![id]);
-            create_agreement(context, &AgreementRequest { title: title.to_owned(), kind, product_ids }).await?
+            create_agreement(
+                context,
+                &AgreementRequest {
+                    title: title.to_owned(),
+                    kind,
+                    product_ids,
+                },
+            )
+            .await?
         }
     };
     let version = VersionRequest {
@@ -109,7 +144,11 @@ async fn make_agreement(
     Ok(())
 }
 
-async fn make_plan(context: &Context, product_id: ProductId, body: PlanBody) -> Result<(), Failure> {
+async fn make_plan(
+    context: &Context,
+    product_id: ProductId,
+    body: PlanBody,
+) -> Result<(), Failure> {
     let name = body.name.clone().unwrap_or_default();
     let known = catalogue::list_all_plans(&context.connection, product_id).await?;
     let plan = match known.into_iter().find(|plan| plan.name == name) {

@@ -13,7 +13,11 @@ use crate::context::Context;
 use crate::database::DatabaseError;
 
 /// Puts an app on a plan, open for the test environment. Call it inside a transaction.
-pub async fn begin(context: &Context, app_id: AppId, plan: &Plan) -> Result<Subscription, DatabaseError> {
+pub async fn begin(
+    context: &Context,
+    app_id: AppId,
+    plan: &Plan,
+) -> Result<Subscription, DatabaseError> {
     let now_ms = context.now_ms;
     let mut subscription = Subscription {
         id: context.new_id(SubscriptionId::new),
@@ -47,7 +51,13 @@ pub async fn go_live(
     subscription: &mut Subscription,
 ) -> Result<(), DatabaseError> {
     subscription.live_from_ms = subscription.live_from_ms.or(Some(context.now_ms));
-    record(context, organisation_id, "subscription.went_live", subscription).await?;
+    record(
+        context,
+        organisation_id,
+        "subscription.went_live",
+        subscription,
+    )
+    .await?;
     store::publish(&context.connection, subscription, context.now_ms).await
 }
 
@@ -72,7 +82,13 @@ pub async fn change_plan_now(
     subscription.plan_id = plan.id;
     subscription.next_plan = None;
     store::begin_phase(&context.connection, subscription, context.now_ms).await?;
-    record(context, organisation_id, "subscription.plan_changed", subscription).await?;
+    record(
+        context,
+        organisation_id,
+        "subscription.plan_changed",
+        subscription,
+    )
+    .await?;
     store::publish(&context.connection, subscription, context.now_ms).await
 }
 
@@ -85,7 +101,13 @@ pub async fn change_plan_later(
     from_ms: i64,
 ) -> Result<(), DatabaseError> {
     subscription.next_plan = Some((plan.id, from_ms));
-    record(context, organisation_id, "subscription.plan_change_planned", subscription).await?;
+    record(
+        context,
+        organisation_id,
+        "subscription.plan_change_planned",
+        subscription,
+    )
+    .await?;
     store::publish(&context.connection, subscription, context.now_ms).await
 }
 
@@ -101,7 +123,13 @@ pub async fn cancel(
     if ends_at_ms <= context.now_ms {
         subscription.cancelled_at_ms = Some(ends_at_ms);
     }
-    record(context, organisation_id, "subscription.cancelled", subscription).await?;
+    record(
+        context,
+        organisation_id,
+        "subscription.cancelled",
+        subscription,
+    )
+    .await?;
     store::publish(&context.connection, subscription, context.now_ms).await
 }
 
@@ -122,10 +150,15 @@ pub async fn apply_due_changes(context: &Context) -> Result<u64, DatabaseError> 
     for subscription_id in &due {
         connection
             .transaction(async || {
-                let Some(mut subscription) = store::find_subscription(connection, *subscription_id).await? else {
+                let Some(mut subscription) =
+                    store::find_subscription(connection, *subscription_id).await?
+                else {
                     return Ok(());
                 };
-                if subscription.ends_at_ms.is_some_and(|at| at <= context.now_ms) {
+                if subscription
+                    .ends_at_ms
+                    .is_some_and(|at| at <= context.now_ms)
+                {
                     subscription.cancelled_at_ms = subscription.ends_at_ms;
                 } else if let Some((plan_id, from_ms)) = subscription.next_plan {
                     subscription.plan_id = plan_id;
@@ -150,5 +183,12 @@ async fn record(
         "plan_id": subscription.plan_id.to_string(),
         "next_plan_id": subscription.next_plan.map(|(plan_id, _)| plan_id.to_string()),
     });
-    audit::record(context, Some(organisation_id), action, &subscription.id.to_string(), detail).await
+    audit::record(
+        context,
+        Some(organisation_id),
+        action,
+        &subscription.id.to_string(),
+        detail,
+    )
+    .await
 }

@@ -16,10 +16,19 @@ use crate::params;
 use crate::web::Failure;
 
 /// What is known of an app that asks for something of this subscription's product.
-pub async fn collect_facts(context: &Context, app: &App, subscription: &Subscription) -> Result<Facts, Failure> {
+pub async fn collect_facts(
+    context: &Context,
+    app: &App,
+    subscription: &Subscription,
+) -> Result<Facts, Failure> {
     let connection = &context.connection;
-    let outstanding =
-        outstanding_agreements(connection, app.organisation_id, &[subscription.product_id], context.now_ms).await?;
+    let outstanding = outstanding_agreements(
+        connection,
+        app.organisation_id,
+        &[subscription.product_id],
+        context.now_ms,
+    )
+    .await?;
     let operations = catalogue::published_operations(connection, subscription.product_id).await?;
     let sandbox = metering::sandbox_facts(connection, app.id, &operations).await?;
     let partner_type: String = connection
@@ -29,7 +38,9 @@ pub async fn collect_facts(context: &Context, app: &App, subscription: &Subscrip
         )
         .await?
         .get(0)?;
-    let email = context.person_optional().map_or("", |person| person.email.as_str());
+    let email = context
+        .person_optional()
+        .map_or("", |person| person.email.as_str());
     let domain = email.rsplit_once('@').map_or("", |(_, domain)| domain);
     Ok(Facts {
         email_domain: domain.to_ascii_lowercase(),
@@ -42,7 +53,12 @@ pub async fn collect_facts(context: &Context, app: &App, subscription: &Subscrip
 }
 
 /// The go-live checklist of a subscription as it stands.
-pub async fn checklist(context: &Context, app: &App, subscription: &Subscription, plan: &Plan) -> Result<Vec<ChecklistItem>, Failure> {
+pub async fn checklist(
+    context: &Context,
+    app: &App,
+    subscription: &Subscription,
+    plan: &Plan,
+) -> Result<Vec<ChecklistItem>, Failure> {
     let facts = collect_facts(context, app, subscription).await?;
     Ok(policy::checklist(&plan.terms.checklist, &facts))
 }
@@ -74,8 +90,15 @@ pub async fn ask(
             .filter(|item| !item.is_met)
             .map(|item| format!("{} ({})", item.label, item.detail))
             .collect();
-        let code = if open.code == "agreements" { "agreement_required" } else { "checklist_incomplete" };
-        return Err(Failure::conflict(code, format!("Before going live: {}", open_labels.join("; "))));
+        let code = if open.code == "agreements" {
+            "agreement_required"
+        } else {
+            "checklist_incomplete"
+        };
+        return Err(Failure::conflict(
+            code,
+            format!("Before going live: {}", open_labels.join("; ")),
+        ));
     }
     let decision = policy::decide(&plan.terms.approval, &facts, context.now_ms);
     let reason = decision.reasons.last().cloned().unwrap_or_default();
@@ -93,7 +116,10 @@ pub async fn ask(
         requested_at_ms: context.now_ms,
         requested_by: person.map_or(String::new(), |person| person.person_id.to_string()),
         due_at_ms: context.now_ms + sla_ms,
-        findings: Findings { reasons: decision.reasons, checklist },
+        findings: Findings {
+            reasons: decision.reasons,
+            checklist,
+        },
         outcome: match decision.verdict {
             Verdict::Approve => Some("approved".to_owned()),
             Verdict::Refuse => Some("refused".to_owned()),
@@ -101,7 +127,11 @@ pub async fn ask(
         },
         reason,
         decided_at_ms: is_decided.then_some(context.now_ms),
-        decided_by: if is_decided { "policy".to_owned() } else { String::new() },
+        decided_by: if is_decided {
+            "policy".to_owned()
+        } else {
+            String::new()
+        },
     };
     context
         .connection
@@ -117,9 +147,17 @@ pub async fn ask(
 }
 
 /// Decides a waiting wish by a person.
-pub async fn decide(context: &Context, request: &mut Request, outcome: &str, reason: &str) -> Result<(), Failure> {
+pub async fn decide(
+    context: &Context,
+    request: &mut Request,
+    outcome: &str,
+    reason: &str,
+) -> Result<(), Failure> {
     if request.outcome.is_some() {
-        return Err(Failure::conflict("already_decided", "The request is already decided."));
+        return Err(Failure::conflict(
+            "already_decided",
+            "The request is already decided.",
+        ));
     }
     let organisation_id: OrganisationId = request
         .organisation_id
@@ -129,7 +167,9 @@ pub async fn decide(context: &Context, request: &mut Request, outcome: &str, rea
     let mut subscription = store::find_subscription(connection, request.subscription_id)
         .await?
         .ok_or_else(Failure::not_found)?;
-    let plan = catalogue::find_plan(connection, request.plan_id).await?.ok_or_else(Failure::not_found)?;
+    let plan = catalogue::find_plan(connection, request.plan_id)
+        .await?
+        .ok_or_else(Failure::not_found)?;
     request.outcome = Some(outcome.to_owned());
     reason.clone_into(&mut request.reason);
     request.decided_at_ms = Some(context.now_ms);
@@ -154,7 +194,9 @@ async fn carry_out(
 ) -> Result<(), Failure> {
     match request.kind {
         RequestKind::GoLive => changes::go_live(context, organisation_id, subscription).await?,
-        RequestKind::ChangePlan => changes::change_plan_now(context, organisation_id, subscription, plan).await?,
+        RequestKind::ChangePlan => {
+            changes::change_plan_now(context, organisation_id, subscription, plan).await?
+        }
     }
     Ok(())
 }

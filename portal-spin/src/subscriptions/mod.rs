@@ -15,8 +15,10 @@ mod store;
 
 pub use changes::{apply_due_changes, cancel_all, open_for_live, subscribe_to_defaults};
 pub use model::{RequestView, Subscription, SubscriptionView};
-pub use policy::SandboxFacts;
 pub use periods::extend_periods;
+pub use policy::SandboxFacts;
 pub use routes::*;
 pub use standing::{check_live_credentials, has_agreement, list_scopes};
-pub use store::{Allowance, Terms, find_allowance, find_subscription, list_of_app, list_terms_of_app};
+pub use store::{
+    Allowance, Terms, find_allowance, find_subscription, list_of_app, list_terms_of_app,
+};

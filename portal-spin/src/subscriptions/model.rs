@@ -50,7 +50,10 @@ impl Subscription {
             product: self.product_id,
             plan: self.plan_id,
             environments: self.environments(),
-            ends_at_ms: self.cancelled_at_ms.or(self.ends_at_ms).map(i64::unsigned_abs),
+            ends_at_ms: self
+                .cancelled_at_ms
+                .or(self.ends_at_ms)
+                .map(i64::unsigned_abs),
             periods: periods.iter().map(|at| at.unsigned_abs()).collect(),
         }
     }

@@ -19,7 +19,10 @@ impl From<PeriodProblem> for DatabaseError {
 fn calendar(cycle: BillingCycle, anchor_ms: i64) -> Result<Calendar, PeriodProblem> {
     let cycle = match cycle {
         BillingCycle::Month => Cycle::Month,
-        BillingCycle::Anniversary => Cycle::Anchored { anchor_ms, months: 1 },
+        BillingCycle::Anniversary => Cycle::Anchored {
+            anchor_ms,
+            months: 1,
+        },
     };
     Calendar::new(cycle, "UTC")
 }
@@ -30,7 +33,11 @@ pub fn period_at(cycle: BillingCycle, anchor_ms: i64, at_ms: i64) -> Result<Peri
 }
 
 /// The start of the current period and the coming boundaries.
-pub fn boundaries(cycle: BillingCycle, anchor_ms: i64, now_ms: i64) -> Result<Vec<i64>, PeriodProblem> {
+pub fn boundaries(
+    cycle: BillingCycle,
+    anchor_ms: i64,
+    now_ms: i64,
+) -> Result<Vec<i64>, PeriodProblem> {
     let calendar = calendar(cycle, anchor_ms)?;
     let mut period = calendar.period_containing(now_ms)?;
     let mut boundaries = vec![period.start_ms, period.end_ms];
@@ -43,12 +50,16 @@ pub fn boundaries(cycle: BillingCycle, anchor_ms: i64, now_ms: i64) -> Result<Ve
 
 /// Tells edges the next boundaries of subscriptions that will run out of them, at most 500 at a time.
 pub async fn extend_periods(context: &Context) -> Result<u64, DatabaseError> {
-    let due = super::store::list_to_extend(&context.connection, context.now_ms + EXTEND_BEFORE_MS, 500).await?;
+    let due =
+        super::store::list_to_extend(&context.connection, context.now_ms + EXTEND_BEFORE_MS, 500)
+            .await?;
     for subscription_id in &due {
         context
             .connection
             .transaction(async || {
-                let Some(mut subscription) = super::store::find_subscription(&context.connection, *subscription_id).await? else {
+                let Some(mut subscription) =
+                    super::store::find_subscription(&context.connection, *subscription_id).await?
+                else {
                     return Ok(());
                 };
                 super::store::publish(&context.connection, &mut subscription, context.now_ms).await
@@ -77,7 +88,10 @@ mod tests {
         assert_eq!(anniversaries[2], 1_774_958_400_000);
         let left_at_extension = |known: &[i64]| {
             let last = *known.last().unwrap();
-            known.iter().filter(|at| **at > last - EXTEND_BEFORE_MS && **at <= last).count()
+            known
+                .iter()
+                .filter(|at| **at > last - EXTEND_BEFORE_MS && **at <= last)
+                .count()
         };
         assert!(left_at_extension(&months) >= 3);
         assert!(left_at_extension(&anniversaries) >= 3);

@@ -77,14 +77,23 @@ pub fn checklist(rules: &ChecklistRules, facts: &Facts) -> Vec<ChecklistItem> {
     let sandbox = &facts.sandbox;
     let mut items = Vec::new();
     let mut add = |code: &str, label: &str, is_met: bool, detail: String| {
-        items.push(ChecklistItem { code: code.to_owned(), label: label.to_owned(), is_met, detail });
+        items.push(ChecklistItem {
+            code: code.to_owned(),
+            label: label.to_owned(),
+            is_met,
+            detail,
+        });
     };
     let missing = &facts.outstanding_agreements;
     add(
         "agreements",
         "Agreements accepted",
         missing.is_empty(),
-        if missing.is_empty() { "All are accepted.".to_owned() } else { format!("Still to accept: {}.", missing.join(", ")) },
+        if missing.is_empty() {
+            "All are accepted.".to_owned()
+        } else {
+            format!("Still to accept: {}.", missing.join(", "))
+        },
     );
     if rules.successful_calls > 0 {
         let wanted = u64::from(rules.successful_calls);
@@ -96,10 +105,22 @@ pub fn checklist(rules: &ChecklistRules, facts: &Facts) -> Vec<ChecklistItem> {
         );
     }
     if rules.client_error_handled {
-        add_handled(&mut add, "client_error_handled", "A client error met and handled", sandbox.last_client_error_minute, sandbox);
+        add_handled(
+            &mut add,
+            "client_error_handled",
+            "A client error met and handled",
+            sandbox.last_client_error_minute,
+            sandbox,
+        );
     }
     if rules.rate_limit_handled {
-        add_handled(&mut add, "rate_limit_handled", "A rate limit met and handled", sandbox.last_rate_limit_minute, sandbox);
+        add_handled(
+            &mut add,
+            "rate_limit_handled",
+            "A rate limit met and handled",
+            sandbox.last_rate_limit_minute,
+            sandbox,
+        );
     }
     items
 }
@@ -111,7 +132,11 @@ fn add_handled(
     met: Option<i64>,
     sandbox: &SandboxFacts,
 ) {
-    let handled = met.is_some_and(|met| sandbox.last_success_minute.is_some_and(|success| success >= met));
+    let handled = met.is_some_and(|met| {
+        sandbox
+            .last_success_minute
+            .is_some_and(|success| success >= met)
+    });
     let detail = match (met, handled) {
         (None, _) => "Not met yet: provoke one in the sandbox.",
         (Some(_), false) => "Met; make a successful call after it.",
@@ -131,7 +156,9 @@ pub fn decide(policy: &ApprovalPolicy, facts: &Facts, now_ms: i64) -> Decision {
             verdict: Verdict::Ask,
             reasons: vec!["The plan says that a person decides.".to_owned()],
         },
-        ApprovalPolicy::Rules { rules, otherwise, .. } => decide_by_rules(rules, *otherwise, facts, now_ms),
+        ApprovalPolicy::Rules {
+            rules, otherwise, ..
+        } => decide_by_rules(rules, *otherwise, facts, now_ms),
     }
 }
 
@@ -140,10 +167,20 @@ fn decide_by_rules(rules: &[Rule], otherwise: Verdict, facts: &Facts, now_ms: i6
     for (number, rule) in (1..).zip(rules) {
         let value = value_of(rule.fact, facts, now_ms);
         if applies(&rule.is, &value) {
-            reasons.push(format!("Rule {number} applies ({}: {value}): {}", name(rule.fact), rule.reason));
-            return Decision { verdict: rule.then, reasons };
+            reasons.push(format!(
+                "Rule {number} applies ({}: {value}): {}",
+                name(rule.fact),
+                rule.reason
+            ));
+            return Decision {
+                verdict: rule.then,
+                reasons,
+            };
         }
-        reasons.push(format!("Rule {number} does not apply ({}: {value}).", name(rule.fact)));
+        reasons.push(format!(
+            "Rule {number} does not apply ({}: {value}).",
+            name(rule.fact)
+        ));
     }
     let last = match otherwise {
         Verdict::Approve => "No rule applies; the plan approves then.",
@@ -151,11 +188,17 @@ fn decide_by_rules(rules: &[Rule], otherwise: Verdict, facts: &Facts, now_ms: i6
         Verdict::Ask => "No rule applies; a person decides.",
     };
     reasons.push(last.to_owned());
-    Decision { verdict: otherwise, reasons }
+    Decision {
+        verdict: otherwise,
+        reasons,
+    }
 }
 
 fn name(fact: Fact) -> String {
-    serde_json::to_value(fact).ok().and_then(|name| name.as_str().map(str::to_owned)).unwrap_or_default()
+    serde_json::to_value(fact)
+        .ok()
+        .and_then(|name| name.as_str().map(str::to_owned))
+        .unwrap_or_default()
 }
 
 /// A fact as text; numbers without a unit.
@@ -169,7 +212,9 @@ fn value_of(fact: Fact, facts: &Facts, now_ms: i64) -> String {
         Fact::SandboxCalls => sandbox.calls.to_string(),
         Fact::SandboxSuccessRate => percent(sandbox.successes, sandbox.calls),
         Fact::OperationsTried => percent(sandbox.operations_tried, sandbox.operations),
-        Fact::AppAgeDays => (now_ms.saturating_sub(facts.app_created_at_ms) / 86_400_000).to_string(),
+        Fact::AppAgeDays => {
+            (now_ms.saturating_sub(facts.app_created_at_ms) / 86_400_000).to_string()
+        }
         Fact::AppSuspended => facts.app_suspended.to_string(),
     }
 }
@@ -190,21 +235,45 @@ mod tests {
     use proptest::prelude::*;
 
     fn rule(fact: Fact, is: Condition, then: Verdict) -> Rule {
-        Rule { fact, is, then, reason: "because".to_owned() }
+        Rule {
+            fact,
+            is,
+            then,
+            reason: "because".to_owned(),
+        }
     }
 
     fn rules(rules: Vec<Rule>) -> ApprovalPolicy {
-        ApprovalPolicy::Rules { rules, otherwise: Verdict::Ask, sla_hours: 24 }
+        ApprovalPolicy::Rules {
+            rules,
+            otherwise: Verdict::Ask,
+            sla_hours: 24,
+        }
     }
 
     #[test]
     fn the_first_rule_that_applies_decides_and_every_line_has_its_reason() {
         let policy = rules(vec![
-            rule(Fact::EmailDomain, Condition::OneOf(vec!["bad.example".to_owned()]), Verdict::Refuse),
-            rule(Fact::SandboxSuccessRate, Condition::AtLeast(90.0), Verdict::Approve),
+            rule(
+                Fact::EmailDomain,
+                Condition::OneOf(vec!["bad.example".to_owned()]),
+                Verdict::Refuse,
+            ),
+            rule(
+                Fact::SandboxSuccessRate,
+                Condition::AtLeast(90.0),
+                Verdict::Approve,
+            ),
         ]);
-        let mut facts = Facts { email_domain: "good.example".to_owned(), ..Facts::default() };
-        facts.sandbox = SandboxFacts { calls: 10, successes: 9, ..SandboxFacts::default() };
+        let mut facts = Facts {
+            email_domain: "good.example".to_owned(),
+            ..Facts::default()
+        };
+        facts.sandbox = SandboxFacts {
+            calls: 10,
+            successes: 9,
+            ..SandboxFacts::default()
+        };
         let decision = decide(&policy, &facts, 0);
         assert_eq!(decision.verdict, Verdict::Approve);
         assert_eq!(
@@ -222,7 +291,11 @@ mod tests {
 
     #[test]
     fn an_error_counts_as_handled_once_a_call_succeeds_after_it() {
-        let all = ChecklistRules { successful_calls: 2, client_error_handled: true, rate_limit_handled: true };
+        let all = ChecklistRules {
+            successful_calls: 2,
+            client_error_handled: true,
+            rate_limit_handled: true,
+        };
         let mut facts = Facts::default();
         facts.sandbox = SandboxFacts {
             successes: 5,
@@ -230,7 +303,12 @@ mod tests {
             last_success_minute: Some(9),
             ..SandboxFacts::default()
         };
-        let met = |facts: &Facts| -> Vec<bool> { checklist(&all, facts).iter().map(|item| item.is_met).collect() };
+        let met = |facts: &Facts| -> Vec<bool> {
+            checklist(&all, facts)
+                .iter()
+                .map(|item| item.is_met)
+                .collect()
+        };
         assert_eq!(met(&facts), [true, true, false, false]);
         facts.sandbox.last_success_minute = Some(10);
         facts.sandbox.last_rate_limit_minute = Some(3);

@@ -67,9 +67,15 @@ async fn list_agreements(connection: &Connection) -> Result<Vec<Agreement>, Data
 }
 
 /// Whether some agreement applies to a product.
-pub async fn has_agreement(connection: &Connection, product_id: ProductId) -> Result<bool, DatabaseError> {
+pub async fn has_agreement(
+    connection: &Connection,
+    product_id: ProductId,
+) -> Result<bool, DatabaseError> {
     Ok(list_agreements(connection).await?.iter().any(|agreement| {
-        let applies = agreement.products.as_ref().is_none_or(|needing| needing.contains(&product_id));
+        let applies = agreement
+            .products
+            .as_ref()
+            .is_none_or(|needing| needing.contains(&product_id));
         applies && !agreement.required.is_empty()
     }))
 }
@@ -122,15 +128,22 @@ pub async fn check_live_credentials(
     let names = agreement_names(connection, &missing).await?.join(", ");
     Err(Failure::conflict(
         "agreement_required",
-        format!("Live credentials need these agreements accepted by someone with authority: {names}."),
+        format!(
+            "Live credentials need these agreements accepted by someone with authority: {names}."
+        ),
     ))
 }
 
 /// Scopes of all operations that the app's subscriptions open, sorted.
-pub async fn list_scopes(connection: &Connection, app_id: AppId) -> Result<Vec<String>, DatabaseError> {
+pub async fn list_scopes(
+    connection: &Connection,
+    app_id: AppId,
+) -> Result<Vec<String>, DatabaseError> {
     let mut scopes = Vec::new();
     for subscription in store::list_of_app(connection, app_id).await? {
-        for operation in catalogue::published_operations(connection, subscription.product_id).await? {
+        for operation in
+            catalogue::published_operations(connection, subscription.product_id).await?
+        {
             scopes.extend(operation.scopes);
         }
     }

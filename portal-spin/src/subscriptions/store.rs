@@ -94,14 +94,21 @@ pub async fn publish(
                 subscription.plan_id.to_string(),
                 subscription.live_from_ms,
                 subscription.periods_until_ms,
-                subscription.next_plan.map(|(plan_id, _)| plan_id.to_string()),
+                subscription
+                    .next_plan
+                    .map(|(plan_id, _)| plan_id.to_string()),
                 subscription.next_plan.map(|(_, from_ms)| from_ms),
                 subscription.ends_at_ms,
                 subscription.cancelled_at_ms,
             ],
         )
         .await?;
-    feed::publish(connection, now_ms, &Change::Subscription(subscription.wire(&periods))).await?;
+    feed::publish(
+        connection,
+        now_ms,
+        &Change::Subscription(subscription.wire(&periods)),
+    )
+    .await?;
     Ok(())
 }
 
@@ -111,7 +118,9 @@ pub async fn find_subscription(
     subscription_id: SubscriptionId,
 ) -> Result<Option<Subscription>, DatabaseError> {
     let sql = format!("SELECT {COLUMNS} FROM subscriptions WHERE subscription_id = $1");
-    let row = connection.query_optional(&sql, params![subscription_id.to_string()]).await?;
+    let row = connection
+        .query_optional(&sql, params![subscription_id.to_string()])
+        .await?;
     row.as_ref().map(read).transpose()
 }
 
@@ -124,7 +133,12 @@ pub async fn list_of_app(
         "SELECT {COLUMNS} FROM subscriptions WHERE app_id = $1 AND cancelled_at_ms IS NULL
          ORDER BY subscription_id LIMIT 200"
     );
-    connection.query(&sql, params![app_id.to_string()]).await?.iter().map(read).collect()
+    connection
+        .query(&sql, params![app_id.to_string()])
+        .await?
+        .iter()
+        .map(read)
+        .collect()
 }
 
 /// Subscriptions whose known boundaries end before this time.
@@ -219,7 +233,11 @@ impl Terms {
 
     /// The billing period that `now_ms` falls in.
     pub fn period(&self, now_ms: i64) -> Result<crate::billing::period::Period, DatabaseError> {
-        Ok(period_at(self.plan.terms.cycle, self.subscription.anchor_ms, now_ms)?)
+        Ok(period_at(
+            self.plan.terms.cycle,
+            self.subscription.anchor_ms,
+            now_ms,
+        )?)
     }
 }
 
@@ -239,7 +257,11 @@ pub async fn list_terms_of_app(
             .await?
             .ok_or_else(|| DatabaseError::Shape("a subscription's plan is gone".to_owned()))?;
         let quota_meter = catalogue::find_quota_meter(connection, subscription.product_id).await?;
-        all.push(Terms { subscription, plan, quota_meter });
+        all.push(Terms {
+            subscription,
+            plan,
+            quota_meter,
+        });
     }
     Ok(all)
 }
@@ -310,7 +332,9 @@ pub async fn find_newest_request(
         "SELECT {REQUEST_COLUMNS} FROM subscription_requests WHERE subscription_id = $1
          ORDER BY requested_at_ms DESC, request_id DESC LIMIT 1"
     );
-    let row = connection.query_optional(&sql, params![subscription_id.to_string()]).await?;
+    let row = connection
+        .query_optional(&sql, params![subscription_id.to_string()])
+        .await?;
     row.as_ref().map(read_request).transpose()
 }
 
@@ -325,16 +349,27 @@ pub async fn find_request(
 }
 
 /// Wishes that wait, the most urgent first.
-pub async fn list_waiting(connection: &Connection, limit: i64) -> Result<Vec<Request>, DatabaseError> {
+pub async fn list_waiting(
+    connection: &Connection,
+    limit: i64,
+) -> Result<Vec<Request>, DatabaseError> {
     let sql = format!(
         "SELECT {REQUEST_COLUMNS} FROM subscription_requests WHERE outcome IS NULL
          ORDER BY due_at_ms, request_id LIMIT $1"
     );
-    connection.query(&sql, params![limit]).await?.iter().map(read_request).collect()
+    connection
+        .query(&sql, params![limit])
+        .await?
+        .iter()
+        .map(read_request)
+        .collect()
 }
 
 /// Place of a waiting wish in the queue, from 1.
-pub async fn place_of(connection: &Connection, request: &Request) -> Result<Option<i64>, DatabaseError> {
+pub async fn place_of(
+    connection: &Connection,
+    request: &Request,
+) -> Result<Option<i64>, DatabaseError> {
     if request.outcome.is_some() {
         return Ok(None);
     }
