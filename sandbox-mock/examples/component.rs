@@ -18,7 +18,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         }
     };
     std::fs::write(out, &built.wasm)?;
-    println!("{} ({} bytes, {:?})", built.summary, built.wasm.len(), started.elapsed());
+    println!(
+        "{} ({} bytes, {:?})",
+        built.summary,
+        built.wasm.len(),
+        started.elapsed()
+    );
     Ok(())
 }
 

@@ -24,7 +24,9 @@ pub type SourceFile = (String, Vec<u8>);
 /// Puts a document into the generic component `guest`.
 pub async fn build(guest: &[u8], files: &[SourceFile]) -> anyhow::Result<Built> {
     let mut config = Config::new();
-    config.wasm_component_model(true).wasm_component_model_async(true);
+    config
+        .wasm_component_model(true)
+        .wasm_component_model_async(true);
     let engine = Engine::new(&config)?;
     let mut wizer = Wizer::new();
     wizer.keep_init_func(true);
@@ -36,10 +38,15 @@ pub async fn build(guest: &[u8], files: &[SourceFile]) -> anyhow::Result<Built> 
     linker.define_unknown_imports_as_traps(&component)?;
     let mut store = Store::new(&engine, Host::default());
     let instance = linker.instantiate_async(&mut store, &component).await?;
-    let prepare: TypedFunc<(&[SourceFile],), Prepared> = instance.get_typed_func(&mut store, "prepare")?;
+    let prepare: TypedFunc<(&[SourceFile],), Prepared> =
+        instance.get_typed_func(&mut store, "prepare")?;
     let (outcome,) = prepare.call_async(&mut store, (files,)).await?;
-    let summary = outcome.map_err(|reason| anyhow::anyhow!("the document cannot be read: {reason}"))?;
-    let mut state = WasmtimeWizerComponent { store: &mut store, instance };
+    let summary =
+        outcome.map_err(|reason| anyhow::anyhow!("the document cannot be read: {reason}"))?;
+    let mut state = WasmtimeWizerComponent {
+        store: &mut store,
+        instance,
+    };
     let wasm = wizer.snapshot_component(&context, &mut state).await?;
     Ok(Built { wasm, summary })
 }
@@ -52,6 +59,9 @@ struct Host {
 
 impl wasmtime_wasi::WasiView for Host {
     fn ctx(&mut self) -> wasmtime_wasi::WasiCtxView<'_> {
-        wasmtime_wasi::WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+        wasmtime_wasi::WasiCtxView {
+            ctx: &mut self.wasi,
+            table: &mut self.table,
+        }
     }
 }

@@ -26,6 +26,8 @@ pub mod response;
 pub mod sample;
 pub mod scenario;
 pub mod schema;
+#[cfg(all(feature = "serve", not(target_family = "wasm")))]
+pub mod serve;
 pub mod source;
 pub mod state;
 mod text;

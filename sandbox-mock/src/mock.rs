@@ -121,6 +121,11 @@ impl Mock {
         &self.api.operations
     }
 
+    /// The collections that remember what is created.
+    pub fn families(&self) -> Vec<crate::state::Family> {
+        self.memory.families()
+    }
+
     /// Answers a request.
     pub async fn respond<S: Store>(
         &self,
@@ -492,10 +497,18 @@ impl Mock {
         success: bool,
     ) -> Wish<'w> {
         let names = parameter_names(&call.operation.path);
+        // `/fees/{id}/refunds` and `/fees/{fee}/refunds/{refund}` mean the same fee.
+        let outer = self.memory.outer_names(call.operation);
         let echo: Vec<(String, String)> = names
             .iter()
             .map(|name| plain_name(name))
             .zip(call.values.iter().cloned())
+            .chain(
+                outer
+                    .iter()
+                    .map(|name| plain_name(name))
+                    .zip(call.values.iter().cloned()),
+            )
             .collect();
         let last = call.operation.path.rsplit('/').next().unwrap_or("");
         let item = call

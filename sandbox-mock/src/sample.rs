@@ -29,6 +29,15 @@ pub struct Sample {
 
 /// A valid request for the operation number `index`, or why there is none.
 pub fn sample(mock: &Mock, index: usize, seed: u64) -> Result<Sample, String> {
+    make(mock, index, seed, true)
+}
+
+/// The same request without the credentials that the operation asks for.
+pub fn sample_without_credentials(mock: &Mock, index: usize, seed: u64) -> Result<Sample, String> {
+    make(mock, index, seed, false)
+}
+
+fn make(mock: &Mock, index: usize, seed: u64, with_credentials: bool) -> Result<Sample, String> {
     let api = &mock.api;
     let operation = api
         .operations
@@ -79,7 +88,9 @@ pub fn sample(mock: &Mock, index: usize, seed: u64) -> Result<Sample, String> {
             .path
             .push_str(&format!("%23{}", percent_encode(fragment)));
     }
-    credentials(api, operation, &mut sample, &mut query, &mut cookies);
+    if with_credentials {
+        credentials(api, operation, &mut sample, &mut query, &mut cookies);
+    }
     sample.query = query.join("&");
     if !cookies.is_empty() {
         sample
@@ -156,10 +167,17 @@ fn query_pairs(parameter: &Parameter, value: &Value) -> Vec<String> {
 
 fn nested_pairs(name: &str, value: &Value) -> Vec<String> {
     match value {
-        Value::Object(members) => members
+        Value::Object(members) if !members.is_empty() => members
             .iter()
             .flat_map(|(inner, member)| nested_pairs(&format!("{name}[{inner}]"), member))
             .collect(),
+        // An empty list or object has no pairs of its own.
+        Value::Array(entries) if entries.is_empty() => {
+            vec![format!("{}=", percent_encode(name))]
+        }
+        Value::Object(members) if members.is_empty() => {
+            vec![format!("{}=", percent_encode(name))]
+        }
         Value::Array(entries) => entries
             .iter()
             .enumerate()

@@ -43,6 +43,12 @@ impl<'g> Generator<'g> {
             .flat_map(|rules| [rules.maximum, rules.exclusive_maximum])
             .flatten()
             .reduce(f64::min);
+        let odd = rules.iter().any(|rules| rules.flagged) && high.is_none_or(|high| high > 1.0);
+        let low = if odd {
+            Some(low.map_or(1.01, |low| low.max(1.01)))
+        } else {
+            low
+        };
         // A usual value first.
         let second = self.base_time - place.index as i64 * 3_607;
         let usual = words::number(
@@ -58,7 +64,9 @@ impl<'g> Generator<'g> {
         } else {
             usual
         };
-        if let Some(value) = usual.filter(|value| self.follows_rules(flat, value)) {
+        if let Some(value) = usual
+            .filter(|value| self.follows_rules(flat, value) && (!odd || value.as_f64() > Some(1.0)))
+        {
             if self.variant == 0 || fractions {
                 return Some(value);
             }

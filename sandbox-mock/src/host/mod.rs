@@ -42,10 +42,21 @@ mod preparation {
 }
 
 fn prepare(files: Vec<(String, Vec<u8>)>) -> Result<String, String> {
-    let document = files.first().map(|(_, bytes)| bytes.as_slice()).unwrap_or_default();
-    let mut read_file = |name: &str| files.iter().skip(1).find(|(known, _)| known == name).map(|(_, bytes)| bytes.clone());
-    let (mock, summary) = Mock::from_files(document, &mut read_file).map_err(|error| error.to_string())?;
-    MOCK.set(mock).map_err(|_| "the component holds a document already".to_owned())?;
+    let document = files
+        .first()
+        .map(|(_, bytes)| bytes.as_slice())
+        .unwrap_or_default();
+    let mut read_file = |name: &str| {
+        files
+            .iter()
+            .skip(1)
+            .find(|(known, _)| known == name)
+            .map(|(_, bytes)| bytes.clone())
+    };
+    let (mock, summary) =
+        Mock::from_files(document, &mut read_file).map_err(|error| error.to_string())?;
+    MOCK.set(mock)
+        .map_err(|_| "the component holds a document already".to_owned())?;
     // What is free again must not travel in the snapshot.
     drop(files);
     Ok(summary_json(&summary).to_string())
@@ -59,7 +70,16 @@ fn summary_json(summary: &Summary) -> Value {
         ("schemas", count(summary.schemas)),
         ("collections", count(summary.collections)),
         ("webhooks", count(summary.webhooks)),
-        ("findings", Value::Array(summary.findings.iter().map(|finding| Value::from(finding.to_string())).collect())),
+        (
+            "findings",
+            Value::Array(
+                summary
+                    .findings
+                    .iter()
+                    .map(|finding| Value::from(finding.to_string()))
+                    .collect(),
+            ),
+        ),
     ])
 }
 
@@ -68,7 +88,11 @@ async fn handle(request: Request) -> Response<FullBody<bytes::Bytes>> {
     let (parts, body) = request.into_parts();
     let body = body.bytes().await.unwrap_or_default();
     let Some(mock) = MOCK.get() else {
-        return refusal(503, "no_document", "This component holds no document: make one with `portico mock build SPEC -o FILE.wasm`.");
+        return refusal(
+            503,
+            "no_document",
+            "This component holds no document: make one with `portico mock build SPEC -o FILE.wasm`.",
+        );
     };
     if body.len() > LARGEST_BODY {
         return refusal(413, "body_too_large", "The body is larger than 16 MiB.");
@@ -76,10 +100,18 @@ async fn handle(request: Request) -> Response<FullBody<bytes::Bytes>> {
     let headers: Vec<(String, String)> = parts
         .headers
         .iter()
-        .map(|(name, value)| (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
+        .map(|(name, value)| {
+            (
+                name.as_str().to_owned(),
+                String::from_utf8_lossy(value.as_bytes()).into_owned(),
+            )
+        })
         .collect();
     // Under a route such as `/sandbox/...` Spin says which part of the path is ours.
-    let below_route = headers.iter().find(|(name, _)| name == "spin-path-info").map(|(_, path)| path.as_str());
+    let below_route = headers
+        .iter()
+        .find(|(name, _)| name == "spin-path-info")
+        .map(|(_, path)| path.as_str());
     let request = MockRequest {
         method: parts.method.as_str(),
         path: below_route.unwrap_or(parts.uri.path()),
@@ -87,29 +119,41 @@ async fn handle(request: Request) -> Response<FullBody<bytes::Bytes>> {
         headers: &headers,
         body: &body,
     };
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    let now = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap_or_default();
     let context = Context {
         seed: SEED,
         tenant: tenant_of(&request),
         now_ms: i64::try_from(now.as_millis()).unwrap_or(i64::MAX),
         stateful: true,
     };
-    let answer = mock.respond(request, &mut GuestStore::default(), &context).await;
+    let answer = mock
+        .respond(request, &mut GuestStore::default(), &context)
+        .await;
     into_http(answer)
 }
 
 fn refusal(status: u16, code: &str, message: &str) -> Response<FullBody<bytes::Bytes>> {
     let body = problem(status, code, message).to_string().into_bytes();
     let headers = vec![
-        ("content-type".to_owned(), "application/problem+json".to_owned()),
+        (
+            "content-type".to_owned(),
+            "application/problem+json".to_owned(),
+        ),
         ("content-length".to_owned(), body.len().to_string()),
     ];
-    into_http(crate::Response { status, headers, body })
+    into_http(crate::Response {
+        status,
+        headers,
+        body,
+    })
 }
 
 fn into_http(answer: crate::Response) -> Response<FullBody<bytes::Bytes>> {
     let mut response = Response::new(FullBody::new(bytes::Bytes::from(answer.body)));
-    *response.status_mut() = spin_sdk::http::StatusCode::from_u16(answer.status).unwrap_or_default();
+    *response.status_mut() =
+        spin_sdk::http::StatusCode::from_u16(answer.status).unwrap_or_default();
     for (name, value) in answer.headers {
         let name = spin_sdk::http::HeaderName::from_bytes(name.as_bytes());
         let value = spin_sdk::http::HeaderValue::from_bytes(value.as_bytes());

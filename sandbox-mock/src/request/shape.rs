@@ -218,6 +218,14 @@ impl Shaper<'_> {
                 return value;
             }
         }
+        // A form spells an empty object as an empty text.
+        if text.is_empty()
+            && types.has(Types::OBJECT)
+            && !types.has(Types::STRING)
+            && !types.has(Types::ARRAY)
+        {
+            return Value::Object(Vec::new());
+        }
         if types.has(Types::ARRAY) && !types.has(Types::STRING) {
             let parts: Vec<Raw> = match self.delimiter {
                 _ if text.is_empty() => Vec::new(),

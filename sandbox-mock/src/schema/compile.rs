@@ -5,6 +5,7 @@ use super::{
     PatternId, Schema, SchemaId, Schemas, StringRules, Types, Xml,
 };
 use crate::document::Finding;
+use crate::json::Value;
 use crate::pattern::Pattern;
 use crate::source::{NodeId, Tree};
 use std::collections::HashMap;
@@ -357,6 +358,16 @@ impl<'t> Compiler<'t> {
                 _ => {}
             }
         }
+        if let Some(values) = allowed.take_if(|values: &mut Vec<Value>| {
+            schema.types == Types::ARRAY && values.iter().all(|value| value.as_array().is_none())
+        }) {
+            self.note(
+                node,
+                "enum of an array lists no arrays: it is taken for the entries".to_owned(),
+            );
+            array.items = Some(self.narrowed(array.items, values));
+            has_array = true;
+        }
         index_names(&self.schemas, &mut object);
         schema.object = has_object.then(|| Box::new(object));
         schema.array = has_array.then(|| Box::new(array));
@@ -366,6 +377,21 @@ impl<'t> Compiler<'t> {
         schema.notes = has_notes.then(|| Box::new(notes));
         schema.allowed = allowed.map(Box::new);
         schema
+    }
+
+    /// A schema with only some values of another one.
+    fn narrowed(&mut self, of: Option<SchemaId>, values: Vec<Value>) -> SchemaId {
+        let logic = Logic {
+            all_of: of.into_iter().collect(),
+            ..Logic::default()
+        };
+        let id = SchemaId(u32::try_from(self.schemas.list.len()).unwrap_or(u32::MAX));
+        self.schemas.list.push(Schema {
+            allowed: Some(Box::new(values)),
+            logic: Some(Box::new(logic)),
+            ..Schema::default()
+        });
+        id
     }
 
     fn types(&mut self, node: NodeId) -> Types {
@@ -621,6 +647,7 @@ fn number_rule(tree: &Tree, node: NodeId, key: &str, member: NodeId, rules: &mut
         "maximum" => rules.maximum = value,
         "exclusiveMinimum" if tree.bool(member).is_none() => rules.exclusive_minimum = value,
         "exclusiveMaximum" if tree.bool(member).is_none() => rules.exclusive_maximum = value,
+        "exclusiveMinimum" => rules.flagged = tree.bool(member) == Some(true),
         "multipleOf" => rules.multiple_of = value.filter(|value| *value > 0.0),
         _ => {}
     }

@@ -140,6 +140,9 @@ pub(crate) struct NumberRules {
     pub(crate) exclusive_minimum: Option<f64>,
     pub(crate) exclusive_maximum: Option<f64>,
     pub(crate) multiple_of: Option<f64>,
+    /// In 3.1 an exclusive bound is a number, but documents write `true`. It means what it meant in 3.0; validators
+    /// that take it for the number 1 are pleased as well by what is generated.
+    pub(crate) flagged: bool,
 }
 
 #[derive(Debug, Default)]

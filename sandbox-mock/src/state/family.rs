@@ -59,6 +59,23 @@ fn collection_of(template: &str) -> Option<(String, String)> {
     (is_suffix && !before.is_empty()).then(|| (format!("{before}{suffix}"), name.to_owned()))
 }
 
+/// Whether an answer or a body of this operation says which id the item has.
+fn tells_id(api: &Api, create: &Operation, parameter: &str) -> bool {
+    let part = Part {
+        role: Role::Create,
+        collection: String::new(),
+        parameter: parameter.to_owned(),
+        outer_values: 0,
+    };
+    let bodies = create
+        .body
+        .iter()
+        .flat_map(|body| body.content.iter().filter_map(|media| media.schema));
+    bodies
+        .chain(answer_schema(create))
+        .any(|schema| part.id_member(api, schema).is_some() || part.wrapper(api, schema).is_some())
+}
+
 /// The parts of every operation that is in a family, by the operation's number.
 pub(crate) fn infer(api: &Api) -> (HashMap<usize, Part>, usize) {
     let mut methods: HashMap<String, Vec<&str>> = HashMap::new();
@@ -79,7 +96,12 @@ pub(crate) fn infer(api: &Api) -> (HashMap<usize, Part>, usize) {
         let Some((collection, parameter)) = collection_of(&operation.path) else {
             continue;
         };
-        let creates = has(&collection, "POST") || has(&operation.path, "PUT");
+        let creates = has(&operation.path, "PUT")
+            || api.operations.iter().any(|create| {
+                create.method == "POST"
+                    && unnamed(&create.path) == unnamed(&collection)
+                    && tells_id(api, create, &parameter)
+            });
         let shows = has(&operation.path, "GET") || has(&collection, "GET");
         if creates && shows {
             families
@@ -160,16 +182,25 @@ impl Part {
         })
     }
 
+    /// Whether a member is called like the item: `role` for `role_id`.
+    fn is_named_like_item(&self, member: &str) -> bool {
+        let member = plain_name(member);
+        !member.is_empty() && plain_name(&self.parameter).starts_with(&member)
+    }
+
     /// The entity in an answer: the answer itself, or the one object in it that has an id.
     pub(crate) fn entity_in<'v>(&self, answer: &'v Value) -> Option<&'v Value> {
         if self.id_of(answer).is_some() {
             return Some(answer);
         }
-        answer
-            .as_object()?
-            .iter()
-            .map(|(_, member)| member)
-            .find(|member| self.id_of(member).is_some())
+        let members = answer.as_object()?;
+        let with_id = || {
+            members
+                .iter()
+                .filter(|(_, member)| self.id_of(member).is_some())
+        };
+        let named = with_id().find(|(name, _)| self.is_named_like_item(name));
+        named.or_else(|| with_id().next()).map(|(_, member)| member)
     }
 
     /// The member of a schema that holds the id.
@@ -183,9 +214,21 @@ impl Part {
         })
     }
 
-    /// An entity as the answer of an operation wraps it.
-    pub(crate) fn wrapped(&self, api: &Api, answer: SchemaId, entity: Value) -> Value {
-        match self.wrapper(api, answer) {
+    /// An entity as the answer of an operation wraps it, with the id where that answer has it.
+    pub(crate) fn wrapped(&self, api: &Api, answer: SchemaId, mut entity: Value) -> Value {
+        let wrapper = self.wrapper(api, answer);
+        let inner = wrapper
+            .as_ref()
+            .and_then(|name| shape::property(&api.schemas, answer, name));
+        if let (Some((name, _)), Some((_, id))) = (
+            self.id_member(api, inner.unwrap_or(answer)),
+            self.id_of(&entity),
+        ) {
+            if entity.get(&name).is_none() {
+                entity.set(&name, Value::from(id));
+            }
+        }
+        match wrapper {
             Some(name) => Value::Object(vec![(name, entity)]),
             None => entity,
         }
@@ -196,11 +239,16 @@ impl Part {
         if self.id_member(api, answer).is_some() {
             return None;
         }
-        let inner = shape::properties(&api.schemas, answer).into_iter();
-        let mut inner = inner.filter(|(_, id)| shape::is_object(&api.schemas, *id));
-        inner
-            .find(|(_, id)| self.id_member(api, *id).is_some())
-            .map(|(name, _)| name)
+        let properties = shape::properties(&api.schemas, answer);
+        let with_id = || {
+            properties.iter().filter(|(_, id)| {
+                shape::is_object(&api.schemas, *id) && self.id_member(api, *id).is_some()
+            })
+        };
+        let named = with_id().find(|(name, _)| self.is_named_like_item(name));
+        named
+            .or_else(|| with_id().next())
+            .map(|(name, _)| name.clone())
     }
 }
 

@@ -25,6 +25,25 @@ pub struct Memory {
     collections: usize,
 }
 
+/// A collection that remembers, and the numbers of the operations on it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Family {
+    /// The path template of the collection.
+    pub collection: String,
+    /// The path parameter of an item.
+    pub parameter: String,
+    /// Creates an item.
+    pub create: Option<usize>,
+    /// Lists the items.
+    pub list: Option<usize>,
+    /// Shows an item.
+    pub read: Option<usize>,
+    /// Changes an item.
+    pub update: Option<usize>,
+    /// Deletes an item.
+    pub delete: Option<usize>,
+}
+
 /// What is known before an answer is made.
 #[derive(Debug, Default)]
 pub(crate) struct Recall {
@@ -110,6 +129,46 @@ impl Memory {
     /// How many collections there are.
     pub fn collections(&self) -> usize {
         self.collections
+    }
+
+    /// The names that the paths of items have for the values of the collection's path.
+    pub(crate) fn outer_names(&self, operation: &Operation) -> Vec<String> {
+        let part = self.parts.get(&operation.index);
+        part.map(|part| crate::matching::parameter_names(&part.collection))
+            .unwrap_or_default()
+    }
+
+    /// The collections and the numbers of their operations.
+    pub(crate) fn families(&self) -> Vec<Family> {
+        let mut families: Vec<Family> = Vec::new();
+        let mut numbers: Vec<(&usize, &Part)> = self.parts.iter().collect();
+        numbers.sort_by_key(|(number, _)| **number);
+        for (number, part) in numbers {
+            let known = families
+                .iter()
+                .position(|family| family.collection == part.collection);
+            let position = known.unwrap_or_else(|| {
+                families.push(Family {
+                    collection: part.collection.clone(),
+                    parameter: part.parameter.clone(),
+                    ..Family::default()
+                });
+                families.len() - 1
+            });
+            let Some(family) = families.get_mut(position) else {
+                continue;
+            };
+            let slot = match part.role {
+                Role::Create => &mut family.create,
+                Role::List => &mut family.list,
+                Role::Read => &mut family.read,
+                Role::Update | Role::Replace => &mut family.update,
+                Role::Delete => &mut family.delete,
+                Role::Act | Role::ReplaceByBody => continue,
+            };
+            slot.get_or_insert(*number);
+        }
+        families
     }
 
     fn keys(part: &Part, values: &[String], context: &Context) -> Keys {
@@ -364,7 +423,7 @@ impl Memory {
                 let id = recall.id.as_ref().filter(|_| recall.is_known)?;
                 let entity = part.entity_in(answer)?;
                 if part.id_of(entity).is_some_and(|(_, found)| found == *id) {
-                    let merged = merge(recall.entity.clone(), Some(entity))?;
+                    let merged = completed(Some(entity.clone()), recall.entity.as_ref())?;
                     store
                         .write(&keys.item(id), merged.to_string().into_bytes())
                         .await;
@@ -374,11 +433,14 @@ impl Memory {
             Role::Create | Role::Update | Role::Replace | Role::ReplaceByBody => {
                 let answered = part.entity_in(answer);
                 // What was sent and is not in this answer may be in another one.
-                let entity = merge(recall.entity.clone(), answered)?;
+                let entity = completed(answered.cloned(), recall.entity.as_ref())?;
+                // The id is what the answer says; what was sent may have members of the same name.
+                let id_in = |entity: &Value| part.id_of(entity).map(|(_, id)| id);
                 let id = recall
                     .id
                     .clone()
-                    .or_else(|| part.id_of(&entity).map(|(_, id)| id))?;
+                    .or_else(|| answered.and_then(id_in))
+                    .or_else(|| id_in(&entity))?;
                 let bytes = entity.to_string().into_bytes();
                 if bytes.len() > LARGEST_ITEM {
                     return None;
@@ -505,9 +567,14 @@ fn fresh_id(
         .flat_map(|operation| &operation.parameters)
         .find(|parameter| parameter.name == part.parameter)
         .and_then(|parameter| parameter.schema);
+    let name = if part.parameter.to_ascii_lowercase().ends_with("id") {
+        part.parameter.clone()
+    } else {
+        format!("{}_id", part.parameter)
+    };
     let wish = Wish {
         examples: false,
-        resource: part.parameter.clone(),
+        resource: name,
         ..Wish::default()
     };
     let sequence = index.map_or(0, |index| index.sequence);
@@ -566,6 +633,20 @@ fn not_found(part: &Part, id: &str) -> Problem {
         field: part.parameter.clone(),
         violations: Vec::new(),
     }
+}
+
+/// What was answered, and behind it the members that only the request or the memory has.
+fn completed(answered: Option<Value>, known: Option<&Value>) -> Option<Value> {
+    let mut entity = match answered {
+        Some(entity) => entity,
+        None => return known.cloned(),
+    };
+    for (name, member) in known.and_then(Value::as_object).unwrap_or_default() {
+        if entity.get(name).is_none() {
+            entity.set(name, member.clone());
+        }
+    }
+    Some(entity)
 }
 
 /// `base` with the members of `change`; objects are merged member by member, as JSON merge patch does.

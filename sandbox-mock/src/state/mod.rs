@@ -8,6 +8,6 @@ mod memory;
 mod paging;
 mod store;
 
-pub use memory::Memory;
 pub(crate) use memory::Recall;
+pub use memory::{Family, Memory};
 pub use store::{MemoryStore, NoStore, Store};
