@@ -50,6 +50,9 @@ pub struct Reservation {
     pub units: u64,
 }
 
+/// A product's meters and, in the same order, their ids.
+pub type ProductMeters = (Rc<[Meter]>, Rc<[MeterId]>);
+
 /// A request between its headers and its end.
 #[derive(Debug, Default)]
 pub struct Stream {
@@ -70,7 +73,7 @@ pub struct Stream {
     /// Units of one call.
     pub weight: u32,
     /// The product's meters.
-    pub meters: Option<(Rc<[Meter]>, Rc<[MeterId]>)>,
+    pub meters: Option<ProductMeters>,
     /// What counts.
     pub plan: Option<Rc<Plan>>,
     /// Why it was refused.

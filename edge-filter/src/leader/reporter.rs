@@ -83,6 +83,9 @@ impl Ledger {
     }
 }
 
+/// A bucket of a slot, and which version of it.
+type BucketVersion = ((u16, usize), u32);
+
 struct Sent {
     token: u32,
     sequence: u64,
@@ -90,7 +93,7 @@ struct Sent {
     /// Where the log stood: a portal that is behind it has begun another history.
     known_position: u64,
     /// Versions of the buckets that went in.
-    buckets: Vec<((u16, usize), u32)>,
+    buckets: Vec<BucketVersion>,
     samples: Vec<(u16, u64)>,
     /// Rows before this minute are complete in what was sent so far; unset
     /// while cells are left over for the next report.
@@ -270,7 +273,7 @@ impl Reporter {
         &self,
         shared: &impl SharedData,
         workers: &[(u16, crate::shared_state::Presence)],
-    ) -> (Vec<Cell>, Vec<((u16, usize), u32)>, bool) {
+    ) -> (Vec<Cell>, Vec<BucketVersion>, bool) {
         let (mut cells, mut buckets) = (Vec::new(), Vec::new());
         for (slot, _) in workers {
             for bucket in 0..BUCKETS {

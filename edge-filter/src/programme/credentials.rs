@@ -269,7 +269,7 @@ mod tests {
             hash: KeyHash(hash),
             credential: CredentialId::from_bytes(hash),
             app,
-            environment: if app % 2 == 0 {
+            environment: if app.is_multiple_of(2) {
                 Environment::Test
             } else {
                 Environment::Live

@@ -258,10 +258,9 @@ fn a_call_that_does_not_count_gives_its_quota_back() {
     programme.portal.wait_for(
         "1 for the first call, 0 for the failed, 3 for the heavy",
         |state| {
-            let wishes = state.reports.iter().flat_map(|report| &report.leases);
+            let mut wishes = state.reports.iter().flat_map(|report| &report.leases);
             wishes
-                .filter(|wish| wish.key == live_lease())
-                .next_back()
+                .rfind(|wish| wish.key == live_lease())
                 .is_some_and(|wish| wish.spent == 4)
         },
     );

@@ -9,4 +9,6 @@ mod http;
 mod limits;
 mod portal;
 mod programme;
+mod scale;
 mod stack;
+mod tokens;

@@ -38,7 +38,7 @@ pub struct Envoy {
     _sandbox: Server,
 }
 
-fn find_envoy() -> PathBuf {
+pub fn find_envoy() -> PathBuf {
     if let Some(path) = std::env::var_os("PORTICO_ENVOY") {
         return path.into();
     }
@@ -55,14 +55,14 @@ fn find_envoy() -> PathBuf {
     })
 }
 
-fn target_directory() -> PathBuf {
+pub fn target_directory() -> PathBuf {
     std::env::var_os("CARGO_TARGET_DIR").map_or_else(
         || Path::new(env!("CARGO_MANIFEST_DIR")).join("../target"),
         PathBuf::from,
     )
 }
 
-fn find_filter() -> PathBuf {
+pub fn find_filter() -> PathBuf {
     let path = std::env::var_os("PORTICO_EDGE_FILTER").map_or_else(
         || target_directory().join("wasm32-wasip1/wasm/edge_filter.wasm"),
         PathBuf::from,
@@ -105,7 +105,7 @@ pub fn faulty_filter() -> PathBuf {
 }
 
 /// Ports that nobody else is given: below the range that the system hands out by itself.
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     use std::sync::atomic::{AtomicU16, Ordering};
     static NEXT: AtomicU16 = AtomicU16::new(0);
     loop {
@@ -270,6 +270,10 @@ impl Envoy {
         text.lines()
             .filter_map(|line| line.rsplit_once(": ")?.1.parse::<u64>().ok())
             .sum()
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     /// Ends Envoy as an orchestrator does, and waits.
