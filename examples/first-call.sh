@@ -62,9 +62,9 @@ organisation=$(field .organisation_id)
 step 'verify the e-mail address'
 
 api GET "/api/v1/organisations/$organisation/agreements"
-for version in $(jq --raw-output '.agreements[] | select(.outstanding) | .version_id' <<<"$answer"); do
+for version in $(jq --raw-output '.items[] | select(.state != "accepted") | .version.agreement_version_id' <<<"$answer"); do
   api POST "/api/v1/organisations/$organisation/acceptances" \
-    "$(jq --null-input --arg version "$version" '{version_id: $version, stated_role: "Chief executive", has_authority: true}')"
+    "$(jq --null-input --arg version "$version" '{agreement_version_id: $version, stated_role: "Chief executive", has_authority: true}')"
 done
 step 'accept the agreements'
 

@@ -150,15 +150,15 @@ impl Partner {
         let list = self
             .call(Method::GET, &format!("{base}/agreements"), None)
             .await?;
-        let outstanding: Vec<&Value> = list["agreements"]
+        let outstanding: Vec<&Value> = list["items"]
             .as_array()
-            .context("`agreements` is not a list")?
+            .context("`items` is not a list")?
             .iter()
-            .filter(|agreement| agreement["outstanding"] == true)
+            .filter(|agreement| agreement["state"] != "accepted")
             .collect();
         for agreement in &outstanding {
             let body = json!({
-                "version_id": agreement["version_id"],
+                "agreement_version_id": agreement["version"]["agreement_version_id"],
                 "stated_role": "Chief executive",
                 "has_authority": true,
             });
@@ -222,8 +222,8 @@ impl Partner {
     /// # Errors
     /// When it is refused.
     pub async fn revoke(&self, key: &IssuedKey) -> Result<()> {
-        let path = format!("/api/v1/apps/{}/credentials/{}/revoke", key.app, key.id);
-        self.call(Method::POST, &path, None).await.map(drop)
+        let path = format!("/api/v1/apps/{}/credentials/{}", key.app, key.id);
+        self.call(Method::DELETE, &path, None).await.map(drop)
     }
 
     /// The app's usage.

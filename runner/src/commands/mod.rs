@@ -1,6 +1,7 @@
 //! The command line of `portico`, one file per subcommand.
 
 mod key;
+mod mock;
 mod rate;
 mod run;
 mod up;
@@ -24,6 +25,8 @@ enum Command {
     Run(run::Arguments),
     /// Run the whole programme on this machine: portal, sandbox, demo upstream and Envoy.
     Up(up::Arguments),
+    /// Serve or compile a mock of an OpenAPI document.
+    Mock(mock::Arguments),
     /// Look at API keys.
     Key(key::Arguments),
     /// Rate usage: JSON lines in, JSON lines out.
@@ -36,6 +39,7 @@ pub async fn dispatch() -> Result<ExitCode> {
     match Arguments::parse().command {
         Command::Run(arguments) => run::run(arguments).await,
         Command::Up(arguments) => up::run(arguments).await,
+        Command::Mock(arguments) => mock::run(arguments).await,
         Command::Key(arguments) => key::run(&arguments),
         Command::Rate(arguments) => rate::run(&arguments),
     }

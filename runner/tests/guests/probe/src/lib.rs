@@ -26,7 +26,9 @@ async fn handle(request: Request) -> Result<Response<FullBody<Bytes>>> {
         "/sqlite" => use_sqlite(&query).await,
         "/sqlite/leave-open" => leave_transaction_open().await,
         "/key-value" => use_key_value(&query).await,
-        "/variable" => Ok(variables::get(&query).await.unwrap_or_else(|error| format!("{error:?}"))),
+        "/variable" => Ok(variables::get(&query)
+            .await
+            .unwrap_or_else(|error| format!("{error:?}"))),
         "/fetch" => fetch(&query).await,
         "/postgres" => use_postgres(&query).await,
         "/panic" => panic!("asked to"),
@@ -60,13 +62,19 @@ async fn echo(request: Request) -> Result<String> {
 async fn use_sqlite(value: &str) -> Result<String> {
     let connection = Connection::open_default().await?;
     connection
-        .execute("CREATE TABLE IF NOT EXISTS notes (id INTEGER PRIMARY KEY, text TEXT)", [])
+        .execute(
+            "CREATE TABLE IF NOT EXISTS notes (id INTEGER PRIMARY KEY, text TEXT)",
+            [],
+        )
         .await?
         .result()
         .await?;
     if !value.is_empty() {
         connection
-            .execute("INSERT INTO notes (text) VALUES (?)", [Value::Text(value.to_owned())])
+            .execute(
+                "INSERT INTO notes (text) VALUES (?)",
+                [Value::Text(value.to_owned())],
+            )
             .await?
             .result()
             .await?;
@@ -82,7 +90,10 @@ async fn use_sqlite(value: &str) -> Result<String> {
 
 async fn leave_transaction_open() -> Result<String> {
     let connection = Connection::open_default().await?;
-    for statement in ["BEGIN IMMEDIATE", "INSERT INTO notes (text) VALUES ('lost')"] {
+    for statement in [
+        "BEGIN IMMEDIATE",
+        "INSERT INTO notes (text) VALUES ('lost')",
+    ] {
         connection.execute(statement, []).await?.result().await?;
     }
     Ok("left open".to_owned())
@@ -99,7 +110,9 @@ async fn use_key_value(value: &str) -> Result<String> {
 
 async fn fetch(url: &str) -> Result<String> {
     let request = http::Request::get(url).body(EmptyBody::new())?;
-    let response = http::send(request).await.map_err(|error| anyhow::anyhow!("{error:?}"))?;
+    let response = http::send(request)
+        .await
+        .map_err(|error| anyhow::anyhow!("{error:?}"))?;
     let body = response.into_body().bytes().await?;
     Ok(String::from_utf8(body.to_vec())?)
 }
@@ -107,7 +120,10 @@ async fn fetch(url: &str) -> Result<String> {
 async fn use_postgres(address: &str) -> Result<String> {
     let connection = pg::Connection::open(address).await?;
     let rows = connection
-        .query("SELECT $1::text || ' ' || current_database() AS text", [pg::ParameterValue::Str("from".to_owned())])
+        .query(
+            "SELECT $1::text || ' ' || current_database() AS text",
+            [pg::ParameterValue::Str("from".to_owned())],
+        )
         .await?
         .collect()
         .await?;
