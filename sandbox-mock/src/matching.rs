@@ -156,17 +156,17 @@ impl Search<'_> {
             }
             return Some(found);
         };
-        if let Some(next) = node.literals.get(segment.as_str()) {
-            if let Some(found) = self.walk(*next, depth + 1) {
-                return Some(found);
-            }
+        if let Some(next) = node.literals.get(segment.as_str())
+            && let Some(found) = self.walk(*next, depth + 1)
+        {
+            return Some(found);
         }
         for (pieces, next) in &node.templates {
             let before = self.values.len();
-            if capture(pieces, segment, &mut self.values) {
-                if let Some(found) = self.walk(*next, depth + 1) {
-                    return Some(found);
-                }
+            if capture(pieces, segment, &mut self.values)
+                && let Some(found) = self.walk(*next, depth + 1)
+            {
+                return Some(found);
             }
             self.values.truncate(before);
         }

@@ -100,7 +100,7 @@ fn allows_anyone(mock: &Mock, index: usize) -> bool {
 
 #[test]
 fn collections_remember_what_is_created() {
-    let mut too_many = Vec::new();
+    let (mut total, mut forgetful) = (0, Vec::new());
     for (name, bytes) in documents() {
         let (mock, _) = Mock::from_source(&bytes).unwrap();
         let families: Vec<_> = mock
@@ -122,11 +122,13 @@ fn collections_remember_what_is_created() {
         for reason in &broken {
             println!("  {reason}");
         }
-        if broken.len() * 20 > families.len() {
-            too_many.push(name);
-        }
+        total += families.len();
+        forgetful.extend(broken);
     }
-    assert_eq!(too_many, [""; 0], "more than one family in twenty forgets");
+    assert!(
+        forgetful.len() * 20 <= total,
+        "more than one family in twenty forgets: {forgetful:#?}"
+    );
 }
 
 fn walk(mock: &Mock, family: &sandbox_mock::state::Family) -> Result<(), String> {
@@ -191,7 +193,9 @@ fn walk(mock: &Mock, family: &sandbox_mock::state::Family) -> Result<(), String>
         // What must be asked for is asked for as it was created.
         let pairs = request.query.split('&').map(|pair| {
             let name = pair.split('=').next().unwrap_or("");
-            match entity.get(name).and_then(Value::as_str) {
+            let sent = read(&create.body).unwrap_or(Value::Null);
+            let known = entity.get(name).or_else(|| sent.get(name));
+            match known.and_then(Value::as_str) {
                 Some(value) => format!("{name}={value}"),
                 None => pair.to_owned(),
             }

@@ -49,10 +49,10 @@ pub(crate) fn load(bytes: &[u8], read_file: ReadFile<'_>) -> Result<Tree, Source
                 continue;
             }
             seen += 1;
-            if let Some(bytes) = read_file(&name) {
-                if let Ok(root) = tree.read_file(&name, &bytes) {
-                    pending.push(root);
-                }
+            if let Some(bytes) = read_file(&name)
+                && let Ok(root) = tree.read_file(&name, &bytes)
+            {
+                pending.push(root);
             }
         }
     }

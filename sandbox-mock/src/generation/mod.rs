@@ -217,26 +217,26 @@ impl<'g> Generator<'g> {
             return self.fail(|| "its smallest value is too deep".to_owned());
         }
         self.budget -= 1;
-        if let Some(value) = overlay.filter(|_| !partial) {
-            if self.follows(ids, value) {
-                return Some(value.clone());
-            }
+        if let Some(value) = overlay.filter(|_| !partial)
+            && self.follows(ids, value)
+        {
+            return Some(value.clone());
         }
         let flat = self.flatten(ids);
-        if overlay.is_none() || partial {
-            if let Some(value) = self.declared(&flat, ids, place) {
-                // A partial overlay wins over an example, member by member.
-                return match overlay {
-                    None => Some(value),
-                    Some(_) => self.solve(
-                        flat,
-                        ids,
-                        place,
-                        Some(&merged(value, overlay)),
-                        &mut TRIES.clone(),
-                    ),
-                };
-            }
+        if (overlay.is_none() || partial)
+            && let Some(value) = self.declared(&flat, ids, place)
+        {
+            // A partial overlay wins over an example, member by member.
+            return match overlay {
+                None => Some(value),
+                Some(_) => self.solve(
+                    flat,
+                    ids,
+                    place,
+                    Some(&merged(value, overlay)),
+                    &mut TRIES.clone(),
+                ),
+            };
         }
         self.solve(flat, ids, place, overlay, &mut TRIES.clone())
     }
@@ -331,15 +331,16 @@ impl<'g> Generator<'g> {
                     discriminator: None,
                 });
             }
-            if let Some(discriminator) = &logic.discriminator {
-                if logic.one_of.is_empty() && logic.any_of.is_empty() {
-                    let key = ids
-                        .iter()
-                        .chain(&flat.ids)
-                        .find_map(|id| self.discriminator_value(&discriminator.mapping, *id));
-                    flat.discriminators
-                        .extend(key.map(|key| (discriminator.property, key)));
-                }
+            if let Some(discriminator) = &logic.discriminator
+                && logic.one_of.is_empty()
+                && logic.any_of.is_empty()
+            {
+                let key = ids
+                    .iter()
+                    .chain(&flat.ids)
+                    .find_map(|id| self.discriminator_value(&discriminator.mapping, *id));
+                flat.discriminators
+                    .extend(key.map(|key| (discriminator.property, key)));
             }
         }
     }
@@ -673,7 +674,7 @@ impl<'g> Generator<'g> {
             return truth;
         }
         if self.variant > 0 {
-            return self.variant % 2 == 0;
+            return self.variant.is_multiple_of(2);
         }
         words::truth(place.name)
     }

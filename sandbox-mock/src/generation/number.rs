@@ -66,10 +66,9 @@ impl<'g> Generator<'g> {
         };
         if let Some(value) = usual
             .filter(|value| self.follows_rules(flat, value) && (!odd || value.as_f64() > Some(1.0)))
+            && (self.variant == 0 || fractions)
         {
-            if self.variant == 0 || fractions {
-                return Some(value);
-            }
+            return Some(value);
         }
         let limit = if int32 { 2_147_483_647.0 } else { 1_000_000.0 };
         let low =

@@ -411,14 +411,13 @@ impl<'g> Generator<'g> {
             let made = self.solve(flat, &[id], &place, None, &mut 8)?;
             return made.as_str().map(str::to_owned);
         }
-        if let Some((pattern, _)) = rules.iter().flat_map(|rules| &rules.patterns).next() {
-            if rules
+        if let Some((pattern, _)) = rules.iter().flat_map(|rules| &rules.patterns).next()
+            && rules
                 .iter()
                 .all(|rules| rules.additional == Additional::Refused || rules.properties.is_empty())
-            {
-                let pattern = self.schemas.pattern(*pattern)?;
-                return pattern.generate(&mut self.random, 1, Some(60));
-            }
+        {
+            let pattern = self.schemas.pattern(*pattern)?;
+            return pattern.generate(&mut self.random, 1, Some(60));
         }
         const KEYS: [&str; 8] = [
             "reference",

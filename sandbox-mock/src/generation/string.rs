@@ -39,10 +39,9 @@ impl<'g> Generator<'g> {
         if let Some(said) = self
             .said(place)
             .and_then(|said| said.as_str().map(str::to_owned))
+            && let Some(text) = cut(&said, max).filter(|text| accepts(self, text))
         {
-            if let Some(text) = cut(&said, max).filter(|text| accepts(self, text)) {
-                return Some(text);
-            }
+            return Some(text);
         }
         for (property, key) in &flat.discriminators {
             if schemas.name(*property) == place.name && accepts(self, key) {

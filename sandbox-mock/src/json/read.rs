@@ -326,10 +326,11 @@ fn parse_number(token: &str) -> Option<Value> {
     {
         return None;
     }
-    if fraction.is_none() && exponent.is_none() {
-        if let Ok(number) = token.parse::<i64>() {
-            return Some(Value::Int(number));
-        }
+    if fraction.is_none()
+        && exponent.is_none()
+        && let Ok(number) = token.parse::<i64>()
+    {
+        return Some(Value::Int(number));
     }
     let number: f64 = token.parse().ok()?;
     Some(Value::Float(number.clamp(f64::MIN, f64::MAX)))

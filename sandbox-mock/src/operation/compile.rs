@@ -262,17 +262,17 @@ impl Compile<'_> {
         let consumes = self.media_names(node, "consumes");
         if let Some(body) = &mut operation.body {
             // The media types of a 2.0 body stand elsewhere.
-            if let [only] = body.content.as_mut_slice() {
-                if only.name.is_empty() {
-                    let schema = only.schema;
-                    body.content = names_or_json(&consumes)
-                        .map(|name| MediaType {
-                            name,
-                            schema,
-                            examples: Vec::new(),
-                        })
-                        .collect();
-                }
+            if let [only] = body.content.as_mut_slice()
+                && only.name.is_empty()
+            {
+                let schema = only.schema;
+                body.content = names_or_json(&consumes)
+                    .map(|name| MediaType {
+                        name,
+                        schema,
+                        examples: Vec::new(),
+                    })
+                    .collect();
             }
         }
         if !form.is_empty() {
@@ -479,23 +479,23 @@ impl Compile<'_> {
     fn response(&mut self, status: Status, node: NodeId, produces: &[String]) -> DeclaredResponse {
         let tree = self.tree;
         let mut content = self.content(node);
-        if self.dialect == Dialect::V2 {
-            if let Some(schema) = tree.get(node, "schema") {
-                let schema = Some(self.schemas.schema(schema));
-                let examples = tree.get(node, "examples");
-                content = names_or_json(produces)
-                    .map(|name| {
-                        let declared = examples.and_then(|examples| tree.get(examples, &name));
-                        let examples = declared
-                            .map(|example| (String::new(), tree.value(example).to_string().into()));
-                        MediaType {
-                            name,
-                            schema,
-                            examples: examples.into_iter().collect(),
-                        }
-                    })
-                    .collect();
-            }
+        if self.dialect == Dialect::V2
+            && let Some(schema) = tree.get(node, "schema")
+        {
+            let schema = Some(self.schemas.schema(schema));
+            let examples = tree.get(node, "examples");
+            content = names_or_json(produces)
+                .map(|name| {
+                    let declared = examples.and_then(|examples| tree.get(examples, &name));
+                    let examples = declared
+                        .map(|example| (String::new(), tree.value(example).to_string().into()));
+                    MediaType {
+                        name,
+                        schema,
+                        examples: examples.into_iter().collect(),
+                    }
+                })
+                .collect();
         }
         let mut headers = Vec::new();
         for (name, header) in tree

@@ -407,10 +407,10 @@ pub(super) fn positive(class: Class) -> Vec<(char, char)> {
 fn push_range(ranges: &mut Vec<(char, char)>, from: u32, until: u32) {
     // Surrogates are no characters.
     for (low, high) in [(from, until.min(0xd800)), (from.max(0xe000), until)] {
-        if low < high {
-            if let (Some(low), Some(high)) = (char::from_u32(low), char::from_u32(high - 1)) {
-                ranges.push((low, high));
-            }
+        if low < high
+            && let (Some(low), Some(high)) = (char::from_u32(low), char::from_u32(high - 1))
+        {
+            ranges.push((low, high));
         }
     }
 }

@@ -211,12 +211,11 @@ impl Shaper<'_> {
     fn text(&mut self, id: SchemaId, text: &str, depth: usize) -> Value {
         let types = types(self.schemas, id);
         let trimmed = text.trim_start();
-        if (trimmed.starts_with('{') && types.has(Types::OBJECT))
-            || (trimmed.starts_with('[') && types.has(Types::ARRAY))
+        if ((trimmed.starts_with('{') && types.has(Types::OBJECT))
+            || (trimmed.starts_with('[') && types.has(Types::ARRAY)))
+            && let Ok(value) = crate::json::read(text.as_bytes())
         {
-            if let Ok(value) = crate::json::read(text.as_bytes()) {
-                return value;
-            }
+            return value;
         }
         // A form spells an empty object as an empty text.
         if text.is_empty()

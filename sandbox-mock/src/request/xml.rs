@@ -60,7 +60,10 @@ impl<'t> Reader<'t> {
             attributes = rest.trim_start();
         }
         let mut text = String::new();
-        while !empty {
+        loop {
+            if empty {
+                break;
+            }
             let at = self.rest.find('<')?;
             text.push_str(&unescape(self.rest.get(..at)?));
             self.rest = self.rest.get(at..)?;

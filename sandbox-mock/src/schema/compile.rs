@@ -375,7 +375,7 @@ impl<'t> Compiler<'t> {
         schema.string = has_string.then(|| Box::new(string));
         schema.logic = has_logic.then(|| Box::new(logic));
         schema.notes = has_notes.then(|| Box::new(notes));
-        schema.allowed = allowed.map(Box::new);
+        schema.allowed = allowed;
         schema
     }
 
@@ -387,7 +387,7 @@ impl<'t> Compiler<'t> {
         };
         let id = SchemaId(u32::try_from(self.schemas.list.len()).unwrap_or(u32::MAX));
         self.schemas.list.push(Schema {
-            allowed: Some(Box::new(values)),
+            allowed: Some(values),
             logic: Some(Box::new(logic)),
             ..Schema::default()
         });
@@ -623,15 +623,15 @@ fn height(schemas: &Schemas, schema: &Schema) -> u8 {
             }
         }
     }
-    if let Some(array) = schema.array.as_ref().filter(|_| only(Types::ARRAY)) {
-        if array.min_items.unwrap_or(0) > 0 {
-            let ids = array
-                .items
-                .iter()
-                .chain(&array.prefix)
-                .chain(&array.contains);
-            height = height.max(deeper(ids.map(of).max().unwrap_or(0)));
-        }
+    if let Some(array) = schema.array.as_ref().filter(|_| only(Types::ARRAY))
+        && array.min_items.unwrap_or(0) > 0
+    {
+        let ids = array
+            .items
+            .iter()
+            .chain(&array.prefix)
+            .chain(&array.contains);
+        height = height.max(deeper(ids.map(of).max().unwrap_or(0)));
     }
     height
 }

@@ -129,7 +129,7 @@ pub struct Schema {
     pub(crate) object: Option<Box<ObjectRules>>,
     pub(crate) logic: Option<Box<Logic>>,
     /// The values of `enum`, or the one of `const`.
-    pub(crate) allowed: Option<Box<Vec<Value>>>,
+    pub(crate) allowed: Option<Vec<Value>>,
     pub(crate) notes: Option<Box<Notes>>,
 }
 

@@ -126,17 +126,17 @@ fn part_of(operation: &Operation, families: &HashMap<String, (String, String)>) 
         outer_values: crate::matching::parameter_names(collection).len(),
     };
     let method = operation.method.as_str();
-    if let Some((collection, _)) = collection_of(&operation.path) {
-        if let Some(family) = families.get(&unnamed(&collection)) {
-            let role = match method {
-                "GET" => Role::Read,
-                "PUT" => Role::Replace,
-                "PATCH" | "POST" => Role::Update,
-                "DELETE" => Role::Delete,
-                _ => return None,
-            };
-            return Some(part(role, family));
-        }
+    if let Some((collection, _)) = collection_of(&operation.path)
+        && let Some(family) = families.get(&unnamed(&collection))
+    {
+        let role = match method {
+            "GET" => Role::Read,
+            "PUT" => Role::Replace,
+            "PATCH" | "POST" => Role::Update,
+            "DELETE" => Role::Delete,
+            _ => return None,
+        };
+        return Some(part(role, family));
     }
     if let Some(family) = families.get(&unnamed(&operation.path)) {
         let role = match method {
@@ -223,10 +223,9 @@ impl Part {
         if let (Some((name, _)), Some((_, id))) = (
             self.id_member(api, inner.unwrap_or(answer)),
             self.id_of(&entity),
-        ) {
-            if entity.get(&name).is_none() {
-                entity.set(&name, Value::from(id));
-            }
+        ) && entity.get(&name).is_none()
+        {
+            entity.set(&name, Value::from(id));
         }
         match wrapper {
             Some(name) => Value::Object(vec![(name, entity)]),

@@ -371,12 +371,12 @@ impl Memory {
                 .as_ref()
                 .and_then(|wrapper| shape::property(&api.schemas, schema, wrapper))
                 .unwrap_or(schema);
-            if let Some((name, id_schema)) = part.id_member(api, target) {
-                if entity.get(&name).is_none() {
-                    let fresh = fresh_id(api, part, &keys.index, id_schema, index, context);
-                    if let Some(fresh) = fresh {
-                        entity.set(&name, fresh);
-                    }
+            if let Some((name, id_schema)) = part.id_member(api, target)
+                && entity.get(&name).is_none()
+            {
+                let fresh = fresh_id(api, part, &keys.index, id_schema, index, context);
+                if let Some(fresh) = fresh {
+                    entity.set(&name, fresh);
                 }
             }
         }

@@ -120,12 +120,12 @@ impl<'s, 'v> Check<'s, 'v> {
             });
             return;
         }
-        if let Some(allowed) = &schema.allowed {
-            if !allowed.iter().any(|allowed| allowed.same(value)) {
-                self.report(if allowed.len() == 1 { "const" } else { "enum" }, || {
-                    one_of(allowed)
-                });
-            }
+        if let Some(allowed) = &schema.allowed
+            && !allowed.iter().any(|allowed| allowed.same(value))
+        {
+            self.report(if allowed.len() == 1 { "const" } else { "enum" }, || {
+                one_of(allowed)
+            });
         }
         match value {
             Value::Int(_) | Value::Float(_) => {
@@ -208,10 +208,10 @@ impl<'s, 'v> Check<'s, 'v> {
                 format!("must have at most {max} characters")
             });
         }
-        if let Some(pattern) = rules.pattern.and_then(|id| self.schemas.pattern(id)) {
-            if !pattern.is_match(text) {
-                self.report("pattern", || format!("must match {}", pattern.source()));
-            }
+        if let Some(pattern) = rules.pattern.and_then(|id| self.schemas.pattern(id))
+            && !pattern.is_match(text)
+        {
+            self.report("pattern", || format!("must match {}", pattern.source()));
         }
     }
 
@@ -277,12 +277,12 @@ impl<'s, 'v> Check<'s, 'v> {
             if self.full() {
                 return;
             }
-            if let Some(id) = rules.names {
-                if !self.holds_name(id, name) {
-                    self.report("propertyNames", || {
-                        format!("must not have a member called {name}")
-                    });
-                }
+            if let Some(id) = rules.names
+                && !self.holds_name(id, name)
+            {
+                self.report("propertyNames", || {
+                    format!("must not have a member called {name}")
+                });
             }
             if let (true, Some(id)) = (rules.patterns.is_empty(), schemas.property(rules, name)) {
                 self.path.push(Step::Member(name));
