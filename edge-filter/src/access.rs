@@ -65,6 +65,20 @@ pub struct Question<'a> {
     pub is_stale: bool,
 }
 
+/// Ids as headers and logs have them. All but the credential's are kept with
+/// their objects: encoding 128 bits is dear in WebAssembly.
+#[derive(Debug, Clone)]
+pub struct PermitTexts {
+    /// The organisation.
+    pub organisation: Rc<str>,
+    /// The app.
+    pub app: Rc<str>,
+    /// The plan.
+    pub plan: Rc<str>,
+    /// The credential.
+    pub credential: String,
+}
+
 /// A call that may pass, limits aside.
 #[derive(Debug, Clone)]
 pub struct Permit {
@@ -84,6 +98,8 @@ pub struct Permit {
     pub plan: Rc<Plan>,
     /// The operation.
     pub operation: Rc<OperationState>,
+    /// Ids as text.
+    pub texts: PermitTexts,
     /// Scopes in force, by name, joined by spaces.
     pub scopes: String,
 }
@@ -141,6 +157,12 @@ pub fn judge(
         subscription: Rc::clone(subscription),
         plan: Rc::clone(plan),
         operation: Rc::clone(operation),
+        texts: PermitTexts {
+            organisation: Rc::clone(&app.organisation_text),
+            app: Rc::clone(&app.text),
+            plan: programme.plan_text(&subscription.plan),
+            credential: found.credential.to_string(),
+        },
         scopes: names.join(" "),
     })
 }

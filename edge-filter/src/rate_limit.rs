@@ -56,18 +56,20 @@ impl Bucket {
     /// How far the bucket is from full, in 1/limit nanoseconds. Never more than
     /// empty: a clock that stepped back must not lock a caller out.
     fn debt(&self, now_ns: u64) -> u128 {
-        let full_at =
-            u128::from(self.full_at_ns) * u128::from(self.limit) + u128::from(self.full_at_rest);
-        full_at
-            .saturating_sub(u128::from(now_ns) * u128::from(self.limit))
-            .min(self.capacity())
+        if self.full_at_ns < now_ns {
+            return 0;
+        }
+        // Relative times keep these numbers within 64 bits for any usual limit,
+        // where WebAssembly divides natively.
+        let missing = u128::from(self.full_at_ns - now_ns) * u128::from(self.limit);
+        (missing + u128::from(self.full_at_rest)).min(self.capacity())
     }
 
     fn set_debt(&mut self, now_ns: u64, debt: u128) {
         let limit = u128::from(self.limit);
-        let full_at = u128::from(now_ns) * limit + debt;
-        self.full_at_ns = u64::try_from(full_at / limit).unwrap_or(u64::MAX);
-        self.full_at_rest = u32::try_from(full_at % limit).unwrap_or(0);
+        let missing_ns = u64::try_from(debt / limit).unwrap_or(u64::MAX);
+        self.full_at_ns = now_ns.saturating_add(missing_ns);
+        self.full_at_rest = u32::try_from(debt % limit).unwrap_or(0);
     }
 
     /// Gives the bucket another limit and window; tokens taken stay taken.

@@ -24,8 +24,8 @@ pub enum Action {
 pub struct Verdict {
     /// What the proxy is to do.
     pub action: Action,
-    /// `code`, `credential`, `app`, `plan` and `operation`, as far as known.
-    pub metadata: Vec<(&'static str, String)>,
+    /// `code=… credential=… app=… plan=… operation=…`, as far as known.
+    pub metadata: String,
 }
 
 /// Changes to the request headers.
@@ -95,10 +95,13 @@ impl Changes {
             "x-portico-environment",
             permit.environment.as_str().to_owned(),
         );
-        add("x-portico-organisation", permit.organisation.to_string());
-        add("x-portico-app", permit.app.to_string());
-        add("x-portico-plan", permit.plan.plan.to_string());
-        add("x-portico-credential", permit.credential.to_string());
+        add(
+            "x-portico-organisation",
+            permit.texts.organisation.to_string(),
+        );
+        add("x-portico-app", permit.texts.app.to_string());
+        add("x-portico-plan", permit.texts.plan.to_string());
+        add("x-portico-credential", permit.texts.credential.clone());
         add("x-portico-scopes", permit.scopes.clone());
         if let Some(installation) = permit.installation {
             add("x-portico-installation", installation.to_string());

@@ -59,6 +59,10 @@ pub struct ProductState {
 pub struct AppState {
     /// The app.
     pub app: AppId,
+    /// Its id as text.
+    pub text: Rc<str>,
+    /// Its owner's id as text; empty without one.
+    pub organisation_text: Rc<str>,
     /// Its owner, once the feed has said so.
     pub organisation: Option<OrganisationId>,
     /// Whether its credentials are refused.
@@ -89,6 +93,7 @@ pub struct Programme {
     organisations: HashMap<OrganisationId, Kept<Organisation>>,
     products: HashMap<ProductId, ProductState>,
     plans: HashMap<PlanId, Kept<Rc<Plan>>>,
+    plan_texts: HashMap<PlanId, Rc<str>>,
     subscriptions: HashMap<SubscriptionId, Kept<Rc<Subscription>>>,
     agreements: HashMap<AgreementId, Kept<Agreement>>,
     installations: HashMap<InstallationId, Kept<Installation>>,
@@ -132,6 +137,14 @@ impl Programme {
     #[must_use]
     pub fn plan(&self, id: &PlanId) -> Option<&Rc<Plan>> {
         self.plans.get(id).map(|kept| &kept.value)
+    }
+
+    /// A plan's id as text.
+    #[must_use]
+    pub fn plan_text(&self, id: &PlanId) -> Rc<str> {
+        self.plan_texts
+            .get(id)
+            .map_or_else(|| id.to_string().into(), Rc::clone)
     }
 
     /// An installation.
@@ -227,7 +240,9 @@ impl Programme {
                     generation,
                     value: Rc::new(plan),
                 };
-                self.plans.insert(kept.value.plan, kept);
+                let id = kept.value.plan;
+                self.plan_texts.insert(id, id.to_string().into());
+                self.plans.insert(id, kept);
             }
             Change::Agreement(value) => {
                 self.agreements
@@ -257,6 +272,8 @@ impl Programme {
         let number = self.apps.len() as u32;
         self.apps.push(AppState {
             app,
+            text: app.to_string().into(),
+            organisation_text: "".into(),
             organisation: None,
             suspended: false,
             subscriptions: Vec::new(),
@@ -275,6 +292,7 @@ impl Programme {
         let generation = self.generation;
         if let Some(state) = self.app_mut(app.app) {
             state.organisation = Some(app.organisation);
+            state.organisation_text = app.organisation.to_string().into();
             state.suspended = app.suspended;
             state.generation = generation;
         }
@@ -390,6 +408,7 @@ impl Programme {
             self.subscriptions.remove(&subscription);
         }
         self.plans.retain(|_, kept| kept.generation == now);
+        self.plan_texts.retain(|id, _| self.plans.contains_key(id));
         self.agreements.retain(|_, kept| kept.generation == now);
         self.organisations.retain(|_, kept| kept.generation == now);
         self.installations.retain(|_, kept| kept.generation == now);

@@ -256,7 +256,7 @@ impl Worker {
                 .push(("x-portico-environment", environment.to_owned()));
             return Verdict {
                 action: Action::Pass(changes),
-                metadata: vec![("code", "public".to_owned())],
+                metadata: "code=public".to_owned(),
             };
         }
         let permit = match self.permit(host, configuration, request, &mut changes, record, now_ns) {
@@ -276,7 +276,7 @@ impl Worker {
         record.plan = Some(permit.plan.clone());
         let mut metadata = describe("ok", Some(&permit), record);
         if decision.shadow_refused {
-            metadata.push(("shadow", "refused".to_owned()));
+            metadata.push_str(" shadow=refused");
         }
         Verdict {
             action: Action::Pass(changes.identify(&permit)),
@@ -735,17 +735,32 @@ impl Ending {
     }
 }
 
-fn describe(code: &str, permit: Option<&Permit>, record: &Stream) -> Vec<(&'static str, String)> {
-    let mut metadata = vec![("code", code.to_owned())];
-    if let Some(credential) = record.credential {
-        metadata.push(("credential", credential.to_string()));
+/// The decision in a line. Names in it have no spaces; an operation that does is
+/// told apart by standing last.
+fn describe(code: &str, permit: Option<&Permit>, record: &Stream) -> String {
+    let mut text = String::with_capacity(160);
+    text.push_str("code=");
+    text.push_str(code);
+    let mut add = |name: &str, value: &str| {
+        text.push(' ');
+        text.push_str(name);
+        text.push('=');
+        text.push_str(value);
+    };
+    match permit {
+        Some(permit) => {
+            add("credential", &permit.texts.credential);
+            add("app", &permit.texts.app);
+            add("plan", &permit.texts.plan);
+            add("operation", &permit.operation.name);
+        }
+        None => {
+            if let Some(credential) = record.credential {
+                add("credential", &credential.to_string());
+            }
+        }
     }
-    if let Some(permit) = permit {
-        metadata.push(("app", permit.app.to_string()));
-        metadata.push(("plan", permit.plan.plan.to_string()));
-        metadata.push(("operation", permit.operation.name.to_string()));
-    }
-    metadata
+    text
 }
 
 /// Puts an account's slot on the list that the elected worker looks at on every tick.

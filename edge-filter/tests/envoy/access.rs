@@ -161,7 +161,7 @@ fn every_refusal_has_its_code_and_what_clients_need() {
             .is_some_and(|value| value.starts_with("Bearer realm="));
         assert_eq!(challenged, status == 401 || code == "insufficient_scope");
         programme.portal.wait_until_counted(code, 1);
-        let logged = format!("\"code\":\"{code}\"");
+        let logged = format!("code={code}");
         assert!(
             wait_until(|| envoy.access_log().contains(&logged)),
             "{}",
