@@ -3,6 +3,8 @@
 //! Owns: the order of things per request, and the worker's own bookkeeping in
 //! shared data. Does not own: any single decision; those are in their modules.
 
+mod ending;
+
 use crate::access::{Denial, Permit, Question, TokenGrant, judge};
 use crate::account::{AccountKey, Charge, Decision, Outcome};
 use crate::address::parse_peer;
@@ -11,23 +13,23 @@ use crate::credential::find_presented;
 use crate::feed_log::{Head, Replay};
 use crate::leader::{Leader, Ledger, PortalAnswer, Surroundings, portal_answers};
 use crate::limit_fields::{LimitFields, whole_secs};
-use crate::ports::{Host, Level, Number, Stored};
+use crate::ports::{Host, Level, Stored};
 use crate::programme::Programme;
 use crate::quota::NoRoom;
 use crate::refusal::{Circumstances, Refusal};
-use crate::request::{RequestView, header_pairs};
+use crate::request::RequestView;
 use crate::request_log::RequestLog;
 use crate::shared_state::{
     ACCOUNT_SLOTS, Presence, TRIES, URGENT, claim_slot, create_keys, read_presence, samples_key,
     slot_key, update_account, usage_key,
 };
 use crate::token::{Expectations, TokenCache, is_token};
-use crate::usage::{self, BUCKETS, Quantities, Series, UsageTable};
+use crate::usage::{BUCKETS, Quantities, Series, UsageTable};
 use crate::verdict::{Action, Changes, Reservation, Stream, Verdict};
 use core::cell::RefCell;
+use ending::Ending;
 use shared::credential::{KeyHash, check_key};
 use shared::feed::Programme as Settings;
-use shared::plan::MeterSource;
 use shared::problem::Code;
 use shared::usage::RequestSample;
 use std::collections::HashMap;
@@ -45,8 +47,6 @@ const START_NS: u64 = 100_000_000;
 const HEARTBEAT_MS: u64 = 250;
 /// How often it looks whether finished minutes may be dropped.
 const DROP_MS: u64 = 1_000;
-/// Response flag: the client closed the connection or reset the stream.
-const CLIENT_GONE: u64 = 0x4 | 0x1_0000 | 0x2_0000;
 
 /// One virtual machine's state.
 #[derive(Default)]
@@ -612,126 +612,6 @@ impl Worker {
             now_ms,
         };
         self.leader.end(&around);
-    }
-}
-
-/// How a call ended.
-struct Ending {
-    outcome: usage::Outcome,
-    status: u16,
-    bytes_in: u64,
-    bytes_out: u64,
-    true_weight: Option<u64>,
-    metered: Vec<(String, u64)>,
-}
-
-impl Ending {
-    fn refused(code: Code) -> Self {
-        Self {
-            outcome: usage::Outcome::Refused(code),
-            status: code.status(),
-            bytes_in: 0,
-            bytes_out: 0,
-            true_weight: None,
-            metered: Vec::new(),
-        }
-    }
-
-    fn read(host: &impl Host, record: &Stream) -> Self {
-        let headers = host.response_headers();
-        let weight_header = record
-            .plan
-            .as_ref()
-            .and_then(|plan| plan.counting.weight_header.as_deref());
-        let is_metered = |name: &str| {
-            let meters = record.meters.as_ref().map_or(&[][..], |(meters, _)| meters);
-            meters.iter().any(|meter| {
-                matches!(&meter.source, MeterSource::ResponseHeader { name: own } if own == name)
-            })
-        };
-        let (mut status, mut length) = (0, None);
-        let (mut true_weight, mut metered) = (None, Vec::new());
-        for (name, value) in header_pairs(&headers) {
-            let (Ok(name), Ok(value)) = (core::str::from_utf8(name), core::str::from_utf8(value))
-            else {
-                continue;
-            };
-            let number = || value.trim().parse::<u64>().ok();
-            match name {
-                ":status" => status = value.parse().unwrap_or(0),
-                "content-length" => length = number(),
-                _ => {}
-            }
-            if weight_header == Some(name) {
-                true_weight = number();
-            }
-            if is_metered(name) {
-                metered.push((name.to_owned(), number().unwrap_or(0)));
-            }
-        }
-        let flags = host.number(Number::ResponseFlags).unwrap_or(0);
-        let is_aborted = status == 0 || flags & CLIENT_GONE != 0;
-        let bytes_out = match length {
-            Some(length) if !is_aborted && record.method != "HEAD" => length,
-            _ => host.number(Number::ResponseBytes).unwrap_or(0),
-        };
-        let has_body = !matches!(record.method.as_str(), "GET" | "HEAD" | "OPTIONS");
-        let bytes_in = match record.content_length {
-            Some(length) if !is_aborted => length,
-            None if !has_body => 0,
-            _ => host.number(Number::RequestBytes).unwrap_or(0),
-        };
-        Self {
-            outcome: if is_aborted {
-                usage::Outcome::Aborted
-            } else {
-                usage::Outcome::Status(status)
-            },
-            status,
-            bytes_in,
-            bytes_out,
-            true_weight,
-            metered,
-        }
-    }
-
-    fn counts(&self, record: &Stream) -> bool {
-        let Some(counting) = record.plan.as_ref().map(|plan| &plan.counting) else {
-            return false;
-        };
-        match self.outcome {
-            usage::Outcome::Refused(_) => false,
-            usage::Outcome::Aborted => counting.aborted,
-            usage::Outcome::Status(status) => counting
-                .status_classes
-                .iter()
-                .any(|class| u16::from(*class) == status / 100),
-        }
-    }
-
-    fn units(&self, record: &Stream) -> Vec<u64> {
-        let meters = record.meters.as_ref().map_or(&[][..], |(meters, _)| meters);
-        let quantity = |source: &MeterSource| match source {
-            MeterSource::Calls => 1,
-            MeterSource::Weight => self.true_weight.unwrap_or(u64::from(record.weight)),
-            MeterSource::Bytes => self.bytes_in.saturating_add(self.bytes_out),
-            MeterSource::ResponseHeader { name } => self
-                .metered
-                .iter()
-                .find(|(other, _)| other == name)
-                .map_or(0, |(_, units)| *units),
-        };
-        let is_refused = matches!(self.outcome, usage::Outcome::Refused(_));
-        meters
-            .iter()
-            .map(|meter| {
-                if is_refused {
-                    0
-                } else {
-                    quantity(&meter.source)
-                }
-            })
-            .collect()
     }
 }
 

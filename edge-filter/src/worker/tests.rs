@@ -3,6 +3,7 @@
 use super::*;
 use crate::request::encode_pairs;
 use crate::testing::MemoryHost;
+use crate::usage;
 use shared::credential::{Environment, KeyHash, Pepper, PlainKey};
 use shared::feed::{
     App, Change, Credential, FeedEntry, FeedPage, Organisation, Programme as Settings,
@@ -13,8 +14,8 @@ use shared::ids::{
 };
 use shared::lease::LeaseGrant;
 use shared::plan::{
-    Counting, Meter, Operation, Plan, Product, Quota, QuotaEnforcement, RateLimit, WhenStale,
-    WithoutLease,
+    Counting, Meter, MeterSource, Operation, Plan, Product, Quota, QuotaEnforcement, RateLimit,
+    WhenStale, WithoutLease,
 };
 use shared::signing::EdgeSecret;
 use shared::usage::{Report, ReportAnswer};
