@@ -31,7 +31,7 @@ pub const VARIABLES: &[(&str, &str, &str)] = &[
     ),
     ("key_brand", "pk", "the first part of API keys, [a-z]{2,10}"),
     (
-        "pepper",
+        "key_pepper",
         "",
         "secret that keys the digests of API keys, at least 32 characters",
     ),

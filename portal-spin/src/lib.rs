@@ -36,7 +36,8 @@
 //!    inline script or style; it works with JavaScript off.
 //! 8. Settings: a line in `configuration::VARIABLES`, read with `context.configuration().get("name")`.
 //! 9. Tests: `testing::on_every_database! { async fn sentence(portal: TestPortal) { … } }` runs on SQLite
-//!    and PostgreSQL.
+//!    and PostgreSQL (name what you test by `use` at the top: `super` is the macro's own module there).
+//!    Objects that a path parameter names go into `access/tests.rs`, so that the enumeration tries them.
 #![cfg_attr(
     not(test),
     deny(

@@ -25,6 +25,9 @@ use crate::organisations::invitations::{
 };
 use crate::organisations::log_in::{LogInRequest, SessionAnswer};
 use crate::organisations::members::{MemberList, RoleRequest, TransferRequest};
+use crate::organisations::operator::{
+    OrganisationList, StaffList, StaffRequest, SuspensionRequest,
+};
 use crate::organisations::recovery::{
     ChangeEmailRequest, ChangePasswordRequest, NewPasswordRequest, ResetRequest, TokenRequest,
 };
@@ -218,6 +221,15 @@ routes! {
     POST "/api/v1/operator/agreements" create_agreement Operator(LAWYERS) => agreements::routes::create_agreement, takes AgreementRequest, gives 201 AgreementCreated;
     POST "/api/v1/operator/agreements/{agreement_id}/versions" publish_agreement_version Operator(LAWYERS) => agreements::routes::publish_version, takes VersionRequest, gives 201 Version;
     GET "/api/v1/operator/acceptances/export" export_acceptances Operator(LAWYERS) => agreements::routes::export_acceptances, gives 200;
+
+    // The operator's staff and partners
+    GET "/operator" show_operator Operator(OperatorRole::ANY) => organisations::operator::show_operator;
+    GET "/api/v1/operator/staff" list_staff Operator(OperatorRole::ANY) => organisations::operator::list_staff, gives 200 StaffList;
+    POST "/api/v1/operator/staff" add_staff Operator(ADMINISTRATORS) => organisations::operator::add_staff, takes StaffRequest, gives 200 StaffList;
+    DELETE "/api/v1/operator/staff/{person_id}/{role}" remove_staff Operator(ADMINISTRATORS) => organisations::operator::remove_staff, gives 204;
+    GET "/api/v1/operator/organisations" list_organisations Operator(OperatorRole::ANY) => organisations::operator::list_organisations, gives 200 OrganisationList;
+    POST "/api/v1/operator/organisations/{organisation_id}/suspension" suspend_organisation Operator(MANAGERS) => organisations::operator::suspend_organisation, takes SuspensionRequest, gives 200 Organisation;
+    DELETE "/api/v1/operator/organisations/{organisation_id}/suspension" release_organisation Operator(MANAGERS) => organisations::operator::release_organisation, gives 200 Organisation;
 
     // Audit log
     GET "/api/v1/organisations/{organisation_id}/audit-records" list_audit_records Member(ANY_MEMBER) => audit::routes::list_audit_records, gives 200 AuditRecordList;

@@ -193,7 +193,7 @@ async fn the_operators_side_does_not_exist_for_partners_and_needs_the_role() {
         assert_eq!(answer.status, 404, "{}", name(route));
     }
     for role in OperatorRole::ANY {
-        let staff = programme.portal.sign_up(&format!("{role}@example.com"), "Staff").await;
+        let staff = programme.portal.sign_up(&format!("staff-{role}@example.com"), "Staff").await;
         programme.portal.make_operator(&staff, role.as_str()).await;
         for route in ROUTES {
             let Access::Operator(roles) = route.access else { continue };

@@ -205,8 +205,8 @@ fn generate_key(
     environment: Environment,
 ) -> Result<(PlainKey, KeyHash), Failure> {
     let configuration = context.configuration();
-    let pepper = configuration.secret("pepper").ok_or_else(|| {
-        Failure::internal("no key can be issued: set the variable `pepper`, here and at the edges")
+    let pepper = configuration.secret("key_pepper").ok_or_else(|| {
+        Failure::internal("no key can be issued: set the variable `key_pepper`, here and at the edges")
     })?;
     let randomness = context.app.randomness.as_ref();
     let key = PlainKey::generate(configuration.get("key_brand"), environment, |bytes| {

@@ -175,7 +175,7 @@ impl TestEdge {
 
     /// The credential that this key is known as.
     pub fn find_key(&self, portal: &TestPortal, key: &str) -> Option<CredentialId> {
-        let pepper = portal.app.configuration.secret("pepper").unwrap();
+        let pepper = portal.app.configuration.secret("key_pepper").unwrap();
         let hash = Pepper::new(pepper.as_bytes()).digest(key);
         let told = self.changes.iter().rev().find_map(|change| match change {
             Change::Credential(credential) if credential.hash == hash => {

@@ -8,7 +8,7 @@ use super::{boots, programme};
 use crate::context::Context;
 use crate::routes::Outcome;
 use crate::web::response;
-use crate::{credentials, metering, subscriptions};
+use crate::{agreements, credentials, emails, metering, subscriptions};
 
 /// What a tick did.
 #[derive(Debug, Default, Serialize, schemars::JsonSchema)]
@@ -23,6 +23,10 @@ pub struct TickView {
     pub credentials_forgotten: u64,
     /// Lines dropped from request logs.
     pub samples_dropped: u64,
+    /// Organisations reminded of an agreement that is due.
+    pub reminders_sent: u64,
+    /// E-mails that the provider took.
+    pub emails_sent: u64,
 }
 
 /// `POST /internal/tick`
@@ -35,6 +39,8 @@ pub async fn run_tick(context: &Context) -> Outcome {
         edges_silent: boots::find_silent_boots(connection, context.now_ms).await?,
         credentials_forgotten: credentials::forget_old(connection, context.now_ms).await?,
         samples_dropped: metering::drop_old_samples(connection, context.now_ms).await?,
+        reminders_sent: agreements::publishing::send_reminders(context).await?,
+        emails_sent: emails::send_due_emails(context).await?,
     };
     response::ok(&done)
 }

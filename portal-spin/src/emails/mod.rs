@@ -3,6 +3,10 @@
 //! Owns the queue, its delivery and the development outbox. Does not own any text: domains write
 //! their messages.
 
+mod delivery;
+
+pub use delivery::send_due_emails;
+
 use serde::Serialize;
 use shared::ids::EmailId;
 

@@ -9,6 +9,7 @@ pub mod log_in;
 pub mod members;
 mod model;
 
+pub mod operator;
 pub mod organisation_pages;
 pub mod pages;
 pub mod passwords;

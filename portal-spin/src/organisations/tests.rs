@@ -232,6 +232,38 @@ on_every_database! {
         portal.get(&path, &bob.token).await.expect(200);
     }
 
+    async fn a_suspension_is_told_with_its_reason_and_lifted(portal: TestPortal) {
+        let ada = portal.sign_up("ada@example.com", "Acme").await;
+        let staff = portal.sign_up("staff@example.com", "Operator").await;
+        portal.make_operator(&staff, "manager").await;
+        let path = format!("/api/v1/operator/organisations/{}/suspension", ada.organisation_id);
+        portal.post(&path, &staff.token, json!({ "reason": " " })).await.expect(422);
+        portal.post(&path, &staff.token, json!({ "reason": "Unpaid" })).await.expect(200);
+        let own = format!("/api/v1/organisations/{}", ada.organisation_id);
+        assert_eq!(portal.get(&own, &ada.token).await.json()["suspension_reason"], "Unpaid");
+        assert!(portal.newest_email("ada@example.com").await["text"].as_str().unwrap().contains("Unpaid"));
+        let list = portal.get("/api/v1/operator/organisations?q=acm", &staff.token).await.expect(200).json();
+        assert_eq!(list["items"].as_array().unwrap().len(), 1);
+        portal.call("DELETE", &path, &staff.token, None).await.expect(200);
+        assert!(portal.get(&own, &ada.token).await.json()["suspended_at"].is_null());
+    }
+
+    async fn staff_is_run_by_an_administrator_and_never_without_one(portal: TestPortal) {
+        let boss = portal.sign_up("boss@example.com", "Operator").await;
+        portal.make_operator(&boss, "administrator").await;
+        let eve = portal.sign_up("eve@example.com", "Operator").await;
+        let add = json!({ "email": "eve@example.com", "role": "reviewer" });
+        portal.post("/api/v1/operator/staff", &eve.token, add.clone()).await.expect(404);
+        let staff = portal.post("/api/v1/operator/staff", &boss.token, add.clone()).await.expect(200).json();
+        assert_eq!(staff["items"].as_array().unwrap().len(), 2);
+        portal.post("/api/v1/operator/staff", &eve.token, add).await.expect(403);
+        let of = |id: &str, role: &str| format!("/api/v1/operator/staff/{id}/{role}");
+        let last = portal.call("DELETE", &of(&boss.person_id, "administrator"), &boss.token, None).await.expect(409);
+        assert_eq!(last.code(), "last_administrator");
+        portal.call("DELETE", &of(&eve.person_id, "reviewer"), &boss.token, None).await.expect(204);
+        portal.get("/api/v1/operator/staff", &eve.token).await.expect(404);
+    }
+
     async fn an_idempotency_key_gives_the_same_answer_without_a_second_effect(portal: TestPortal) {
         let ada = portal.sign_up("ada@example.com", "Acme").await;
         let authorization = format!("Bearer {}", ada.token);

@@ -1,0 +1,225 @@
+//! The operator's side of people and organisations: the staff and their roles, partners, suspension.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use shared::ids::{OrganisationId, PersonId};
+
+use super::model::{MemberRole, OperatorRole, normalise_email};
+use super::store::{self, Organisation};
+use crate::context::Context;
+use crate::database::DatabaseError;
+use crate::emails::{Message, queue_email};
+use crate::routes::Outcome;
+use crate::web::paging::{PageOf, PageRequest};
+use crate::web::{Failure, response};
+use crate::{audit, params, reactions};
+
+/// One role of one person.
+#[derive(Serialize, JsonSchema)]
+pub struct StaffMember {
+    /// The person.
+    #[schemars(with = "String")]
+    pub person_id: PersonId,
+    /// Their address.
+    pub email: String,
+    /// The role.
+    pub role: OperatorRole,
+}
+
+/// The staff.
+#[derive(Serialize, JsonSchema)]
+pub struct StaffList {
+    /// By address.
+    pub items: Vec<StaffMember>,
+}
+
+/// A role for someone who has an account.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct StaffRequest {
+    /// Their address.
+    pub email: String,
+    /// The role.
+    pub role: OperatorRole,
+}
+
+/// Why live credentials stop.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SuspensionRequest {
+    /// What the partner reads.
+    pub reason: String,
+}
+
+/// Partners.
+pub type OrganisationList = PageOf<Organisation>;
+
+/// `GET /operator`: the first page of the operator's side.
+pub async fn show_operator(_context: &Context) -> Outcome {
+    Ok(response::see_other("/operator/requests"))
+}
+
+/// `GET /api/v1/operator/staff`
+pub async fn list_staff(context: &Context) -> Outcome {
+    let items = context
+        .connection
+        .query(
+            "SELECT o.person_id, p.email, o.role FROM operator_members o
+             JOIN people p ON p.person_id = o.person_id ORDER BY p.email, o.role",
+            vec![],
+        )
+        .await?
+        .iter()
+        .map(|row| {
+            Ok(StaffMember { person_id: row.parse(0)?, email: row.get(1)?, role: row.parse(2)? })
+        })
+        .collect::<Result<_, DatabaseError>>()?;
+    response::ok(&StaffList { items })
+}
+
+/// `POST /api/v1/operator/staff`
+pub async fn add_staff(context: &Context) -> Outcome {
+    let request: StaffRequest = context.json()?;
+    let email = normalise_email(&request.email).unwrap_or_default();
+    let person = store::find_person_by_email(&context.connection, &email).await?.ok_or_else(|| {
+        Failure::field("email", "unknown_person", "They need an account first: ask them to register.")
+    })?;
+    context
+        .connection
+        .transaction(async || {
+            store::insert_operator_role(context, person.person_id, request.role).await?;
+            let detail = serde_json::json!({ "role": request.role });
+            audit::record(context, None, "staff.added", &person.person_id.to_string(), detail).await
+        })
+        .await?;
+    list_staff(context).await
+}
+
+/// `DELETE /api/v1/operator/staff/{person_id}/{role}`
+pub async fn remove_staff(context: &Context) -> Outcome {
+    let person_id: PersonId = context.path_id("person_id")?;
+    let role: OperatorRole =
+        context.path_text("role").parse().map_err(|()| Failure::not_found())?;
+    context
+        .connection
+        .transaction(async || {
+            let removed = context
+                .connection
+                .execute(
+                    "DELETE FROM operator_members WHERE person_id = $1 AND role = $2",
+                    params![person_id, role],
+                )
+                .await?;
+            if removed == 0 {
+                return Err(Failure::not_found());
+            }
+            let left: i64 = context
+                .connection
+                .query_one(
+                    "SELECT COUNT(*) FROM operator_members WHERE role = 'administrator'",
+                    vec![],
+                )
+                .await?
+                .get(0)?;
+            if left == 0 {
+                return Err(Failure::conflict(
+                    "last_administrator",
+                    "Nobody could administer the programme any more. Add another administrator first.",
+                ));
+            }
+            let detail = serde_json::json!({ "role": role });
+            audit::record(context, None, "staff.removed", &person_id.to_string(), detail).await?;
+            Ok(())
+        })
+        .await?;
+    Ok(response::no_content())
+}
+
+/// `GET /api/v1/operator/organisations?q=`
+pub async fn list_organisations(context: &Context) -> Outcome {
+    let page = PageRequest::read(context)?;
+    let wanted = context.query("q").unwrap_or_default().to_lowercase();
+    let rows = context
+        .connection
+        .query(
+            "SELECT organisation_id FROM organisations
+             WHERE organisation_id < $1 AND ($2 = '' OR LOWER(name) LIKE $3)
+             ORDER BY organisation_id DESC LIMIT $4",
+            params![
+                page.before.as_str(),
+                wanted.as_str(),
+                format!("%{wanted}%"),
+                page.limit_and_one()
+            ],
+        )
+        .await?;
+    let mut items = Vec::with_capacity(rows.len());
+    for row in rows {
+        items.push(find(context, row.parse(0)?).await?);
+    }
+    response::ok(&page.page_of(items, |organisation| organisation.organisation_id.to_string()))
+}
+
+async fn find(context: &Context, organisation_id: OrganisationId) -> Result<Organisation, Failure> {
+    store::find_organisation(&context.connection, organisation_id)
+        .await?
+        .ok_or_else(Failure::not_found)
+}
+
+/// `POST /api/v1/operator/organisations/{organisation_id}/suspension`
+pub async fn suspend_organisation(context: &Context) -> Outcome {
+    let request: SuspensionRequest = context.json()?;
+    let reason: String = request.reason.trim().chars().take(500).collect();
+    if reason.is_empty() {
+        return Err(Failure::field("reason", "required", "Say why: the partner reads it."));
+    }
+    set_suspension(context, Some(reason)).await
+}
+
+/// `DELETE /api/v1/operator/organisations/{organisation_id}/suspension`
+pub async fn release_organisation(context: &Context) -> Outcome {
+    set_suspension(context, None).await
+}
+
+async fn set_suspension(context: &Context, reason: Option<String>) -> Outcome {
+    let organisation_id: OrganisationId = context.path_id("organisation_id")?;
+    let organisation = find(context, organisation_id).await?;
+    let (action, subject) = match reason {
+        Some(_) => ("organisation.suspended", "Live credentials are suspended"),
+        None => ("organisation.released", "Live credentials work again"),
+    };
+    let text = match &reason {
+        Some(reason) => format!(
+            "Live credentials of {} are refused from now on. Test credentials go on working.\n\nReason: {reason}",
+            organisation.name
+        ),
+        None => format!("Live credentials of {} are accepted again.", organisation.name),
+    };
+    context
+        .connection
+        .transaction(async || {
+            context
+                .connection
+                .execute(
+                    "UPDATE organisations SET suspended_at = $1, suspension_reason = $2
+                     WHERE organisation_id = $3",
+                    params![
+                        reason.as_ref().map(|_| context.now_ms),
+                        reason.clone(),
+                        organisation_id
+                    ],
+                )
+                .await?;
+            let detail = serde_json::json!({ "reason": reason });
+            let object = organisation_id.to_string();
+            audit::record(context, Some(organisation_id), action, &object, detail).await?;
+            let owners = [MemberRole::Owner];
+            for to in store::list_member_emails(&context.connection, organisation_id, &owners).await? {
+                let subject = subject.to_owned();
+                queue_email(context, &Message { to, subject, text: text.clone(), code: None }).await?;
+            }
+            reactions::standing_changed(context, organisation_id).await
+        })
+        .await?;
+    response::ok(&find(context, organisation_id).await?)
+}
