@@ -248,11 +248,22 @@ routes! {
     DELETE "/api/v1/apps/{app_id}/credentials/{credential_id}" revoke_credential Member(BUILDERS) => credentials::revoke_credential, gives 200 credentials::CredentialView;
     POST "/api/v1/apps/{app_id}/credentials/{credential_id}/rotations" rotate_credential Member(BUILDERS) => credentials::rotate_credential, takes credentials::RotationBody, gives 201 credentials::IssuedView;
 
+    GET "/organisations/{organisation_id}/apps" show_apps Member(ANY_MEMBER) => apps::list_apps_page;
+    POST "/organisations/{organisation_id}/apps" submit_app Member(BUILDERS) => apps::create_app_form;
+    GET "/apps/{app_id}" show_app_page Member(ANY_MEMBER) => apps::show_app_page;
+    GET "/apps/{app_id}/credentials" show_credentials Member(ANY_MEMBER) => credentials::show_credentials_page;
+    POST "/apps/{app_id}/credentials" submit_credential Member(BUILDERS) => credentials::issue_credential_form;
+    POST "/apps/{app_id}/credentials/{credential_id}/rotate" submit_rotation Member(BUILDERS) => credentials::rotate_credential_form;
+    POST "/apps/{app_id}/credentials/{credential_id}/revoke" submit_revocation Member(BUILDERS) => credentials::revoke_credential_form;
+
     // Usage
+    GET "/apps/{app_id}/usage" show_usage_page Member(ANY_MEMBER) => metering::show_usage_page;
     GET "/api/v1/apps/{app_id}/usage" show_usage Member(ANY_MEMBER) => metering::show_usage, gives 200 metering::UsageView;
     GET "/api/v1/apps/{app_id}/requests" list_requests Member(ANY_MEMBER) => metering::list_requests, gives 200 metering::RequestLog;
 
     // Catalogue
+    GET "/products" show_catalogue Public => catalogue::show_catalogue;
+    GET "/products/{product_slug}" show_product_page Public => catalogue::show_product;
     GET "/api/v1/products" list_products Public => catalogue::list_products, gives 200 catalogue::ProductList;
     GET "/api/v1/products/{product_id}" show_product Public => catalogue::show_published_product, gives 200 catalogue::ProductView;
     GET "/api/v1/organisations/{organisation_id}/products" list_organisation_products Member(ANY_MEMBER) => catalogue::list_organisation_products, gives 200 catalogue::ProductList;
@@ -270,6 +281,14 @@ routes! {
     POST "/api/v1/operator/plans/{plan_id}/withdrawals" withdraw_plan Operator(MANAGERS) => catalogue::withdraw_plan, gives 200 catalogue::PlanView;
 
     // Subscriptions
+    GET "/apps/{app_id}/subscriptions" show_subscriptions Member(ANY_MEMBER) => subscriptions::show_subscriptions_page;
+    POST "/apps/{app_id}/subscriptions" submit_subscription Member(BUILDERS) => subscriptions::subscribe_form;
+    POST "/apps/{app_id}/subscriptions/{subscription_id}/go-live" submit_go_live Member(BUILDERS) => subscriptions::go_live_form;
+    POST "/apps/{app_id}/subscriptions/{subscription_id}/plan" submit_plan_change Member(BUILDERS) => subscriptions::change_plan_form;
+    POST "/apps/{app_id}/subscriptions/{subscription_id}/cancel" submit_cancellation Member(BUILDERS) => subscriptions::cancel_form;
+    POST "/apps/{app_id}/subscriptions/{subscription_id}/withdraw" submit_withdrawal Member(BUILDERS) => subscriptions::withdraw_form;
+    GET "/operator/requests" show_requests Operator(OperatorRole::ANY) => subscriptions::show_requests_page;
+    POST "/operator/requests/{request_id}" submit_decision Operator(MANAGERS) => subscriptions::decide_request_form;
     GET "/api/v1/apps/{app_id}/subscriptions" list_subscriptions Member(ANY_MEMBER) => subscriptions::list_subscriptions, gives 200 subscriptions::SubscriptionList;
     POST "/api/v1/apps/{app_id}/subscriptions" create_subscription Member(BUILDERS) => subscriptions::create_subscription, takes subscriptions::SubscriptionBody, gives 201 subscriptions::SubscriptionView;
     GET "/api/v1/apps/{app_id}/subscriptions/{subscription_id}" show_subscription Member(ANY_MEMBER) => subscriptions::show_subscription, gives 200 subscriptions::SubscriptionDetail;

@@ -6,26 +6,55 @@
 
 mod document;
 mod model;
+mod pages;
+mod plan_routes;
 mod plans;
 mod products;
 mod routes;
 mod terms;
+mod views;
+
+#[cfg(test)]
+mod tests;
 
 pub use model::{Meter, Plan, PlanView, Product, ProductView};
+use shared::ids::{OrganisationId, ProductId};
+
+use crate::database::{Connection, DatabaseError};
+
+pub use pages::{show_catalogue, show_product};
+pub use plan_routes::*;
+pub(crate) use plan_routes::{new_plan, publish_draft};
 pub use plans::{find_plan, list_default_plans};
 pub use products::{
     find_by_slug as find_product_by_slug, find_product, find_quota_meter, published_operations,
 };
 pub use routes::*;
-pub(crate) use routes::{create, new_plan, publish, publish_draft, put_version};
+pub(crate) use routes::{create, publish, put_version};
 pub use terms::{
     ApprovalPolicy, BillingCycle, ChecklistRules, Condition, Fact, PlanTerms, Rule, Verdict,
 };
 
 /// Every plan version of a product, drafts and withdrawn ones too.
 pub async fn list_all_plans(
-    connection: &crate::database::Connection,
-    product_id: shared::ids::ProductId,
-) -> Result<Vec<Plan>, crate::database::DatabaseError> {
+    connection: &Connection,
+    product_id: ProductId,
+) -> Result<Vec<Plan>, DatabaseError> {
     plans::list(connection, product_id, true).await
+}
+
+/// Plans of a product that an organisation can subscribe to, by place.
+pub async fn list_offered_plans(
+    connection: &Connection,
+    product_id: ProductId,
+    organisation_id: OrganisationId,
+) -> Result<Vec<Plan>, DatabaseError> {
+    let mut offered = plans::list(connection, product_id, false).await?;
+    offered.retain(|plan| plan.is_offered_to(Some(organisation_id)));
+    Ok(offered)
+}
+
+/// Products in the catalogue, by name.
+pub async fn list_offered_products(connection: &Connection) -> Result<Vec<Product>, DatabaseError> {
+    products::list(connection, false).await
 }

@@ -5,20 +5,18 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use shared::ids::{MeterId, OrganisationId, PlanId, ProductId};
+use shared::ids::{MeterId, ProductId};
 use shared::plan::{MeterSource, Operation};
 
 use super::document::read_operations;
-use super::model::{
-    Meter, MeterView, OperationView, Plan, PlanView, Product, ProductView, slug_of, state,
-};
-use super::terms::PlanTerms;
-use super::{plans, products};
+use super::model::{Meter, MeterView, OperationView, Product, ProductView, slug_of};
+use super::products;
+use super::views::{Viewer, view};
+use crate::audit;
 use crate::context::Context;
 use crate::database::DatabaseError;
 use crate::routes::Outcome;
 use crate::web::{Failure, FieldError, response};
-use crate::{audit, subscriptions};
 
 /// Products of the catalogue.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -79,135 +77,6 @@ pub struct VersionView {
     pub operations: Vec<OperationView>,
 }
 
-/// What a plan is given, new or changed.
-#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct PlanBody {
-    /// Its name.
-    #[serde(default)]
-    pub name: Option<String>,
-    /// One sentence.
-    #[serde(default)]
-    pub summary: Option<String>,
-    /// Its place among the tiers.
-    #[serde(default)]
-    pub position: Option<u32>,
-    /// Whether new apps start on it.
-    #[serde(default)]
-    pub is_default: Option<bool>,
-    /// The one organisation that sees it.
-    #[serde(default)]
-    pub private_organisation_id: Option<String>,
-    /// What it promises and asks.
-    #[serde(default)]
-    pub terms: Option<PlanTerms>,
-}
-
-/// A product with its contents, as `viewer` may see it.
-pub(super) async fn view(
-    context: &Context,
-    product: &Product,
-    viewer: Viewer,
-) -> Result<ProductView, DatabaseError> {
-    let connection = &context.connection;
-    let is_operator = viewer == Viewer::Operator;
-    let version = products::find_version(connection, product.id, !is_operator).await?;
-    let operations = version.map_or(Vec::new(), |version| version.operations);
-    let meters = products::list_meters(connection, product.id).await?;
-    let mut shown = plans::list(connection, product.id, is_operator).await?;
-    if let Viewer::Organisation(organisation_id) = viewer {
-        shown.retain(|plan| plan.is_offered_to(organisation_id));
-    }
-    let missing = if is_operator {
-        Some(missing(context, product, &operations, &meters, &shown).await?)
-    } else {
-        None
-    };
-    Ok(ProductView {
-        id: product.id.to_string(),
-        slug: product.slug.clone(),
-        name: product.name.clone(),
-        summary: product.summary.clone(),
-        description: product.description.clone(),
-        state: state(product.published_at_ms, product.withdrawn_at_ms).to_owned(),
-        is_public: product.is_public,
-        is_self_service: product.is_self_service,
-        sandbox_url: product.sandbox_url.clone(),
-        operations: operations.iter().map(OperationView::from).collect(),
-        meters: meters
-            .into_iter()
-            .map(|meter| MeterView {
-                id: meter.id.to_string(),
-                name: meter.name,
-                source: meter.source,
-            })
-            .collect(),
-        plans: shown.iter().map(PlanView::from).collect(),
-        missing,
-    })
-}
-
-/// Who looks at the catalogue.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Viewer {
-    /// The operator's staff: drafts too.
-    Operator,
-    /// A partner, or a visitor.
-    Organisation(Option<OrganisationId>),
-}
-
-/// What keeps a product from being published: it needs contents, a sandbox, a published plan with a
-/// price, and an agreement.
-async fn missing(
-    context: &Context,
-    product: &Product,
-    operations: &[Operation],
-    meters: &[Meter],
-    plans: &[Plan],
-) -> Result<Vec<String>, DatabaseError> {
-    let mut missing = Vec::new();
-    let mut need = |is_there: bool, text: &str| {
-        if !is_there {
-            missing.push(text.to_owned());
-        }
-    };
-    need(
-        !operations.is_empty(),
-        "operations: upload an OpenAPI document",
-    );
-    need(
-        !product.sandbox_url.is_empty(),
-        "sandbox_url: say where its sandbox answers",
-    );
-    let published = || {
-        plans
-            .iter()
-            .filter(|plan| plan.published_at_ms.is_some() && plan.withdrawn_at_ms.is_none())
-    };
-    need(
-        published().next().is_some(),
-        "plans: publish at least one plan",
-    );
-    need(
-        published().all(|plan| plan.terms.price.is_some()),
-        "price: every published plan needs one; free is a price",
-    );
-    let weighs = operations.iter().any(|operation| operation.weight != 1);
-    let has_weight_meter = meters
-        .iter()
-        .any(|meter| meter.source == MeterSource::Weight);
-    need(
-        !weighs || has_weight_meter,
-        "meters: operations have weights, so a meter must count them (source `weight`)",
-    );
-    let has_agreement = subscriptions::has_agreement(&context.connection, product.id).await?;
-    need(
-        has_agreement,
-        "agreements: publish terms of service that apply to this product",
-    );
-    Ok(missing)
-}
-
 /// `GET /api/v1/products`: the public catalogue.
 pub async fn list_products(context: &Context) -> Outcome {
     let mut items = Vec::new();
@@ -239,7 +108,7 @@ pub async fn show_published_product(context: &Context) -> Outcome {
     response::json_with_etag(context.header("if-none-match"), &view)
 }
 
-async fn product_of_path(context: &Context) -> Result<Product, Failure> {
+pub(super) async fn product_of_path(context: &Context) -> Result<Product, Failure> {
     let product_id: ProductId = context.path_id("product_id")?;
     products::find_product(&context.connection, product_id)
         .await?
@@ -261,7 +130,7 @@ pub async fn show_any_product(context: &Context) -> Outcome {
     response::ok(&view(context, &product, Viewer::Operator).await?)
 }
 
-fn text(
+pub(super) fn text(
     field: &str,
     value: Option<String>,
     most: usize,
@@ -358,7 +227,7 @@ fn taken(error: DatabaseError) -> Failure {
     }
 }
 
-async fn record(context: &Context, action: &str, object: &str) -> Result<(), Failure> {
+pub(super) async fn record(context: &Context, action: &str, object: &str) -> Result<(), Failure> {
     audit::record(context, None, action, object, json!({})).await?;
     Ok(())
 }
@@ -494,160 +363,4 @@ pub async fn withdraw_product(context: &Context) -> Outcome {
         })
         .await?;
     response::ok(&view(context, &product, Viewer::Operator).await?)
-}
-
-/// `POST /api/v1/operator/products/{product_id}/plans`: a draft plan.
-pub async fn create_plan(context: &Context) -> Outcome {
-    let body: PlanBody = context.json()?;
-    let product = product_of_path(context).await?;
-    response::created(&PlanView::from(&new_plan(context, product.id, body).await?))
-}
-
-/// Stores a draft plan.
-pub(crate) async fn new_plan(
-    context: &Context,
-    product_id: ProductId,
-    body: PlanBody,
-) -> Result<Plan, Failure> {
-    let name = text("name", body.name.clone(), 80, true)?;
-    let slug = slug_of(&name);
-    if plans::newest_version(&context.connection, product_id, &slug).await? > 0 {
-        let detail = "The product has a plan of this name. Make a new version of it instead.";
-        return Err(Failure::field("name", "taken", detail));
-    }
-    let empty: PlanTerms = serde_json::from_value(json!({}))
-        .map_err(|error| Failure::internal(&format!("empty terms do not parse: {error}")))?;
-    let plan = Plan {
-        id: context.new_id(PlanId::new),
-        product_id,
-        slug,
-        version: 1,
-        name,
-        summary: String::new(),
-        position: 0,
-        is_default: false,
-        private_organisation_id: None,
-        terms: empty,
-        published_at_ms: None,
-        withdrawn_at_ms: None,
-    };
-    put_plan(context, plan, body).await
-}
-
-/// Stores a draft with what the body changes.
-async fn put_plan(context: &Context, mut plan: Plan, body: PlanBody) -> Result<Plan, Failure> {
-    if body.name.is_some() {
-        plan.name = text("name", body.name, 80, true)?;
-    }
-    if body.summary.is_some() {
-        plan.summary = text("summary", body.summary, 200, false)?;
-    }
-    plan.position = body.position.unwrap_or(plan.position);
-    plan.is_default = body.is_default.unwrap_or(plan.is_default);
-    if let Some(organisation_id) = body.private_organisation_id {
-        let organisation_id: OrganisationId = organisation_id.parse().map_err(|_| {
-            Failure::field(
-                "private_organisation_id",
-                "malformed",
-                "Give an organisation's id.",
-            )
-        })?;
-        plan.private_organisation_id = Some(organisation_id);
-    }
-    if let Some(terms) = body.terms {
-        plan.terms = terms;
-    }
-    let problems = plan.terms.problems();
-    if !problems.is_empty() {
-        return Err(Failure::fields(problems));
-    }
-    context
-        .connection
-        .transaction(async || {
-            if !plans::put_draft(&context.connection, &plan, context.now_ms).await? {
-                return Err(plan_published());
-            }
-            record(context, "plan.drafted", &plan.id.to_string()).await
-        })
-        .await?;
-    Ok(plan)
-}
-
-fn plan_published() -> Failure {
-    Failure::conflict(
-        "plan_published",
-        "A published plan never changes: POST /api/v1/operator/plans/{plan_id}/versions makes the next version.",
-    )
-}
-
-async fn plan_of_path(context: &Context) -> Result<Plan, Failure> {
-    let plan_id: PlanId = context.path_id("plan_id")?;
-    plans::find_plan(&context.connection, plan_id)
-        .await?
-        .ok_or_else(Failure::not_found)
-}
-
-/// `PATCH /api/v1/operator/plans/{plan_id}`: drafts only.
-pub async fn update_plan(context: &Context) -> Outcome {
-    let body: PlanBody = context.json()?;
-    let plan = plan_of_path(context).await?;
-    if plan.published_at_ms.is_some() {
-        return Err(plan_published());
-    }
-    response::ok(&PlanView::from(&put_plan(context, plan, body).await?))
-}
-
-/// `POST /api/v1/operator/plans/{plan_id}/versions`: a draft of the next version.
-pub async fn create_plan_version(context: &Context) -> Outcome {
-    let body: PlanBody = context.json()?;
-    let plan = plan_of_path(context).await?;
-    let newest = plans::newest_version(&context.connection, plan.product_id, &plan.slug).await?;
-    let next = Plan {
-        id: context.new_id(PlanId::new),
-        version: newest + 1,
-        published_at_ms: None,
-        withdrawn_at_ms: None,
-        ..plan
-    };
-    response::created(&PlanView::from(&put_plan(context, next, body).await?))
-}
-
-/// `POST /api/v1/operator/plans/{plan_id}/publications`
-pub async fn publish_plan_version(context: &Context) -> Outcome {
-    let plan = plan_of_path(context).await?;
-    publish_draft(context, &plan).await?;
-    response::ok(&PlanView::from(&plan_of_path(context).await?))
-}
-
-/// Publishes a draft plan.
-pub(crate) async fn publish_draft(context: &Context, plan: &Plan) -> Result<(), Failure> {
-    if plan.published_at_ms.is_some() {
-        return Err(plan_published());
-    }
-    if plan.terms.price.is_none() {
-        let detail =
-            "A plan needs a price before it is published; free is a price: a flat amount of 0.";
-        return Err(Failure::field("terms.price", "missing", detail));
-    }
-    context
-        .connection
-        .transaction(async || {
-            record(context, "plan.published", &plan.id.to_string()).await?;
-            plans::publish_plan(&context.connection, plan, context.now_ms).await?;
-            Ok::<(), Failure>(())
-        })
-        .await
-}
-
-/// `POST /api/v1/operator/plans/{plan_id}/withdrawals`
-pub async fn withdraw_plan(context: &Context) -> Outcome {
-    let plan = plan_of_path(context).await?;
-    context
-        .connection
-        .transaction(async || {
-            plans::withdraw(&context.connection, plan.id, context.now_ms).await?;
-            record(context, "plan.withdrawn", &plan.id.to_string()).await
-        })
-        .await?;
-    response::ok(&PlanView::from(&plan_of_path(context).await?))
 }

@@ -6,10 +6,19 @@
 
 mod addresses;
 mod model;
+mod pages;
 mod routes;
 mod store;
 
+#[cfg(test)]
+pub mod test_partner;
+#[cfg(test)]
+mod tests;
+
 pub use model::{Credential, CredentialView};
+pub use pages::{
+    issue_credential_form, revoke_credential_form, rotate_credential_form, show_credentials_page,
+};
 pub use routes::{
     CredentialBody, CredentialList, IssuedView, RotationBody, issue, issue_credential,
     list_credentials, revoke_credential, rotate_credential, show_credential,

@@ -21,6 +21,9 @@ const MOST_STANDING: i64 = 100;
 /// The longest overlap of a rotation: 30 days.
 const LONGEST_OVERLAP_SECS: i64 = 30 * 24 * 60 * 60;
 
+/// The overlap where none is asked for: a day.
+pub const USUAL_OVERLAP_SECS: i64 = 24 * 60 * 60;
+
 /// What a new credential is given.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -206,7 +209,9 @@ fn generate_key(
 ) -> Result<(PlainKey, KeyHash), Failure> {
     let configuration = context.configuration();
     let pepper = configuration.secret("key_pepper").ok_or_else(|| {
-        Failure::internal("no key can be issued: set the variable `key_pepper`, here and at the edges")
+        Failure::internal(
+            "no key can be issued: set the variable `key_pepper`, here and at the edges",
+        )
     })?;
     let randomness = context.app.randomness.as_ref();
     let key = PlainKey::generate(configuration.get("key_brand"), environment, |bytes| {
@@ -217,7 +222,7 @@ fn generate_key(
     Ok((key, hash))
 }
 
-async fn app_of_path(context: &Context) -> Result<App, Failure> {
+pub(super) async fn app_of_path(context: &Context) -> Result<App, Failure> {
     let app_id: AppId = context.path_id("app_id")?;
     apps::find_app(&context.connection, app_id)
         .await?
@@ -231,7 +236,10 @@ async fn credential_of_path(context: &Context, app_id: AppId) -> Result<Credenti
         .ok_or_else(Failure::not_found)
 }
 
-async fn view(context: &Context, credential: &Credential) -> Result<CredentialView, Failure> {
+pub(super) async fn view(
+    context: &Context,
+    credential: &Credential,
+) -> Result<CredentialView, Failure> {
     let last_used = metering::last_used(&context.connection, credential.id).await?;
     Ok(credential.view(context.now_ms, last_used))
 }
@@ -324,7 +332,8 @@ pub async fn rotate(
 /// `POST …/credentials/{credential_id}/rotations`
 pub async fn rotate_credential(context: &Context) -> Outcome {
     let body: RotationBody = context.json()?;
-    let (credential, key) = rotate(context, body.overlap_secs.unwrap_or(24 * 60 * 60)).await?;
+    let (credential, key) =
+        rotate(context, body.overlap_secs.unwrap_or(USUAL_OVERLAP_SECS)).await?;
     response::created(&IssuedView {
         credential: credential.view(context.now_ms, None),
         key: key.expose().to_owned(),

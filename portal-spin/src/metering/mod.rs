@@ -6,6 +6,7 @@
 
 mod cells;
 mod model;
+mod pages;
 mod quantities;
 mod reads;
 mod routes;
@@ -16,7 +17,8 @@ mod tests;
 
 pub use cells::merge_cells;
 pub use model::{Granularity, UsageView};
+pub use pages::show_usage_page;
 pub use quantities::{counts, used_units};
 pub use reads::{counted_calls, last_used, sandbox_facts};
-pub use routes::{LoggedRequest, RequestLog, list_requests, show_usage};
+pub use routes::{LoggedRequest, RequestLog, last_day, list_requests, show_usage};
 pub use samples::{drop_old as drop_old_samples, keep_samples};

@@ -16,6 +16,8 @@ use crate::routes::Outcome;
 use crate::subscriptions::{self, Terms};
 use crate::web::{Failure, response};
 
+const DAY_MS: i64 = 24 * 60 * 60 * 1000;
+
 /// What a usage read asks for.
 pub(super) struct Question {
     pub app_id: AppId,
@@ -63,7 +65,7 @@ impl Question {
         };
         // The minute that runs is part of the span.
         let to_ms = time(context, "to")?.unwrap_or(minute_from(context.now_ms + 1) * 60_000);
-        let from_ms = time(context, "from")?.unwrap_or(to_ms - 24 * 60 * 60 * 1000);
+        let from_ms = time(context, "from")?.unwrap_or(to_ms - DAY_MS);
         if from_ms >= to_ms {
             return Err(Failure::field(
                 "from",
@@ -83,6 +85,19 @@ impl Question {
             granularity,
         })
     }
+}
+
+/// The last 24 hours of the app of the path, by hour, both environments.
+pub async fn last_day(context: &Context) -> Result<UsageView, Failure> {
+    let to_ms = minute_from(context.now_ms + 1) * 60_000;
+    let question = Question {
+        app_id: context.path_id("app_id")?,
+        environment: None,
+        from_ms: to_ms - DAY_MS,
+        to_ms,
+        granularity: Granularity::Hour,
+    };
+    usage(context, &question).await
 }
 
 /// Answers a question from the cells.

@@ -2,11 +2,11 @@
 
 use shared::ids::OrganisationId;
 
-use super::changes;
 use super::model::{Request, RequestKind, Subscription};
 use super::policy::{self, ChecklistItem, Facts, Findings};
 use super::standing::{agreement_names, outstanding_agreements};
 use super::store;
+use super::{changes, notices};
 use crate::apps::App;
 use crate::catalogue::{self, Plan, Verdict};
 use crate::context::Context;
@@ -137,6 +137,9 @@ pub async fn ask(
         .connection
         .transaction(async || {
             store::put_request(&context.connection, &request).await?;
+            if request.outcome.is_none() {
+                notices::tell_staff(context, app, &request).await?;
+            }
             if decision.verdict == Verdict::Approve {
                 carry_out(context, app.organisation_id, &request, subscription, plan).await?;
             }
@@ -177,6 +180,9 @@ pub async fn decide(
     connection
         .transaction(async || {
             store::put_request(connection, request).await?;
+            if outcome != "withdrawn" {
+                notices::tell_partner(context, organisation_id, &subscription, request).await?;
+            }
             if outcome == "approved" && subscription.cancelled_at_ms.is_none() {
                 carry_out(context, organisation_id, request, &mut subscription, &plan).await?;
             }

@@ -7,15 +7,23 @@
 mod changes;
 mod decisions;
 mod model;
+mod notices;
+mod pages;
 mod periods;
+mod plan_changes;
 mod policy;
 mod routes;
 mod standing;
 mod store;
 
+#[cfg(test)]
+mod tests;
+
 pub use changes::{apply_due_changes, cancel_all, open_for_live, subscribe_to_defaults};
 pub use model::{RequestView, Subscription, SubscriptionView};
+pub use pages::*;
 pub use periods::extend_periods;
+pub use plan_changes::{PlanChangeBody, PlanChangePreview, change_plan, preview_plan_change};
 pub use policy::SandboxFacts;
 pub use routes::*;
 pub use standing::{check_live_credentials, has_agreement, list_scopes};

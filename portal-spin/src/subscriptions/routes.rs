@@ -10,7 +10,7 @@ use super::model::{
 use super::policy::ChecklistItem;
 use super::{changes, decisions, periods, store};
 use crate::apps::{self, App};
-use crate::catalogue::{self, Plan, PlanView};
+use crate::catalogue::{self, Plan};
 use crate::context::Context;
 use crate::database::DatabaseError;
 use crate::routes::Outcome;
@@ -28,20 +28,6 @@ pub struct SubscriptionBody {
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct GoLiveBody {
-    /// For the person who decides, if one does.
-    #[serde(default)]
-    pub note: String,
-}
-
-/// A change to another plan.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct PlanChangeBody {
-    /// The plan version.
-    pub plan_id: String,
-    /// `now` or `period_end`; without, now.
-    #[serde(default)]
-    pub when: Option<String>,
     /// For the person who decides, if one does.
     #[serde(default)]
     pub note: String,
@@ -75,23 +61,6 @@ pub struct SubscriptionDetail {
     pub checklist: Vec<ChecklistItem>,
 }
 
-/// What a change of plan would do.
-#[derive(Debug, Serialize, JsonSchema)]
-pub struct PlanChangePreview {
-    /// The plan in force.
-    pub from: PlanView,
-    /// The plan asked for.
-    pub to: PlanView,
-    /// When the change would take effect.
-    #[serde(with = "crate::encoding::time")]
-    #[schemars(with = "String")]
-    pub effective_at: i64,
-    /// What changes, in sentences.
-    pub changes: Vec<String>,
-    /// Whether a policy or a person must agree first.
-    pub needs_approval: bool,
-}
-
 /// The queue.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct RequestList {
@@ -113,14 +82,21 @@ pub(super) async fn of_path(context: &Context) -> Result<(App, Subscription), Fa
     Ok((app, subscription))
 }
 
-async fn plan_of(context: &Context, subscription: &Subscription) -> Result<Plan, Failure> {
+pub(super) async fn plan_of(
+    context: &Context,
+    subscription: &Subscription,
+) -> Result<Plan, Failure> {
     catalogue::find_plan(&context.connection, subscription.plan_id)
         .await?
         .ok_or_else(|| Failure::internal("a subscription's plan is gone"))
 }
 
 /// A plan that this organisation may subscribe to.
-async fn offered_plan(context: &Context, app: &App, plan_id: &str) -> Result<Plan, Failure> {
+pub(super) async fn offered_plan(
+    context: &Context,
+    app: &App,
+    plan_id: &str,
+) -> Result<Plan, Failure> {
     let unknown = || {
         let detail = "No plan of the catalogue has this id. GET /api/v1/products lists them.";
         Failure::field("plan_id", "unknown_value", detail)
@@ -280,192 +256,6 @@ pub async fn go_live(context: &Context) -> Outcome {
     response::created(&request.view(place))
 }
 
-struct WantedChange {
-    app: App,
-    subscription: Subscription,
-    from: Plan,
-    to: Plan,
-    is_later: bool,
-    effective_at_ms: i64,
-}
-
-async fn wanted_change(
-    context: &Context,
-    plan_id: &str,
-    when: &str,
-) -> Result<WantedChange, Failure> {
-    let (app, subscription) = of_path(context).await?;
-    if subscription.state(context.now_ms) != "active" {
-        return Err(Failure::conflict(
-            "subscription_ending",
-            "The subscription ends or has ended.",
-        ));
-    }
-    let to = offered_plan(context, &app, plan_id).await?;
-    let from = plan_of(context, &subscription).await?;
-    if to.product_id != from.product_id {
-        return Err(Failure::field(
-            "plan_id",
-            "other_product",
-            "The plan belongs to another product: subscribe to it.",
-        ));
-    }
-    if to.id == from.id {
-        return Err(Failure::conflict(
-            "same_plan",
-            "The subscription is on this plan.",
-        ));
-    }
-    let is_later = match when {
-        "" | "now" => false,
-        "period_end" => true,
-        _ => {
-            return Err(Failure::field(
-                "when",
-                "unknown_value",
-                "Give `now` or `period_end`.",
-            ));
-        }
-    };
-    let period = periods::period_at(from.terms.cycle, subscription.anchor_ms, context.now_ms)
-        .map_err(DatabaseError::from)?;
-    let effective_at_ms = if is_later {
-        period.end_ms
-    } else {
-        context.now_ms
-    };
-    Ok(WantedChange {
-        app,
-        subscription,
-        from,
-        to,
-        is_later,
-        effective_at_ms,
-    })
-}
-
-/// `GET …/plan-changes/preview?plan_id=…&when=…`
-pub async fn preview_plan_change(context: &Context) -> Outcome {
-    let plan_id = context.query("plan_id").unwrap_or_default();
-    let change = wanted_change(
-        context,
-        &plan_id,
-        &context.query("when").unwrap_or_default(),
-    )
-    .await?;
-    response::ok(&PlanChangePreview {
-        changes: differences(&change.from, &change.to),
-        needs_approval: needs_approval(&change),
-        from: PlanView::from(&change.from),
-        to: PlanView::from(&change.to),
-        effective_at: change.effective_at_ms,
-    })
-}
-
-/// In the sandbox anyone may try any plan; what is approved is production.
-fn needs_approval(change: &WantedChange) -> bool {
-    change.subscription.live_from_ms.is_some()
-        && change.to.terms.approval != catalogue::ApprovalPolicy::Automatic
-}
-
-fn differences(from: &Plan, to: &Plan) -> Vec<String> {
-    let mut sentences = vec![format!("Plan: {} becomes {}.", from.name, to.name)];
-    let quota = |plan: &Plan| {
-        plan.terms
-            .quota
-            .as_ref()
-            .map_or("no quota".to_owned(), |quota| {
-                format!("{} units a period", quota.limit)
-            })
-    };
-    if from.terms.quota != to.terms.quota {
-        sentences.push(format!("Allowance: {} becomes {}.", quota(from), quota(to)));
-    }
-    let limits = |plan: &Plan| {
-        let all: Vec<String> = plan
-            .terms
-            .rate_limits
-            .iter()
-            .map(|limit| format!("{} requests in {} s", limit.limit, limit.window_secs))
-            .collect();
-        if all.is_empty() {
-            "none".to_owned()
-        } else {
-            all.join(", ")
-        }
-    };
-    if from.terms.rate_limits != to.terms.rate_limits {
-        sentences.push(format!(
-            "Rate limits: {} becomes {}.",
-            limits(from),
-            limits(to)
-        ));
-    }
-    if from.terms.price != to.terms.price {
-        sentences.push("The price changes; both are shown in full beside this.".to_owned());
-    }
-    sentences
-}
-
-/// `POST …/plan-changes`
-pub async fn change_plan(context: &Context) -> Outcome {
-    let body: PlanChangeBody = context.json()?;
-    let subscription = ask_plan_change(context, &body).await?;
-    response::ok(&view(context, &subscription).await?)
-}
-
-/// Changes the plan of the subscription of the path, or asks for it.
-pub(super) async fn ask_plan_change(
-    context: &Context,
-    body: &PlanChangeBody,
-) -> Result<Subscription, Failure> {
-    let mut change = wanted_change(
-        context,
-        &body.plan_id,
-        body.when.as_deref().unwrap_or_default(),
-    )
-    .await?;
-    if needs_approval(&change) {
-        let note = body.note.trim();
-        decisions::ask(
-            context,
-            &change.app,
-            &mut change.subscription,
-            &change.to,
-            RequestKind::ChangePlan,
-            note,
-        )
-        .await?;
-        return Ok(change.subscription);
-    }
-    let organisation_id = change.app.organisation_id;
-    context
-        .connection
-        .transaction(async || {
-            if change.is_later {
-                let from_ms = change.effective_at_ms;
-                changes::change_plan_later(
-                    context,
-                    organisation_id,
-                    &mut change.subscription,
-                    &change.to,
-                    from_ms,
-                )
-                .await
-            } else {
-                changes::change_plan_now(
-                    context,
-                    organisation_id,
-                    &mut change.subscription,
-                    &change.to,
-                )
-                .await
-            }
-        })
-        .await?;
-    Ok(change.subscription)
-}
-
 /// `DELETE …/subscriptions/{subscription_id}?when=now|period_end`
 pub async fn cancel_subscription(context: &Context) -> Outcome {
     let subscription = cancel(context, &context.query("when").unwrap_or_default()).await?;
@@ -504,8 +294,8 @@ pub(super) async fn cancel(context: &Context, when: &str) -> Result<Subscription
     Ok(subscription)
 }
 
-/// `POST …/request/withdrawals`: takes the waiting wish back.
-pub async fn withdraw_request(context: &Context) -> Outcome {
+/// Takes the waiting wish of the subscription of the path back.
+pub(super) async fn withdraw(context: &Context) -> Result<Request, Failure> {
     let (_, subscription) = of_path(context).await?;
     let request = store::find_newest_request(&context.connection, subscription.id).await?;
     let Some(mut request) = request.filter(|request| request.outcome.is_none()) else {
@@ -521,7 +311,12 @@ pub async fn withdraw_request(context: &Context) -> Outcome {
         "Withdrawn by the partner.",
     )
     .await?;
-    response::ok(&request.view(None))
+    Ok(request)
+}
+
+/// `POST …/request-withdrawals`
+pub async fn withdraw_request(context: &Context) -> Outcome {
+    response::ok(&withdraw(context).await?.view(None))
 }
 
 /// `GET /api/v1/operator/requests`

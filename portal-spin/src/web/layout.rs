@@ -48,13 +48,17 @@ pub struct Page {
 /// domain with pages adds its line.
 const ORGANISATION_NAVIGATION: &[(&str, &str, &[MemberRole])] = &[
     ("Home", "", crate::routes::ANY_MEMBER),
+    ("Apps", "/apps", crate::routes::ANY_MEMBER),
     ("Members", "/members", crate::routes::ANY_MEMBER),
     ("Agreements", "/agreements", crate::routes::ANY_MEMBER),
 ];
 
 /// Entries of the operator's navigation.
 const OPERATOR_NAVIGATION: &[(&str, &str, &[OperatorRole])] =
-    &[("Agreements", "/operator/agreements", OperatorRole::ANY)];
+    &[
+    ("Agreements", "/operator/agreements", OperatorRole::ANY),
+    ("Requests", "/operator/requests", OperatorRole::ANY),
+];
 
 /// Sentences that a redirect may ask the next page to show. Only these: the query never puts its own
 /// text on a page.

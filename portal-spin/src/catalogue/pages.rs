@@ -1,0 +1,201 @@
+//! The public catalogue: products, and their plans side by side.
+
+use askama::Template;
+use serde_json::Value;
+
+use super::model::{PlanView, ProductView};
+use super::products;
+use super::terms::{ApprovalPolicy, PlanTerms};
+use super::views::{Viewer, view};
+use crate::context::Context;
+use crate::routes::Outcome;
+use crate::web::{Failure, Page, response};
+use shared::plan::QuotaEnforcement;
+
+#[derive(Template)]
+#[template(path = "catalogue/templates/catalogue.html")]
+struct CataloguePage {
+    page: Page,
+    products: Vec<ProductView>,
+}
+
+struct Tier {
+    name: String,
+    summary: String,
+    facts: Vec<(&'static str, String)>,
+}
+
+#[derive(Template)]
+#[template(path = "catalogue/templates/product.html")]
+struct ProductPage {
+    page: Page,
+    product: ProductView,
+    tiers: Vec<Tier>,
+}
+
+/// `GET /products`
+pub async fn show_catalogue(context: &Context) -> Outcome {
+    let mut shown = Vec::new();
+    for product in products::list(&context.connection, false).await? {
+        if product.is_public || context.person_optional().is_some() {
+            shown.push(view(context, &product, Viewer::Organisation(None)).await?);
+        }
+    }
+    response::html(&CataloguePage {
+        page: Page::new(context, "Products"),
+        products: shown,
+    })
+}
+
+/// `GET /products/{product_slug}`
+pub async fn show_product(context: &Context) -> Outcome {
+    let product = products::find_by_slug(&context.connection, context.path_text("product_slug"))
+        .await?
+        .filter(|product| product.is_offered())
+        .filter(|product| product.is_public || context.person_optional().is_some())
+        .ok_or_else(Failure::not_found)?;
+    let product = view(context, &product, Viewer::Organisation(None)).await?;
+    let tiers = product.plans.iter().map(tier).collect();
+    response::html(&ProductPage {
+        page: Page::new(context, &product.name),
+        tiers,
+        product,
+    })
+}
+
+fn tier(plan: &PlanView) -> Tier {
+    let terms = &plan.terms;
+    let mut facts = vec![("Price", price_in_words(terms.price.as_ref()))];
+    facts.push(("Allowance", allowance_in_words(terms)));
+    let limits: Vec<String> = terms
+        .rate_limits
+        .iter()
+        .map(|limit| match limit.window_secs {
+            1 => format!("{} a second", limit.limit),
+            60 => format!("{} a minute", limit.limit),
+            secs => format!("{} in {secs} s", limit.limit),
+        })
+        .collect();
+    facts.push((
+        "Rate limits",
+        if limits.is_empty() {
+            "none".to_owned()
+        } else {
+            limits.join(", ")
+        },
+    ));
+    if terms.trial_days > 0 {
+        facts.push(("Trial", format!("{} days", terms.trial_days)));
+    }
+    facts.push((
+        "Going live",
+        match &terms.approval {
+            ApprovalPolicy::Automatic => "at once, when the checklist is green".to_owned(),
+            other => format!("by approval, within {} h", other.sla_hours()),
+        },
+    ));
+    Tier {
+        name: plan.name.clone(),
+        summary: plan.summary.clone(),
+        facts,
+    }
+}
+
+fn allowance_in_words(terms: &PlanTerms) -> String {
+    let Some(quota) = &terms.quota else {
+        return "without limit".to_owned();
+    };
+    let beyond = match quota.enforcement {
+        QuotaEnforcement::Hard => "then calls are refused".to_owned(),
+        QuotaEnforcement::Soft => "more is charged".to_owned(),
+        QuotaEnforcement::Corridor { ceiling_percent } => {
+            format!("more is charged up to {ceiling_percent} %")
+        }
+    };
+    format!("{} units a period, {beyond}", quota.limit)
+}
+
+/// The price as one line; the full form stands in the API.
+fn price_in_words(price: Option<&Value>) -> String {
+    let Some(price) = price else {
+        return "not stated".to_owned();
+    };
+    let text = |value: &Value, name: &str| {
+        value
+            .get(name)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+            .to_owned()
+    };
+    let currency = text(price, "currency");
+    match text(price, "model").as_str() {
+        "flat" => {
+            let amount = text(price, "flat_amount");
+            if amount.chars().all(|digit| matches!(digit, '0' | '.')) {
+                "free".to_owned()
+            } else {
+                format!("{amount} {currency} a period")
+            }
+        }
+        "per_unit" => format!("{} {currency} a unit", text(price, "unit_amount")),
+        "package" => format!(
+            "{} {currency} for {} units",
+            text(price, "package_amount"),
+            text(price, "package_size")
+        ),
+        "percentage" => format!("a share of {}", text(price, "rate")),
+        _ => tiers_in_words(price, &currency),
+    }
+}
+
+fn tiers_in_words(price: &Value, currency: &str) -> String {
+    let tiers = price
+        .get("tiers")
+        .and_then(Value::as_array)
+        .map_or(&[][..], Vec::as_slice);
+    let parts: Vec<String> = tiers
+        .iter()
+        .map(|tier| {
+            let amount = |name: &str| tier.get(name).and_then(Value::as_str);
+            let mut costs = Vec::new();
+            if let Some(flat) = amount("flat_amount") {
+                costs.push(format!("{flat} {currency}"));
+            }
+            if let Some(unit) = amount("unit_amount") {
+                costs.push(format!("{unit} {currency} a unit"));
+            }
+            let bound =
+                amount("up_to").map_or("beyond".to_owned(), |bound| format!("up to {bound}"));
+            format!("{bound}: {}", costs.join(" and "))
+        })
+        .collect();
+    parts.join("; ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn prices_read_as_a_sentence() {
+        for (price, words) in [
+            (
+                json!({ "model": "flat", "currency": "EUR", "flat_amount": "0.00" }),
+                "free",
+            ),
+            (
+                json!({ "model": "flat", "currency": "EUR", "flat_amount": "49" }),
+                "49 EUR a period",
+            ),
+            (
+                json!({ "model": "graduated", "currency": "USD", "tiers": [
+                    { "up_to": "1000", "flat_amount": "49" }, { "up_to": null, "unit_amount": "0.01" }
+                ] }),
+                "up to 1000: 49 USD; beyond: 0.01 USD a unit",
+            ),
+        ] {
+            assert_eq!(price_in_words(Some(&price)), words);
+        }
+    }
+}

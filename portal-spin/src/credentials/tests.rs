@@ -1,0 +1,120 @@
+//! Behaviour of keys, on both databases.
+
+use serde_json::json;
+
+use super::test_partner::{accept_all, first_call, start, subscription};
+use crate::edges::test_edge::TestEdge;
+use crate::testing::on_every_database;
+
+on_every_database! {
+    async fn a_live_key_takes_agreements_a_first_call_and_going_live(portal: TestPortal) {
+        let (actor, app) = start(&portal).await;
+        let issue = async |environment: &str| {
+            portal.post(&format!("{app}/credentials"), &actor.token, json!({ "environment": environment })).await
+        };
+        assert_eq!(issue("live").await.expect(409).code(), "subscription_required");
+        let subscription = subscription(&portal, &actor, &app).await;
+        let go_live = async || portal.post(&format!("{subscription}/go-live"), &actor.token, json!({})).await;
+        let refused = go_live().await.expect(409);
+        assert_eq!(refused.code(), "agreement_required");
+        assert!(refused.text().contains("Terms of service, Data sharing agreement"), "{}", refused.text());
+        accept_all(&portal, &actor).await;
+        assert_eq!(go_live().await.expect(409).code(), "checklist_incomplete");
+        first_call(&portal, &actor, &app).await;
+        let detail = portal.get(&subscription, &actor.token).await.expect(200).json();
+        assert!(detail["checklist"].as_array().unwrap().iter().all(|item| item["is_met"] == true), "{detail}");
+        assert_eq!(go_live().await.expect(201).json()["state"], "approved");
+        assert_eq!(go_live().await.expect(409).code(), "already_live");
+        let live = issue("live").await.expect(201).json();
+        assert!(live["key"].as_str().unwrap().starts_with("pk_live_"));
+    }
+
+    async fn a_key_is_shown_once_and_kept_nowhere(portal: TestPortal) {
+        let (actor, app) = start(&portal).await;
+        let path = format!("{app}/credentials");
+        let issued = portal.post(&path, &actor.token, json!({ "environment": "test", "name": "CI" })).await.expect(201).json();
+        let key = issued["key"].as_str().unwrap();
+        let secret_part = &key["pk_test_0000".len()..key.len() - 4];
+        let list = portal.get(&path, &actor.token).await.expect(200).text();
+        assert!(list.contains("CI") && !list.contains(secret_part));
+        let context = portal.context().await;
+        for sql in [
+            "SELECT change FROM feed_entries",
+            "SELECT change FROM feed_heads",
+            "SELECT detail FROM audit_records",
+            "SELECT prefix || last_four || name FROM credentials",
+        ] {
+            for row in context.connection.query(sql, vec![]).await.unwrap() {
+                assert!(!row.get::<String>(0).unwrap().contains(secret_part), "{sql}");
+            }
+        }
+    }
+
+    async fn a_rotated_key_works_through_the_overlap_and_no_longer(portal: TestPortal) {
+        let (actor, app) = start(&portal).await;
+        let path = format!("{app}/credentials");
+        let old = portal.post(&path, &actor.token, json!({ "environment": "test" })).await.expect(201).json();
+        let old_path = format!("{path}/{}", old["credential"]["id"].as_str().unwrap());
+        let new = portal.post(&format!("{old_path}/rotations"), &actor.token, json!({ "overlap_secs": 60 })).await.expect(201).json();
+        assert_eq!(new["credential"]["rotated_from"], old["credential"]["id"]);
+        let mut edge = TestEdge::new(&portal, "edge-1", 1);
+        edge.beat(&portal).await;
+        let state = async || portal.get(&old_path, &actor.token).await.expect(200).json()["state"].clone();
+        assert_eq!(state().await, "active");
+        portal.advance_ms(61_000);
+        assert_eq!(state().await, "revoked");
+        let again = portal.post(&format!("{old_path}/rotations"), &actor.token, json!({})).await.expect(409);
+        assert_eq!(again.code(), "credential_ended");
+    }
+
+    async fn wrong_fields_are_named(portal: TestPortal) {
+        let (actor, app) = start(&portal).await;
+        for (body, field) in [
+            (json!({ "environment": "prod" }), "environment"),
+            (json!({ "environment": "test", "scopes": ["orders:fly"] }), "scopes"),
+            (json!({ "environment": "test", "addresses": ["192.0.2.7/24"] }), "addresses"),
+            (json!({ "environment": "test", "expires_at": "2020-01-01T00:00:00Z" }), "expires_at"),
+        ] {
+            let answer = portal.post(&format!("{app}/credentials"), &actor.token, body).await.expect(422).json();
+            assert_eq!(answer["errors"][0]["field"], field);
+        }
+    }
+
+    async fn a_deleted_app_takes_its_keys_along(portal: TestPortal) {
+        let (actor, app) = start(&portal).await;
+        let mut edge = first_call(&portal, &actor, &app).await;
+        portal.call("DELETE", &app, &actor.token, None).await.expect(204);
+        portal.get(&app, &actor.token).await.expect(404);
+        edge.catch_up(&portal).await;
+        let revoked = edge.newest(|change| match change {
+            shared::feed::Change::Credential(credential) => Some(credential.revoked_at_ms.is_some()),
+            _ => None,
+        });
+        assert_eq!(revoked, Some(true));
+    }
+
+    async fn the_pages_lead_from_an_app_to_its_usage(portal: TestPortal) {
+        let (actor, app) = start(&portal).await;
+        let page = app.strip_prefix("/api/v1").unwrap();
+        let shown = portal.submit(&format!("{page}/credentials"), &actor.token, &[("environment", "test"), ("name", "CI")]).await.expect(200);
+        let text = shown.text();
+        let at = text.find("pk_test_").unwrap();
+        let key = &text[at..at + "pk_test_".len() + 36];
+        assert!(shared::credential::check_key(key, "pk").is_ok());
+        assert!(!portal.page(&format!("{page}/credentials"), &actor.token).await.expect(200).text().contains(key));
+        first_call(&portal, &actor, &app).await;
+        let usage = portal.page(&format!("{page}/usage"), &actor.token).await.expect(200).text();
+        assert!(usage.contains("listOrders"));
+        let plans = portal.page(&format!("{page}/subscriptions"), &actor.token).await.expect(200).text();
+        assert!(plans.contains("Before going live") && plans.contains("Terms of service"));
+        assert!(portal.page(page, &actor.token).await.expect(200).text().contains("curl -H"));
+        let apps = portal.page(&format!("/organisations/{}/apps", actor.organisation_id), &actor.token).await.expect(200).text();
+        assert!(apps.contains(page));
+        let tiers = portal.page("/products/meridian-commerce", "").await.expect(200).text();
+        for word in ["Free", "Starter", "Scale", "up to 250000: 49 USD", "orders:read"] {
+            assert!(tiers.contains(word), "{word}");
+        }
+        let refused = portal.submit(&format!("{page}/credentials"), &actor.token, &[("environment", "live")]).await.expect(409).text();
+        assert!(refused.contains("not live with any product"), "{refused}");
+    }
+}

@@ -1,0 +1,264 @@
+//! Pages of an app's plans, and the operator's queue.
+
+use askama::Template;
+use http::StatusCode;
+use shared::ids::AppId;
+
+use super::model::{Subscription, SubscriptionView};
+use super::plan_changes::{PlanChangeBody, ask_plan_change};
+use super::policy::ChecklistItem;
+use super::routes;
+use super::{decisions, model::RequestView, store};
+use crate::apps::{App, find_app, may_build, organisation_page};
+use crate::catalogue;
+use crate::context::Context;
+use crate::encoding::readable_time;
+use crate::organisations::OperatorRole;
+use crate::organisations::store::find_organisation;
+use crate::routes::{MANAGERS, Outcome};
+use crate::web::forms::Shown;
+use crate::web::{Failure, Page, response};
+
+struct Row {
+    base: String,
+    period: String,
+    ends: String,
+    next_plan: String,
+    due: String,
+    checklist: Vec<ChecklistItem>,
+    is_ready: bool,
+    may_ask: bool,
+    other_plans: Vec<(String, String)>,
+    view: SubscriptionView,
+}
+
+#[derive(Template)]
+#[template(path = "subscriptions/templates/subscriptions.html")]
+struct SubscriptionsPage {
+    page: Page,
+    shown: Shown,
+    app_id: String,
+    rows: Vec<Row>,
+    offers: Vec<(String, String)>,
+    may_build: bool,
+}
+
+async fn row(context: &Context, app: &App, subscription: &Subscription) -> Result<Row, Failure> {
+    let plan = routes::plan_of(context, subscription).await?;
+    let view = routes::view(context, subscription).await?;
+    let checklist = decisions::checklist(context, app, subscription, &plan).await?;
+    let request = view.request.as_ref();
+    let next_plan = match subscription.next_plan {
+        Some((plan_id, from_ms)) => {
+            let next = catalogue::find_plan(&context.connection, plan_id).await?;
+            let name = next.map(|plan| plan.name).unwrap_or_default();
+            format!("The plan {name} follows on {}.", readable_time(from_ms))
+        }
+        None => String::new(),
+    };
+    let offered = catalogue::list_offered_plans(
+        &context.connection,
+        subscription.product_id,
+        app.organisation_id,
+    )
+    .await?;
+    Ok(Row {
+        base: format!("/apps/{}/subscriptions/{}", app.id, subscription.id),
+        period: format!(
+            "{} to {}",
+            readable_time(view.period.start),
+            readable_time(view.period.end)
+        ),
+        ends: view.ends_at.map(readable_time).unwrap_or_default(),
+        next_plan,
+        due: request
+            .map(|request| readable_time(request.due_at))
+            .unwrap_or_default(),
+        is_ready: checklist.iter().all(|item| item.is_met),
+        checklist,
+        may_ask: request.is_none_or(|request| request.state != "waiting"),
+        other_plans: offered
+            .into_iter()
+            .filter(|other| other.id != subscription.plan_id)
+            .map(|other| (other.id.to_string(), other.name))
+            .collect(),
+        view,
+    })
+}
+
+async fn render(context: &Context, status: StatusCode, shown: Shown) -> Outcome {
+    let app_id: AppId = context.path_id("app_id")?;
+    let app = find_app(&context.connection, app_id)
+        .await?
+        .ok_or_else(Failure::not_found)?;
+    let subscriptions = store::list_of_app(&context.connection, app_id).await?;
+    let mut rows = Vec::with_capacity(subscriptions.len());
+    for subscription in &subscriptions {
+        rows.push(row(context, &app, subscription).await?);
+    }
+    let mut offers = Vec::new();
+    for product in catalogue::list_offered_products(&context.connection).await? {
+        if subscriptions
+            .iter()
+            .any(|known| known.product_id == product.id)
+        {
+            continue;
+        }
+        let plans =
+            catalogue::list_offered_plans(&context.connection, product.id, app.organisation_id)
+                .await?;
+        offers.extend(plans.into_iter().map(|plan| {
+            (
+                plan.id.to_string(),
+                format!("{}: {}", product.name, plan.name),
+            )
+        }));
+    }
+    let page = SubscriptionsPage {
+        page: organisation_page(context, &format!("Plans of {}", app.name)).await?,
+        shown,
+        app_id: app_id.to_string(),
+        rows,
+        offers,
+        may_build: may_build(context),
+    };
+    response::html_with(status, &page)
+}
+
+async fn after<T>(context: &Context, outcome: Result<T, Failure>) -> Outcome {
+    match outcome {
+        Ok(_) => {
+            let app_id = context.path_text("app_id");
+            Ok(response::see_other(&format!(
+                "/apps/{app_id}/subscriptions?done=saved"
+            )))
+        }
+        Err(mut failure)
+            if failure.status.is_client_error() && failure.status != StatusCode::NOT_FOUND =>
+        {
+            // The forms have no field of their own to show an error at.
+            failure.errors.clear();
+            let status = failure.status;
+            render(context, status, Shown::again(context.form(), failure)?).await
+        }
+        Err(failure) => Err(failure),
+    }
+}
+
+/// `GET /apps/{app_id}/subscriptions`
+pub async fn show_subscriptions_page(context: &Context) -> Outcome {
+    render(context, StatusCode::OK, Shown::default()).await
+}
+
+/// `POST /apps/{app_id}/subscriptions`
+pub async fn subscribe_form(context: &Context) -> Outcome {
+    let outcome = routes::subscribe(context, &context.form().text("plan_id")).await;
+    after(context, outcome).await
+}
+
+/// `POST /apps/{app_id}/subscriptions/{subscription_id}/go-live`
+pub async fn go_live_form(context: &Context) -> Outcome {
+    let outcome = routes::ask_go_live(context, &context.form().text("note")).await;
+    after(context, outcome).await
+}
+
+/// `POST /apps/{app_id}/subscriptions/{subscription_id}/plan`
+pub async fn change_plan_form(context: &Context) -> Outcome {
+    let form = context.form();
+    let body = PlanChangeBody {
+        plan_id: form.text("plan_id"),
+        when: Some(form.text("when")),
+        note: form.text("note"),
+    };
+    let outcome = ask_plan_change(context, &body).await;
+    after(context, outcome).await
+}
+
+/// `POST /apps/{app_id}/subscriptions/{subscription_id}/cancel`
+pub async fn cancel_form(context: &Context) -> Outcome {
+    let outcome = routes::cancel(context, "period_end").await;
+    after(context, outcome).await
+}
+
+/// `POST /apps/{app_id}/subscriptions/{subscription_id}/withdraw`
+pub async fn withdraw_form(context: &Context) -> Outcome {
+    let outcome = routes::withdraw(context).await;
+    after(context, outcome).await
+}
+
+struct QueueRow {
+    view: RequestView,
+    organisation: String,
+    app: String,
+    plan: String,
+    what: &'static str,
+    asked: String,
+    due: String,
+    is_late: bool,
+}
+
+#[derive(Template)]
+#[template(path = "subscriptions/templates/requests.html")]
+struct RequestsPage {
+    page: Page,
+    shown: Shown,
+    rows: Vec<QueueRow>,
+    may_decide: bool,
+}
+
+async fn render_queue(context: &Context, status: StatusCode, shown: Shown) -> Outcome {
+    let connection = &context.connection;
+    let mut rows = Vec::new();
+    for (place, request) in (1..).zip(store::list_waiting(connection, 200).await?) {
+        let organisation = match request.organisation_id.parse() {
+            Ok(organisation_id) => find_organisation(connection, organisation_id).await?,
+            Err(_) => None,
+        };
+        let subscription = store::find_subscription(connection, request.subscription_id).await?;
+        let app = match subscription {
+            Some(subscription) => find_app(connection, subscription.app_id).await?,
+            None => None,
+        };
+        let plan = catalogue::find_plan(connection, request.plan_id).await?;
+        rows.push(QueueRow {
+            organisation: organisation.map(|known| known.name).unwrap_or_default(),
+            app: app.map(|known| known.name).unwrap_or_default(),
+            plan: plan.map(|known| known.name).unwrap_or_default(),
+            what: match request.kind {
+                super::model::RequestKind::GoLive => "wants to go live",
+                super::model::RequestKind::ChangePlan => "wants another plan",
+            },
+            asked: readable_time(request.requested_at_ms),
+            due: readable_time(request.due_at_ms),
+            is_late: request.due_at_ms < context.now_ms,
+            view: request.view(Some(place)),
+        });
+    }
+    let may_decide = OperatorRole::any_of(&context.person()?.operator_roles, MANAGERS);
+    let page = RequestsPage {
+        page: Page::new(context, "Requests"),
+        shown,
+        rows,
+        may_decide,
+    };
+    response::html_with(status, &page)
+}
+
+/// `GET /operator/requests`
+pub async fn show_requests_page(context: &Context) -> Outcome {
+    render_queue(context, StatusCode::OK, Shown::default()).await
+}
+
+/// `POST /operator/requests/{request_id}`
+pub async fn decide_request_form(context: &Context) -> Outcome {
+    let form = context.form();
+    match routes::decide(context, &form.text("outcome"), &form.text("reason")).await {
+        Ok(_) => Ok(response::see_other("/operator/requests?done=saved")),
+        Err(mut failure) if failure.status != StatusCode::NOT_FOUND => {
+            failure.errors.clear();
+            let status = failure.status;
+            render_queue(context, status, Shown::again(form, failure)?).await
+        }
+        Err(failure) => Err(failure),
+    }
+}

@@ -1,0 +1,71 @@
+//! Behaviour of plans, requests and their decisions, on both databases.
+
+use serde_json::{Value, json};
+
+use crate::credentials::test_partner::{accept_all, first_call, start, subscription};
+use crate::testing::on_every_database;
+
+on_every_database! {
+    async fn a_change_of_plan_is_decided_by_rules_or_by_a_person(portal: TestPortal) {
+        let (actor, app) = start(&portal).await;
+        accept_all(&portal, &actor).await;
+        first_call(&portal, &actor, &app).await;
+        let subscription = subscription(&portal, &actor, &app).await;
+        portal.post(&format!("{subscription}/go-live"), &actor.token, json!({})).await.expect(201);
+        let catalogue = portal.get("/api/v1/products", "").await.expect(200).json();
+        let plan = |name: &str| -> Value {
+            catalogue["items"][0]["plans"].as_array().unwrap().iter().find(|plan| plan["name"] == name).unwrap()["id"].clone()
+        };
+        let preview = portal.get(&format!("{subscription}/plan-changes/preview?plan_id={}", plan("Starter").as_str().unwrap()), &actor.token).await.expect(200).json();
+        assert_eq!(preview["needs_approval"], true);
+        // Starter: the sandbox success rate speaks for it.
+        let changed = portal.post(&format!("{subscription}/plan-changes"), &actor.token, json!({ "plan_id": plan("Starter") })).await.expect(200).json();
+        assert_eq!((changed["plan_name"].as_str(), changed["request"]["state"].as_str()), (Some("Starter"), Some("approved")));
+        assert!(changed["request"]["reason"].as_str().unwrap().contains("works in the sandbox"));
+        // Scale: a person.
+        let waiting = portal.post(&format!("{subscription}/plan-changes"), &actor.token, json!({ "plan_id": plan("Scale"), "note": "Black Friday" })).await.expect(200).json();
+        assert_eq!((waiting["plan_name"].as_str(), waiting["request"]["place"].as_i64()), (Some("Starter"), Some(1)));
+        let second = portal.post(&format!("{subscription}/plan-changes"), &actor.token, json!({ "plan_id": plan("Scale") })).await.expect(409);
+        assert_eq!(second.code(), "request_waiting");
+        let manager = portal.sign_up("manager@operator.example", "Operator").await;
+        portal.make_operator(&manager, "manager").await;
+        let told = portal.newest_email("operator@portico.example").await;
+        assert_eq!(told["subject"], "Partner asks to change its plan");
+        let queue = portal.page("/operator/requests", &manager.token).await.expect(200).text();
+        assert!(queue.contains("Black Friday") && queue.contains("Partner"));
+        let id = waiting["request"]["id"].as_str().unwrap();
+        let decide = async |body: Value| portal.post(&format!("/api/v1/operator/requests/{id}/decisions"), &manager.token, body).await;
+        assert_eq!(decide(json!({ "outcome": "refused" })).await.expect(422).json()["errors"][0]["field"], "reason");
+        decide(json!({ "outcome": "refused", "reason": "Not this month." })).await.expect(200);
+        assert_eq!(decide(json!({ "outcome": "approved" })).await.expect(409).code(), "already_decided");
+        let told = portal.newest_email(&actor.email).await;
+        assert_eq!(told["subject"], "Your request to change its plan was refused");
+        assert!(told["links"][0].as_str().unwrap().ends_with("/subscriptions"), "{told}");
+        let seen = portal.get(&subscription, &actor.token).await.expect(200).json();
+        assert_eq!((seen["plan_name"].as_str(), seen["request"]["reason"].as_str()), (Some("Starter"), Some("Not this month.")));
+    }
+
+    async fn a_change_or_an_end_at_the_periods_end_waits_for_it(portal: TestPortal) {
+        let (actor, app) = start(&portal).await;
+        let subscription = subscription(&portal, &actor, &app).await;
+        let catalogue = portal.get("/api/v1/products", "").await.expect(200).json();
+        let starter = catalogue["items"][0]["plans"][1]["id"].clone();
+        let body = json!({ "plan_id": starter, "when": "period_end" });
+        let changed = portal.post(&format!("{subscription}/plan-changes"), &actor.token, body).await.expect(200).json();
+        assert_eq!((changed["plan_name"].as_str(), &changed["next_plan"]["plan_id"]), (Some("Free"), &starter));
+        assert_eq!(changed["next_plan"]["from"], "2026-02-01T00:00:00.000Z");
+        let secret = portal.app.configuration.secret("tick_secret").unwrap();
+        portal.post("/internal/tick", &secret, json!({})).await.expect(200);
+        let token = async || portal.log_in(&actor.email, crate::testing::PASSWORD).await;
+        assert_eq!(portal.get(&subscription, &actor.token).await.json()["plan_name"], "Free");
+        portal.advance_ms(32 * 24 * 3_600_000);
+        portal.post("/internal/tick", &secret, json!({})).await.expect(200);
+        let now = token().await;
+        assert_eq!(portal.get(&subscription, &now).await.expect(200).json()["plan_name"], "Starter");
+        let ending = portal.call("DELETE", &subscription, &now, None).await.expect(200).json();
+        assert_eq!((ending["state"].as_str(), ending["ends_at"].as_str()), (Some("ending"), Some("2026-03-01T00:00:00.000Z")));
+        portal.advance_ms(32 * 24 * 3_600_000);
+        portal.post("/internal/tick", &secret, json!({})).await.expect(200);
+        assert_eq!(portal.get(&subscription, &token().await).await.expect(200).json()["state"], "cancelled");
+    }
+}
