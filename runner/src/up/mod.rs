@@ -64,11 +64,13 @@ pub async fn run(options: Options) -> Result<()> {
 
     let mut family = Family::new(data.processes());
     let upstream = tokio::spawn(demo_upstream::serve(listener));
+    let whole_life = async {
+        start(&options, &data, ports, &secrets, &mut family).await?;
+        stay(ports, &secrets, &mut family).await;
+        anyhow::Ok(())
+    };
     let result = tokio::select! {
-        started = start(&options, &data, ports, &secrets, &mut family) => match started {
-            Ok(()) => stay(ports, &secrets, &mut family).await,
-            Err(error) => Err(error),
-        },
+        ended = whole_life => ended,
         stopped = crate::signals::wait_for_stop() => stopped,
     };
     family.stop().await;
@@ -76,13 +78,12 @@ pub async fn run(options: Options) -> Result<()> {
     result
 }
 
-/// Runs until a signal; a part that dies is started again by its family.
-async fn stay(ports: Ports, secrets: &Secrets, family: &mut Family) -> Result<()> {
-    let ticking = ticker::run(ports.portal, secrets.tick_secret.clone());
-    tokio::select! {
-        () = family.keep_alive() => Ok(()),
-        () = ticking => Ok(()),
-    }
+/// Runs for ever; a part that dies is started again by its family.
+async fn stay(ports: Ports, secrets: &Secrets, family: &mut Family) {
+    tokio::join!(
+        family.keep_alive(),
+        ticker::run(ports.portal, secrets.tick_secret.clone())
+    );
 }
 
 async fn start(
