@@ -29,6 +29,9 @@ use secrets::Secrets;
 /// How long each part may take to answer, on a busy machine.
 const READY_WITHIN: Duration = Duration::from_secs(60);
 
+/// An edge reports about once a second; longer than that, and a little more.
+const REPORT_WITHIN: Duration = Duration::from_millis(1_500);
+
 /// What `portico up` is asked for.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -73,6 +76,7 @@ pub async fn run(options: Options) -> Result<()> {
         ended = whole_life => ended,
         stopped = crate::signals::wait_for_stop() => stopped,
     };
+    drain(ports).await;
     family.stop().await;
     upstream.abort();
     result
@@ -84,6 +88,14 @@ async fn stay(ports: Ports, secrets: &Secrets, family: &mut Family) {
         family.keep_alive(),
         ticker::run(ports.portal, secrets.tick_secret.clone())
     );
+}
+
+/// Lets the gateway finish: no new calls, and time for one more usage report.
+async fn drain(ports: Ports) {
+    let stopped = client::send("POST", ports.envoy_admin, "/drain_listeners", &[]).await;
+    if stopped.is_ok() {
+        tokio::time::sleep(REPORT_WITHIN).await;
+    }
 }
 
 async fn start(
