@@ -32,6 +32,9 @@ const READY_WITHIN: Duration = Duration::from_secs(60);
 /// An edge reports about once a second; longer than that, and a little more.
 const REPORT_WITHIN: Duration = Duration::from_millis(1_500);
 
+/// So many new connections meet both workers but for one time in thirty thousand.
+const CONNECTIONS_TO_MEET_EVERY_WORKER: u32 = 16;
+
 /// What `portico up` is asked for.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -138,10 +141,13 @@ async fn start(
     family
         .wait_until_it_answers("envoy", ports.envoy_admin, "/ready", 200, READY_WITHIN)
         .await?;
-    // The gateway refuses everybody with 503 until it has read the feed.
-    family
-        .wait_until_it_answers("envoy", ports.gateway, "/", 401, READY_WITHIN)
-        .await?;
+    // The gateway refuses everybody with 503 until it has read the feed. Each of
+    // Envoy's workers reads it by itself, and each connection meets one of them.
+    for _ in 0..CONNECTIONS_TO_MEET_EVERY_WORKER {
+        family
+            .wait_until_it_answers("envoy", ports.gateway, "/", 401, READY_WITHIN)
+            .await?;
+    }
     family
         .wait_until_it_answers(
             "sandbox",
