@@ -56,10 +56,11 @@ pub enum BillingCycle {
 }
 
 /// Who decides on a wish to go live or to change to a plan.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Default, Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", tag = "mode")]
 pub enum ApprovalPolicy {
     /// Yes as soon as the checklist is green.
+    #[default]
     Automatic,
     /// A person, within so many hours.
     Manual {
@@ -82,12 +83,6 @@ pub enum ApprovalPolicy {
 
 fn default_sla_hours() -> u32 {
     24
-}
-
-impl Default for ApprovalPolicy {
-    fn default() -> Self {
-        Self::Automatic
-    }
 }
 
 impl ApprovalPolicy {

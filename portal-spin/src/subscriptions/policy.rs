@@ -296,12 +296,14 @@ mod tests {
             client_error_handled: true,
             rate_limit_handled: true,
         };
-        let mut facts = Facts::default();
-        facts.sandbox = SandboxFacts {
-            successes: 5,
-            last_client_error_minute: Some(10),
-            last_success_minute: Some(9),
-            ..SandboxFacts::default()
+        let mut facts = Facts {
+            sandbox: SandboxFacts {
+                successes: 5,
+                last_client_error_minute: Some(10),
+                last_success_minute: Some(9),
+                ..SandboxFacts::default()
+            },
+            ..Facts::default()
         };
         let met = |facts: &Facts| -> Vec<bool> {
             checklist(&all, facts)
