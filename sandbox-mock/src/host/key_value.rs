@@ -28,18 +28,18 @@ impl Store for KeyValueStore {
     }
 
     async fn write(&mut self, key: &str, bytes: Vec<u8>) {
-        if let Some(store) = self.store().await {
-            if let Err(error) = store.set(key, bytes).await {
-                eprintln!("sandbox: writing to the key-value store failed: {error:?}");
-            }
+        if let Some(store) = self.store().await
+            && let Err(error) = store.set(key, bytes).await
+        {
+            eprintln!("sandbox: writing to the key-value store failed: {error:?}");
         }
     }
 
     async fn remove(&mut self, key: &str) {
-        if let Some(store) = self.store().await {
-            if let Err(error) = store.delete(key).await {
-                eprintln!("sandbox: deleting from the key-value store failed: {error:?}");
-            }
+        if let Some(store) = self.store().await
+            && let Err(error) = store.delete(key).await
+        {
+            eprintln!("sandbox: deleting from the key-value store failed: {error:?}");
         }
     }
 }
