@@ -146,7 +146,9 @@ impl WorkerState for Worker {
     }
 
     fn drop(&self, store: Store<State>, result: wasmtime::Result<()>) {
-        if let Err(error) = result {
+        if let Err(error) = result
+            && !is_cancelled(&error)
+        {
             // The backtrace is part of the alternate form only; a guest that
             // panics has said why on its standard error.
             tracing::error!(component = %self.component, "an instance ended: {}", error.root_cause());
@@ -154,4 +156,10 @@ impl WorkerState for Worker {
         }
         drop(store);
     }
+}
+
+/// Whether the instance was dropped with its task, as when the process stops;
+/// wasmtime reports that in the same words as a panic.
+fn is_cancelled(error: &wasmtime::Error) -> bool {
+    !std::thread::panicking() && error.root_cause().to_string() == "worker panicked"
 }
