@@ -70,8 +70,8 @@ pub mod ports;
 pub mod reactions;
 pub mod routes;
 pub mod seed;
+pub mod subscriptions;
 #[cfg(test)]
 pub mod testing;
-pub mod subscriptions;
 pub mod text_enum;
 pub mod web;

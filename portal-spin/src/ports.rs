@@ -47,6 +47,8 @@ pub trait RawConnection {
         sql: &'a str,
         parameters: Vec<Value>,
     ) -> PortFuture<'a, Result<u64, DatabaseError>>;
+    /// Lets other requests run for so long.
+    fn pause(&self, ms: u64) -> PortFuture<'_, ()>;
     /// Gives the connection back for another request. Called only when no transaction is open;
     /// a connection that is dropped without it is closed, and the engine rolls back.
     fn release(self: Box<Self>) {}

@@ -8,9 +8,7 @@
 
 use schemars::{Schema, SchemaGenerator};
 
-use crate::access::Access::{
-    self, Development, Edge, Member, Operator, Public, Session, Tick,
-};
+use crate::access::Access::{self, Development, Edge, Member, Operator, Public, Session, Tick};
 use crate::agreements::Version;
 use crate::agreements::acceptance::AcceptanceRequest;
 use crate::agreements::publishing::{AgreementRequest, VersionRequest};
@@ -19,7 +17,6 @@ use crate::agreements::routes::{
 };
 use crate::audit::routes::AuditRecordList;
 use crate::context::Context;
-use crate::organisations::{MemberRole, OperatorRole};
 use crate::organisations::invitations::{
     AcceptInvitationRequest, Invitation, InvitationList, InvitationRequest,
 };
@@ -37,10 +34,12 @@ use crate::organisations::registration::{
 use crate::organisations::routes::{AccountView, Acknowledged, OrganisationRequest, SessionList};
 use crate::organisations::second_factor::{CodeRequest, RecoveryCodes, TotpSetup};
 use crate::organisations::store::Organisation;
+use crate::organisations::{MemberRole, OperatorRole};
 use crate::ports::PortFuture;
 use crate::web::{Failure, Response};
 use crate::{
-    agreements, apps, audit, catalogue, credentials, edges, emails, metering, organisations, seed, subscriptions, web,
+    agreements, apps, audit, catalogue, credentials, edges, emails, metering, organisations, seed,
+    subscriptions, web,
 };
 
 /// What a handler answers.

@@ -24,7 +24,10 @@ impl Programme {
         let base = format!("/api/v1/organisations/{}", ada.organisation_id);
 
         let body = json!({ "title": "Terms", "kind": "other" });
-        let made = portal.post("/api/v1/operator/agreements", &lawyer.token, body).await.expect(201);
+        let made = portal
+            .post("/api/v1/operator/agreements", &lawyer.token, body)
+            .await
+            .expect(201);
         let agreement_id = text(&made, "agreement_id");
         let path = format!("/api/v1/operator/agreements/{agreement_id}/versions");
         let body = json!({ "label": "1", "markdown": "Text" });
@@ -32,20 +35,46 @@ impl Programme {
         let body = json!({
             "agreement_version_id": text(&version, "agreement_version_id"), "has_authority": true,
         });
-        let accepted = portal.post(&format!("{base}/acceptances"), &ada.token, body).await.expect(201);
+        let accepted = portal
+            .post(&format!("{base}/acceptances"), &ada.token, body)
+            .await
+            .expect(201);
         let body = json!({ "email": "guest@example.com", "role": "reader" });
-        let invited = portal.post(&format!("{base}/invitations"), &ada.token, body).await.expect(201);
-        let members = portal.get(&format!("{base}/members"), &ada.token).await.json();
-        let app = portal.post(&format!("{base}/apps"), &ada.token, json!({ "name": "App" })).await.expect(201);
+        let invited = portal
+            .post(&format!("{base}/invitations"), &ada.token, body)
+            .await
+            .expect(201);
+        let members = portal
+            .get(&format!("{base}/members"), &ada.token)
+            .await
+            .json();
+        let app = portal
+            .post(
+                &format!("{base}/apps"),
+                &ada.token,
+                json!({ "name": "App" }),
+            )
+            .await
+            .expect(201);
         let objects = vec![
             ("organisation_id", ada.organisation_id.clone()),
             ("agreement_id", agreement_id),
             ("acceptance_id", text(&accepted, "acceptance_id")),
             ("invitation_id", text(&invited, "invitation_id")),
-            ("member_id", members["items"][0]["member_id"].as_str().unwrap().to_owned()),
+            (
+                "member_id",
+                members["items"][0]["member_id"]
+                    .as_str()
+                    .unwrap()
+                    .to_owned(),
+            ),
             ("app_id", text(&app, "id")),
         ];
-        Self { portal, ada, objects }
+        Self {
+            portal,
+            ada,
+            objects,
+        }
     }
 
     /// The route's path with Ada's objects in it; `None` if one of them does not exist here.
@@ -101,7 +130,10 @@ fn operation_ids_are_unique_and_routes_too() {
     let mut names: Vec<String> = ROUTES.iter().map(name).collect();
     ids.sort_unstable();
     names.sort_unstable();
-    for list in [ids.iter().map(|id| (*id).to_owned()).collect::<Vec<_>>(), names] {
+    for list in [
+        ids.iter().map(|id| (*id).to_owned()).collect::<Vec<_>>(),
+        names,
+    ] {
         for pair in list.windows(2) {
             assert_ne!(pair[0], pair[1]);
         }
@@ -110,7 +142,10 @@ fn operation_ids_are_unique_and_routes_too() {
 
 #[test]
 fn every_member_route_names_an_organisation_or_an_object_with_an_owner() {
-    for route in ROUTES.iter().filter(|route| matches!(route.access, Access::Member(_))) {
+    for route in ROUTES
+        .iter()
+        .filter(|route| matches!(route.access, Access::Member(_)))
+    {
         let has_owner = route.parameters().any(|parameter| {
             parameter == "organisation_id"
                 || OWNED_OBJECTS.iter().any(|(known, _)| *known == parameter)
@@ -131,7 +166,11 @@ async fn signed_out_nobody_gets_past_a_route_that_is_not_public() {
             assert_eq!(answer.status, 401, "{}", name(route));
         } else {
             assert_eq!(answer.status, 303, "{}", name(route));
-            assert!(answer.header("location").starts_with("/log-in"), "{}", name(route));
+            assert!(
+                answer.header("location").starts_with("/log-in"),
+                "{}",
+                name(route)
+            );
         }
     }
 }
@@ -140,14 +179,22 @@ async fn signed_out_nobody_gets_past_a_route_that_is_not_public() {
 async fn another_organisations_object_does_not_exist() {
     let programme = Programme::new().await;
     let bob = programme.portal.sign_up("bob@example.com", "Bobs").await;
-    for route in ROUTES.iter().filter(|route| matches!(route.access, Access::Member(_))) {
+    for route in ROUTES
+        .iter()
+        .filter(|route| matches!(route.access, Access::Member(_)))
+    {
         let path = programme.any_path(route);
         let answer = programme.call(route, &path, &bob.token).await;
         assert_eq!(answer.status, 404, "{}", name(route));
         // The 404 above is about ownership: to its owner the same object is there.
         if let (Some(path), true) = (programme.path(route), route.method == http::Method::GET) {
             let answer = programme.call(route, &path, &programme.ada.token).await;
-            assert!(matches!(answer.status, 200 | 303), "{}: {}", name(route), answer.status);
+            assert!(
+                matches!(answer.status, 200 | 303),
+                "{}: {}",
+                name(route),
+                answer.status
+            );
         }
     }
 }
@@ -156,9 +203,16 @@ async fn another_organisations_object_does_not_exist() {
 async fn an_object_under_another_organisations_path_does_not_exist() {
     let programme = Programme::new().await;
     let bob = programme.portal.sign_up("bob@example.com", "Bobs").await;
-    for route in ROUTES.iter().filter(|route| matches!(route.access, Access::Member(_))) {
-        let owned = route.parameters().any(|parameter| OWNED_OBJECTS.iter().any(|(known, _)| *known == parameter));
-        let (Some(path), true) = (programme.path(route), owned) else { continue };
+    for route in ROUTES
+        .iter()
+        .filter(|route| matches!(route.access, Access::Member(_)))
+    {
+        let owned = route
+            .parameters()
+            .any(|parameter| OWNED_OBJECTS.iter().any(|(known, _)| *known == parameter));
+        let (Some(path), true) = (programme.path(route), owned) else {
+            continue;
+        };
         if !route.template.contains("{organisation_id}") {
             continue;
         }
@@ -175,10 +229,17 @@ async fn a_member_without_the_role_is_refused() {
     for role in MemberRole::ANY {
         let email = format!("{role}@example.com");
         let member = programme.portal.sign_up(&email, "Own").await;
-        programme.portal.join(&programme.ada, &member, role.as_str()).await;
+        programme
+            .portal
+            .join(&programme.ada, &member, role.as_str())
+            .await;
         for route in ROUTES {
-            let Access::Member(roles) = route.access else { continue };
-            let (Some(path), false) = (programme.path(route), roles.contains(role)) else { continue };
+            let Access::Member(roles) = route.access else {
+                continue;
+            };
+            let (Some(path), false) = (programme.path(route), roles.contains(role)) else {
+                continue;
+            };
             let answer = programme.call(route, &path, &member.token).await;
             assert_eq!(answer.status, 403, "{} as {role}", name(route));
         }
@@ -188,19 +249,31 @@ async fn a_member_without_the_role_is_refused() {
 #[tokio::test]
 async fn the_operators_side_does_not_exist_for_partners_and_needs_the_role() {
     let programme = Programme::new().await;
-    for route in ROUTES.iter().filter(|route| matches!(route.access, Access::Operator(_))) {
-        let answer = programme.call(route, &programme.any_path(route), &programme.ada.token).await;
+    for route in ROUTES
+        .iter()
+        .filter(|route| matches!(route.access, Access::Operator(_)))
+    {
+        let answer = programme
+            .call(route, &programme.any_path(route), &programme.ada.token)
+            .await;
         assert_eq!(answer.status, 404, "{}", name(route));
     }
     for role in OperatorRole::ANY {
-        let staff = programme.portal.sign_up(&format!("staff-{role}@example.com"), "Staff").await;
+        let staff = programme
+            .portal
+            .sign_up(&format!("staff-{role}@example.com"), "Staff")
+            .await;
         programme.portal.make_operator(&staff, role.as_str()).await;
         for route in ROUTES {
-            let Access::Operator(roles) = route.access else { continue };
+            let Access::Operator(roles) = route.access else {
+                continue;
+            };
             if OperatorRole::any_of(&[*role], roles) {
                 continue;
             }
-            let answer = programme.call(route, &programme.any_path(route), &staff.token).await;
+            let answer = programme
+                .call(route, &programme.any_path(route), &staff.token)
+                .await;
             assert_eq!(answer.status, 403, "{} as {role}", name(route));
         }
     }
@@ -209,8 +282,13 @@ async fn the_operators_side_does_not_exist_for_partners_and_needs_the_role() {
 #[tokio::test]
 async fn development_routes_do_not_exist_in_production() {
     let portal = TestPortal::with(TestDatabase::sqlite(), &[("environment", "production")]).await;
-    for route in ROUTES.iter().filter(|route| route.access == Access::Development) {
-        let answer = portal.call(route.method.as_str(), route.template, "", None).await;
+    for route in ROUTES
+        .iter()
+        .filter(|route| route.access == Access::Development)
+    {
+        let answer = portal
+            .call(route.method.as_str(), route.template, "", None)
+            .await;
         assert_eq!(answer.status, 404, "{}", name(route));
     }
 }
@@ -222,15 +300,28 @@ async fn a_form_from_another_site_or_without_its_token_changes_nothing() {
     let form = ("content-type", "application/x-www-form-urlencoded");
     for route in ROUTES {
         let is_form = route.method == http::Method::POST && !route.is_api();
-        let (Some(path), true) = (programme.path(route), is_form) else { continue };
-        let foreign = [form, ("cookie", cookie.as_str()), ("origin", "https://evil.example")];
+        let (Some(path), true) = (programme.path(route), is_form) else {
+            continue;
+        };
+        let foreign = [
+            form,
+            ("cookie", cookie.as_str()),
+            ("origin", "https://evil.example"),
+        ];
         let answer = programme.portal.request("POST", &path, &foreign, "").await;
         assert_eq!(answer.status, 403, "{} from elsewhere", name(route));
         if route.access == Access::Public {
             continue;
         }
-        let own = [form, ("cookie", cookie.as_str()), ("origin", "http://portal.test")];
-        let answer = programme.portal.request("POST", &path, &own, "csrf_token=guess").await;
+        let own = [
+            form,
+            ("cookie", cookie.as_str()),
+            ("origin", "http://portal.test"),
+        ];
+        let answer = programme
+            .portal
+            .request("POST", &path, &own, "csrf_token=guess")
+            .await;
         assert_eq!(answer.status, 403, "{} without its token", name(route));
     }
 }
@@ -242,10 +333,35 @@ async fn the_api_with_a_cookie_takes_only_what_another_site_cannot_send() {
     let send = async |headers: &[(&str, &str)]| {
         let mut all = vec![("cookie", cookie.as_str())];
         all.extend_from_slice(headers);
-        programme.portal.request("POST", "/api/v1/organisations", &all, r#"{"name":"New"}"#).await.status
+        programme
+            .portal
+            .request("POST", "/api/v1/organisations", &all, r#"{"name":"New"}"#)
+            .await
+            .status
     };
     assert_eq!(send(&[("content-type", "text/plain")]).await, 403);
-    assert_eq!(send(&[("content-type", "application/json"), ("origin", "https://evil.example")]).await, 403);
-    assert_eq!(send(&[("content-type", "application/json"), ("sec-fetch-site", "cross-site")]).await, 403);
-    assert_eq!(send(&[("content-type", "application/json"), ("origin", "http://portal.test")]).await, 201);
+    assert_eq!(
+        send(&[
+            ("content-type", "application/json"),
+            ("origin", "https://evil.example")
+        ])
+        .await,
+        403
+    );
+    assert_eq!(
+        send(&[
+            ("content-type", "application/json"),
+            ("sec-fetch-site", "cross-site")
+        ])
+        .await,
+        403
+    );
+    assert_eq!(
+        send(&[
+            ("content-type", "application/json"),
+            ("origin", "http://portal.test")
+        ])
+        .await,
+        201
+    );
 }

@@ -50,14 +50,21 @@ pub async fn accept_agreement(
             "Only someone with the authority to bind the organisation can accept. Confirm it, or ask someone who has it.",
         ));
     }
-    if request.document_sha256.as_ref().is_some_and(|shown| *shown != version.document_sha256) {
+    if request
+        .document_sha256
+        .as_ref()
+        .is_some_and(|shown| *shown != version.document_sha256)
+    {
         return Err(Failure::field(
             "document_sha256",
             "other_document",
             "The document shown is not the published one. Load it again.",
         ));
     }
-    if agreement.newest().is_some_and(|newest| newest.version != version.version) {
+    if agreement
+        .newest()
+        .is_some_and(|newest| newest.version != version.version)
+    {
         return Err(Failure::conflict(
             "superseded_version",
             "A newer version was published meanwhile. Read and accept that one.",
@@ -190,8 +197,11 @@ async fn find_version(context: &Context, id: &str) -> Result<(Agreement, Version
     };
     let wanted: AgreementVersionId = id.parse().map_err(|_| unknown())?;
     for agreement in store::list_agreements(&context.connection).await? {
-        let found =
-            agreement.versions.iter().find(|version| version.agreement_version_id == wanted).cloned();
+        let found = agreement
+            .versions
+            .iter()
+            .find(|version| version.agreement_version_id == wanted)
+            .cloned();
         if let Some(version) = found {
             return Ok((agreement, version));
         }

@@ -128,8 +128,11 @@ pub fn verify_evidence(bytes: &[u8], public_key: &str) -> Result<AcceptanceRecor
     let signature: [u8; 64] = unhex(&evidence.signature)
         .and_then(|bytes| bytes.try_into().ok())
         .ok_or(EvidenceError::RecordChanged)?;
-    key.verify_strict(evidence.record.as_bytes(), &Signature::from_bytes(&signature))
-        .map_err(|_| EvidenceError::RecordChanged)?;
+    key.verify_strict(
+        evidence.record.as_bytes(),
+        &Signature::from_bytes(&signature),
+    )
+    .map_err(|_| EvidenceError::RecordChanged)?;
     let record: AcceptanceRecord =
         serde_json::from_str(&evidence.record).map_err(|error| malformed(error.to_string()))?;
     if hex(&Sha256::digest(evidence.document.as_bytes())) != record.document_sha256 {

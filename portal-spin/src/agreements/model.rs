@@ -111,7 +111,10 @@ impl Agreement {
     /// Where an organisation that has accepted this version (0 for none) stands.
     pub fn standing(&self, accepted: u32, now_ms: i64) -> Standing {
         if accepted < self.for_edges().required_at(now_ms.unsigned_abs()) {
-            return Standing { state: State::Required, due_at: None };
+            return Standing {
+                state: State::Required,
+                due_at: None,
+            };
         }
         // The next moment at which what is accepted stops being enough.
         let due_at = self

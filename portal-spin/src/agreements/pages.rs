@@ -7,8 +7,8 @@ use super::acceptance::{AUTHORITY, AcceptanceRequest, accept_agreement, export_e
 use super::model::{Agreement, Kind, State};
 use super::publishing::{self, AgreementRequest, VersionRequest};
 use super::routes::{StandingView, list_standing};
-use super::store::{self, Acceptance};
 use super::signing;
+use super::store::{self, Acceptance};
 use crate::context::Context;
 use crate::encoding::readable_time;
 use crate::organisations::{MemberRole, store::find_organisation};
@@ -82,9 +82,10 @@ async fn agreement_page(context: &Context, shown: Shown) -> Result<AgreementPage
         .into_iter()
         .find(|item| item.agreement_id == agreement_id)
         .ok_or_else(Failure::not_found)?;
-    let (_, document) = store::find_document(&context.connection, item.version.agreement_version_id)
-        .await?
-        .ok_or_else(Failure::not_found)?;
+    let (_, document) =
+        store::find_document(&context.connection, item.version.agreement_version_id)
+            .await?
+            .ok_or_else(Failure::not_found)?;
     Ok(AgreementPage {
         page: page_of(context, &item.title).await?,
         shown,
@@ -114,12 +115,18 @@ pub async fn accept(context: &Context) -> Outcome {
         };
         accept_agreement(context, &request, "page").await
     } else {
-        Err(Failure::field("accept", "not_ticked", "Tick the box if you accept the document."))
+        Err(Failure::field(
+            "accept",
+            "not_ticked",
+            "Tick the box if you accept the document.",
+        ))
     };
     match outcome {
         Ok(_) => {
             let organisation_id = context.organisation_id()?;
-            Ok(response::see_other(&format!("/organisations/{organisation_id}/agreements?done=accepted")))
+            Ok(response::see_other(&format!(
+                "/organisations/{organisation_id}/agreements?done=accepted"
+            )))
         }
         Err(failure) => {
             let status = failure.status;
@@ -133,7 +140,11 @@ pub async fn accept(context: &Context) -> Outcome {
 pub async fn download_evidence(context: &Context) -> Outcome {
     let acceptance_id = context.path_id("acceptance_id")?;
     let file = export_evidence(context, acceptance_id).await?;
-    Ok(response::download("application/json", &format!("{acceptance_id}.evidence.json"), file))
+    Ok(response::download(
+        "application/json",
+        &format!("{acceptance_id}.evidence.json"),
+        file,
+    ))
 }
 
 #[derive(Template)]
@@ -163,7 +174,9 @@ pub async fn show_all_agreements(context: &Context) -> Outcome {
 
 async fn after(context: &Context, form: Form, outcome: Result<(), Failure>, done: &str) -> Outcome {
     match outcome {
-        Ok(()) => Ok(response::see_other(&format!("/operator/agreements?done={done}"))),
+        Ok(()) => Ok(response::see_other(&format!(
+            "/operator/agreements?done={done}"
+        ))),
         Err(failure) if failure.status == http::StatusCode::NOT_FOUND => Err(failure),
         Err(mut failure) => {
             let status = failure.status;
@@ -190,7 +203,9 @@ pub async fn create_agreement(context: &Context) -> Outcome {
         kind: form.raw("kind").parse().unwrap_or(Kind::Other),
         product_ids: None,
     };
-    let outcome = publishing::create_agreement(context, &request).await.map(|_| ());
+    let outcome = publishing::create_agreement(context, &request)
+        .await
+        .map(|_| ());
     after(context, form, outcome, "saved").await
 }
 
@@ -210,9 +225,15 @@ pub async fn publish_version(context: &Context) -> Outcome {
                 sentence: None,
             };
             let agreement_id = context.path_id("agreement_id")?;
-            publishing::publish_version(context, agreement_id, &request).await.map(|_| ())
+            publishing::publish_version(context, agreement_id, &request)
+                .await
+                .map(|_| ())
         }
-        Err(_) => Err(Failure::field("grace_days", "not_a_number", "Give the grace period in days.")),
+        Err(_) => Err(Failure::field(
+            "grace_days",
+            "not_a_number",
+            "Give the grace period in days.",
+        )),
     };
     after(context, form, outcome, "published").await
 }

@@ -87,11 +87,24 @@ pub async fn create_agreement(
                 .execute(
                     "INSERT INTO agreements (agreement_id, title, kind, products, created_at)
                      VALUES ($1, $2, $3, $4, $5)",
-                    params![agreement_id, title.as_str(), request.kind, products, context.now_ms],
+                    params![
+                        agreement_id,
+                        title.as_str(),
+                        request.kind,
+                        products,
+                        context.now_ms
+                    ],
                 )
                 .await?;
             let detail = serde_json::json!({ "title": title, "kind": request.kind });
-            audit::record(context, None, "agreement.created", &agreement_id.to_string(), detail).await
+            audit::record(
+                context,
+                None,
+                "agreement.created",
+                &agreement_id.to_string(),
+                detail,
+            )
+            .await
         })
         .await?;
     Ok(agreement_id)
@@ -114,7 +127,10 @@ pub async fn publish_version(
         faults.add("markdown", "too_long", "Use at most 500 000 bytes.");
     }
     let effective_at = request.effective_at.unwrap_or(context.now_ms);
-    if agreement.newest().is_some_and(|newest| effective_at < newest.effective_at) {
+    if agreement
+        .newest()
+        .is_some_and(|newest| effective_at < newest.effective_at)
+    {
         faults.add(
             "effective_at",
             "before_earlier_version",
@@ -135,7 +151,10 @@ pub async fn publish_version(
         effective_at,
         required_from: effective_at + i64::from(request.grace_days) * DAY_MS,
         document_sha256: hex(&Sha256::digest(document.as_bytes())),
-        sentence: request.sentence.clone().unwrap_or_else(|| SENTENCE.to_owned()),
+        sentence: request
+            .sentence
+            .clone()
+            .unwrap_or_else(|| SENTENCE.to_owned()),
     };
     context
         .connection
@@ -174,8 +193,9 @@ async fn insert_version(
     markdown: &str,
     document: &str,
 ) -> Result<(), Failure> {
-    let publisher =
-        context.person_optional().map_or_else(|| "seed".to_owned(), |person| person.person_id.to_string());
+    let publisher = context
+        .person_optional()
+        .map_or_else(|| "seed".to_owned(), |person| person.person_id.to_string());
     let inserted = context
         .connection
         .execute(
@@ -266,8 +286,14 @@ async fn notify(
         context.configuration().public_url,
         agreement.agreement_id,
     );
-    for to in list_member_emails(&context.connection, organisation_id, &[MemberRole::Owner]).await? {
-        let message = Message { to, subject: subject.clone(), text: text.clone(), code: None };
+    for to in list_member_emails(&context.connection, organisation_id, &[MemberRole::Owner]).await?
+    {
+        let message = Message {
+            to,
+            subject: subject.clone(),
+            text: text.clone(),
+            code: None,
+        };
         queue_email(context, &message).await?;
     }
     Ok(())
@@ -278,13 +304,22 @@ async fn notify(
 pub async fn send_reminders(context: &Context) -> Result<u64, DatabaseError> {
     let mut reminded = 0;
     for agreement in store::list_agreements(&context.connection).await? {
-        let Some(newest) = agreement.newest().cloned() else { continue };
+        let Some(newest) = agreement.newest().cloned() else {
+            continue;
+        };
         for (organisation_id, accepted) in list_accepting(context, &agreement).await? {
             let standing = agreement.standing(accepted, context.now_ms);
-            let (State::Due, Some(due_at)) = (standing.state, standing.due_at) else { continue };
+            let (State::Due, Some(due_at)) = (standing.state, standing.due_at) else {
+                continue;
+            };
             let left_ms = due_at - context.now_ms;
-            let reached = REMIND_AT_DAYS.iter().filter(|days| left_ms <= **days * DAY_MS).min();
-            let Some(days_left) = reached.copied() else { continue };
+            let reached = REMIND_AT_DAYS
+                .iter()
+                .filter(|days| left_ms <= **days * DAY_MS)
+                .min();
+            let Some(days_left) = reached.copied() else {
+                continue;
+            };
             let is_new = context
                 .connection
                 .transaction(async || {
@@ -317,7 +352,8 @@ pub async fn send_reminders(context: &Context) -> Result<u64, DatabaseError> {
 /// The exact bytes that are shown, hashed and kept. Raw HTML in the source is shown as text, and links
 /// lead only to web and mail addresses.
 pub fn render_document(title: &str, label: &str, markdown: &str) -> String {
-    let options = Options::ENABLE_TABLES | Options::ENABLE_FOOTNOTES | Options::ENABLE_STRIKETHROUGH;
+    let options =
+        Options::ENABLE_TABLES | Options::ENABLE_FOOTNOTES | Options::ENABLE_STRIKETHROUGH;
     let mut is_dropped_link = false;
     let events = Parser::new_ext(markdown, options).filter_map(|event| match event {
         Event::Html(text) | Event::InlineHtml(text) => Some(Event::Text(text)),
@@ -354,5 +390,7 @@ pub fn render_document(title: &str, label: &str, markdown: &str) -> String {
 }
 
 fn is_harmless(url: &str) -> bool {
-    ["https://", "http://", "mailto:", "#"].iter().any(|start| url.starts_with(start))
+    ["https://", "http://", "mailto:", "#"]
+        .iter()
+        .any(|start| url.starts_with(start))
 }

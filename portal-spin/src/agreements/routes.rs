@@ -128,15 +128,23 @@ pub async fn list_agreements(context: &Context) -> Outcome {
 /// `GET /api/v1/agreement-versions/{agreement_version_id}/document`: the exact bytes.
 pub async fn get_document(context: &Context) -> Outcome {
     let id: AgreementVersionId = context.path_id("agreement_version_id")?;
-    let (_, document) =
-        store::find_document(&context.connection, id).await?.ok_or_else(Failure::not_found)?;
-    Ok(response::with_body(http::StatusCode::OK, "text/html; charset=utf-8", document))
+    let (_, document) = store::find_document(&context.connection, id)
+        .await?
+        .ok_or_else(Failure::not_found)?;
+    Ok(response::with_body(
+        http::StatusCode::OK,
+        "text/html; charset=utf-8",
+        document,
+    ))
 }
 
 /// `GET /api/v1/evidence-key`
 pub async fn get_evidence_key(context: &Context) -> Outcome {
     let key = signing::signing_key(context.configuration())?;
-    response::ok(&EvidenceKey { algorithm: "Ed25519", public_key: signing::public_key(&key) })
+    response::ok(&EvidenceKey {
+        algorithm: "Ed25519",
+        public_key: signing::public_key(&key),
+    })
 }
 
 /// Where the organisation of the route stands.
@@ -159,7 +167,10 @@ pub async fn list_standing(context: &Context) -> Result<Vec<StandingView>, Failu
             state: standing.state,
             due_at: standing.due_at,
             accepted_version,
-            document: format!("/api/v1/agreement-versions/{}/document", newest.agreement_version_id),
+            document: format!(
+                "/api/v1/agreement-versions/{}/document",
+                newest.agreement_version_id
+            ),
             version: newest,
         })
     });
@@ -169,8 +180,10 @@ pub async fn list_standing(context: &Context) -> Result<Vec<StandingView>, Failu
 /// `GET /api/v1/organisations/{organisation_id}/agreements`
 pub async fn list_organisation_agreements(context: &Context) -> Outcome {
     let items = list_standing(context).await?;
-    let outstanding =
-        items.iter().filter(|item| matches!(item.state, State::Required | State::Due)).count();
+    let outstanding = items
+        .iter()
+        .filter(|item| matches!(item.state, State::Required | State::Due))
+        .count();
     response::ok(&StandingList { items, outstanding })
 }
 
@@ -181,7 +194,9 @@ pub async fn create_acceptance(context: &Context) -> Outcome {
     let organisation_id = context.organisation_id()?;
     response::created(&AcceptanceAnswer {
         acceptance_id: acceptance_id.to_string(),
-        evidence: format!("/api/v1/organisations/{organisation_id}/acceptances/{acceptance_id}/evidence"),
+        evidence: format!(
+            "/api/v1/organisations/{organisation_id}/acceptances/{acceptance_id}/evidence"
+        ),
     })
 }
 
@@ -195,12 +210,20 @@ pub async fn list_acceptances(context: &Context) -> Outcome {
 pub async fn get_evidence(context: &Context) -> Outcome {
     let acceptance_id = context.path_id("acceptance_id")?;
     let file = export_evidence(context, acceptance_id).await?;
-    Ok(response::download("application/json", &format!("{acceptance_id}.evidence.json"), file))
+    Ok(response::download(
+        "application/json",
+        &format!("{acceptance_id}.evidence.json"),
+        file,
+    ))
 }
 
 /// `GET /api/v1/operator/agreements`
 pub async fn list_all_agreements(context: &Context) -> Outcome {
-    let items = store::list_agreements(&context.connection).await?.into_iter().map(view).collect();
+    let items = store::list_agreements(&context.connection)
+        .await?
+        .into_iter()
+        .map(view)
+        .collect();
     response::ok(&AgreementList { items })
 }
 
@@ -208,7 +231,9 @@ pub async fn list_all_agreements(context: &Context) -> Outcome {
 pub async fn create_agreement(context: &Context) -> Outcome {
     let request: AgreementRequest = context.json()?;
     let agreement_id = publishing::create_agreement(context, &request).await?;
-    response::created(&AgreementCreated { agreement_id: agreement_id.to_string() })
+    response::created(&AgreementCreated {
+        agreement_id: agreement_id.to_string(),
+    })
 }
 
 /// `POST /api/v1/operator/agreements/{agreement_id}/versions`
@@ -222,7 +247,10 @@ pub async fn publish_version(context: &Context) -> Outcome {
 pub async fn export_acceptances(context: &Context) -> Outcome {
     let rows = context
         .connection
-        .query("SELECT record, hash, signature FROM acceptances ORDER BY position", vec![])
+        .query(
+            "SELECT record, hash, signature FROM acceptances ORDER BY position",
+            vec![],
+        )
         .await?;
     let mut lines = String::new();
     for row in rows {
@@ -234,5 +262,9 @@ pub async fn export_acceptances(context: &Context) -> Outcome {
         });
         lines.push_str(&format!("{line}\n"));
     }
-    Ok(response::download("application/jsonl", "acceptances.jsonl", lines))
+    Ok(response::download(
+        "application/jsonl",
+        "acceptances.jsonl",
+        lines,
+    ))
 }

@@ -16,12 +16,14 @@ pub fn signing_key(configuration: &Configuration) -> Result<SigningKey, Failure>
             "signing_key_missing",
             "Acceptances cannot be signed: the operator has not set `signing_seed` to 64 hexadecimal digits.",
         );
-        failure.internal = Some("signing_seed is missing or malformed".to_owned());
+        failure.internal = Some("signing_seed is missing or malformed".into());
         failure
     };
     let seed: [u8; 32] = match configuration.get("signing_seed") {
         "" if configuration.development => Sha256::digest(b"development-only signing seed").into(),
-        text => unhex(text).and_then(|bytes| bytes.try_into().ok()).ok_or_else(missing)?,
+        text => unhex(text)
+            .and_then(|bytes| bytes.try_into().ok())
+            .ok_or_else(missing)?,
     };
     Ok(SigningKey::from_bytes(&seed))
 }

@@ -9,7 +9,8 @@ use super::model::{Agreement, Version};
 use crate::database::{Connection, DatabaseError, Row};
 use crate::params;
 
-const VERSION: &str = "SELECT agreement_version_id, version, label, locale, is_material, effective_at,
+const VERSION: &str =
+    "SELECT agreement_version_id, version, label, locale, is_material, effective_at,
     required_from, html_sha256, sentence, agreement_id FROM agreement_versions";
 
 fn version_of(row: &Row) -> Result<Version, DatabaseError> {
@@ -50,10 +51,14 @@ pub async fn list_agreements(connection: &Connection) -> Result<Vec<Agreement>, 
             })
         })
         .collect::<Result<Vec<_>, DatabaseError>>()?;
-    for row in connection.query(&format!("{VERSION} ORDER BY agreement_id, version"), vec![]).await? {
+    for row in connection
+        .query(&format!("{VERSION} ORDER BY agreement_id, version"), vec![])
+        .await?
+    {
         let agreement_id: AgreementId = row.parse(9)?;
-        if let Some(agreement) =
-            agreements.iter_mut().find(|agreement| agreement.agreement_id == agreement_id)
+        if let Some(agreement) = agreements
+            .iter_mut()
+            .find(|agreement| agreement.agreement_id == agreement_id)
         {
             agreement.versions.push(version_of(&row)?);
         }
@@ -100,7 +105,12 @@ pub async fn list_accepted_versions(
         )
         .await?
         .iter()
-        .map(|row| Ok(AcceptedVersion { agreement: row.parse(0)?, version: row.get(1)? }))
+        .map(|row| {
+            Ok(AcceptedVersion {
+                agreement: row.parse(0)?,
+                version: row.get(1)?,
+            })
+        })
         .collect()
 }
 

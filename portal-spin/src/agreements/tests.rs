@@ -74,10 +74,20 @@ proptest! {
 
 #[test]
 fn raw_html_and_dangerous_links_are_only_text() {
-    let html = render_document("T", "1", "<script>x</script>\n\n[a](javascript:x) <b>b</b> [c](https://c.example) ![i](https://i.example/i.png)");
-    assert!(!html.contains("<script") && !html.contains("javascript:") && !html.contains("<b>"), "{html}");
+    let html = render_document(
+        "T",
+        "1",
+        "<script>x</script>\n\n[a](javascript:x) <b>b</b> [c](https://c.example) ![i](https://i.example/i.png)",
+    );
+    assert!(
+        !html.contains("<script") && !html.contains("javascript:") && !html.contains("<b>"),
+        "{html}"
+    );
     assert!(!html.contains("<img"), "{html}");
-    assert!(html.contains("<a href=\"https://c.example\">c</a>"), "{html}");
+    assert!(
+        html.contains("<a href=\"https://c.example\">c</a>"),
+        "{html}"
+    );
 }
 
 /// A lawyer of the operator, and terms of service in force.
@@ -85,19 +95,41 @@ async fn with_terms(portal: &TestPortal) -> (Actor, String) {
     let lawyer = portal.sign_up("lawyer@example.com", "Operator").await;
     portal.make_operator(&lawyer, "lawyer").await;
     let made = portal
-        .post("/api/v1/operator/agreements", &lawyer.token, json!({ "title": "Terms of service", "kind": "terms_of_service" }))
+        .post(
+            "/api/v1/operator/agreements",
+            &lawyer.token,
+            json!({ "title": "Terms of service", "kind": "terms_of_service" }),
+        )
         .await
         .expect(201)
         .json();
     let agreement_id = made["agreement_id"].as_str().unwrap().to_owned();
-    publish(portal, &lawyer, &agreement_id, json!({ "label": "2026-1", "markdown": "Be *nice*." })).await;
+    publish(
+        portal,
+        &lawyer,
+        &agreement_id,
+        json!({ "label": "2026-1", "markdown": "Be *nice*." }),
+    )
+    .await;
     (lawyer, agreement_id)
 }
 
-async fn publish(portal: &TestPortal, lawyer: &Actor, agreement_id: &str, body: serde_json::Value) -> String {
+async fn publish(
+    portal: &TestPortal,
+    lawyer: &Actor,
+    agreement_id: &str,
+    body: serde_json::Value,
+) -> String {
     let path = format!("/api/v1/operator/agreements/{agreement_id}/versions");
-    let published = portal.post(&path, &lawyer.token, body).await.expect(201).json();
-    published["agreement_version_id"].as_str().unwrap().to_owned()
+    let published = portal
+        .post(&path, &lawyer.token, body)
+        .await
+        .expect(201)
+        .json();
+    published["agreement_version_id"]
+        .as_str()
+        .unwrap()
+        .to_owned()
 }
 
 async fn standing(portal: &TestPortal, actor: &Actor) -> serde_json::Value {
@@ -107,24 +139,43 @@ async fn standing(portal: &TestPortal, actor: &Actor) -> serde_json::Value {
 
 async fn accept(portal: &TestPortal, actor: &Actor) -> String {
     let version = standing(portal, actor).await["version"].clone();
-    let path = format!("/api/v1/organisations/{}/acceptances", actor.organisation_id);
+    let path = format!(
+        "/api/v1/organisations/{}/acceptances",
+        actor.organisation_id
+    );
     let body = json!({
         "agreement_version_id": version["agreement_version_id"],
         "document_sha256": version["document_sha256"],
         "has_authority": true,
         "stated_role": "Managing director",
     });
-    let answer = portal.post(&path, &actor.token, body).await.expect(201).json();
+    let answer = portal
+        .post(&path, &actor.token, body)
+        .await
+        .expect(201)
+        .json();
     answer["acceptance_id"].as_str().unwrap().to_owned()
 }
 
 async fn evidence(portal: &TestPortal, actor: &Actor, acceptance_id: &str) -> Vec<u8> {
-    let path = format!("/api/v1/organisations/{}/acceptances/{acceptance_id}/evidence", actor.organisation_id);
-    portal.get(&path, &actor.token).await.expect(200).body.to_vec()
+    let path = format!(
+        "/api/v1/organisations/{}/acceptances/{acceptance_id}/evidence",
+        actor.organisation_id
+    );
+    portal
+        .get(&path, &actor.token)
+        .await
+        .expect(200)
+        .body
+        .to_vec()
 }
 
 async fn evidence_key(portal: &TestPortal) -> String {
-    let key = portal.get("/api/v1/evidence-key", "").await.expect(200).json();
+    let key = portal
+        .get("/api/v1/evidence-key", "")
+        .await
+        .expect(200)
+        .json();
     key["public_key"].as_str().unwrap().to_owned()
 }
 
@@ -233,7 +284,10 @@ async fn any_changed_byte_of_an_evidence_file_is_found() {
         assert!(verify_evidence(&changed, &key).is_err(), "byte {position}");
         if position % 16 == 0 {
             let cut = [&file[..position], &file[position + 1..]].concat();
-            assert!(verify_evidence(&cut, &key).is_err(), "without byte {position}");
+            assert!(
+                verify_evidence(&cut, &key).is_err(),
+                "without byte {position}"
+            );
         }
     }
 }

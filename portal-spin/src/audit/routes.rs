@@ -19,7 +19,8 @@ pub struct AuditRecordList {
     pub next_cursor: Option<String>,
 }
 
-const RECORD: &str = "SELECT position, audit_record_id, recorded_at, organisation_id, actor, action,
+const RECORD: &str =
+    "SELECT position, audit_record_id, recorded_at, organisation_id, actor, action,
     object, detail, request_id, previous_hash, hash FROM audit_records";
 const PAGE: i64 = 100;
 const EXPORT_CHUNK: i64 = 1000;
@@ -45,7 +46,11 @@ pub async fn list_audit_records(context: &Context) -> Outcome {
     let before: i64 = match context.query("cursor") {
         None => i64::MAX,
         Some(text) => text.parse().map_err(|_| {
-            Failure::field("cursor", "unknown_cursor", "Send the next_cursor of the page before.")
+            Failure::field(
+                "cursor",
+                "unknown_cursor",
+                "Send the next_cursor of the page before.",
+            )
         })?,
     };
     let items = context
@@ -59,7 +64,10 @@ pub async fn list_audit_records(context: &Context) -> Outcome {
         .map(record_of)
         .collect::<Result<Vec<_>, _>>()?;
     let is_full = i64::try_from(items.len()) == Ok(PAGE);
-    let next_cursor = items.last().filter(|_| is_full).map(|last| last.position.to_string());
+    let next_cursor = items
+        .last()
+        .filter(|_| is_full)
+        .map(|last| last.position.to_string());
     response::ok(&AuditRecordList { items, next_cursor })
 }
 
@@ -87,5 +95,9 @@ pub async fn export_audit_log(context: &Context) -> Outcome {
             break;
         }
     }
-    Ok(response::download("application/jsonl", "audit-log.jsonl", lines))
+    Ok(response::download(
+        "application/jsonl",
+        "audit-log.jsonl",
+        lines,
+    ))
 }

@@ -2,9 +2,13 @@
 
 use std::cell::{Cell, RefCell};
 
+use super::turn::{Turn, take_turn};
 use super::{DatabaseError, Row, Value};
 use crate::params;
 use crate::ports::{Database, Engine, RawConnection};
+
+/// How often the write lock is asked for. Each try waits as long as the host's busy timeout, 5 s.
+const BEGIN_TRIES: usize = 4;
 
 /// The connection of one request (or one background step). Cheap to pass by reference; never kept
 /// beyond the request.
@@ -78,21 +82,27 @@ impl Connection {
         if self.in_transaction.replace(true) {
             return Err(DatabaseError::Failed("transactions do not nest".to_owned()).into());
         }
-        let begin = match self.engine {
-            Engine::Sqlite => "BEGIN IMMEDIATE",
-            Engine::Postgres => "BEGIN",
+        let began = async {
+            let turn = self.take_turn().await?;
+            self.begin().await?;
+            Ok::<_, DatabaseError>(turn)
         };
-        if let Err(error) = self.execute(begin, Vec::new()).await {
-            self.in_transaction.set(false);
-            return Err(error.into());
-        }
+        let turn = match began.await {
+            Ok(turn) => turn,
+            Err(error) => {
+                self.in_transaction.set(false);
+                return Err(E::from(error));
+            }
+        };
         let outcome = work().await;
         let end = if outcome.is_ok() {
             "COMMIT"
         } else {
             "ROLLBACK"
         };
-        match self.execute(end, Vec::new()).await {
+        let ended = self.execute(end, Vec::new()).await;
+        drop(turn);
+        match ended {
             Ok(_) => {
                 self.in_transaction.set(false);
                 outcome
@@ -100,6 +110,30 @@ impl Connection {
             // Left marked as open: the connection is closed instead of reused.
             Err(error) => outcome.and(Err(error.into())),
         }
+    }
+
+    /// Waits until no transaction is open in this instance, and keeps others waiting until the answer is
+    /// dropped: for work that keeps the only thread busy. Not inside a transaction, which has the turn.
+    pub async fn take_turn(&self) -> Result<Turn, DatabaseError> {
+        let raw = self.take()?;
+        let turn = take_turn(raw.as_ref()).await;
+        self.put_back(raw);
+        Ok(turn)
+    }
+
+    async fn begin(&self) -> Result<(), DatabaseError> {
+        let begin = match self.engine {
+            Engine::Sqlite => "BEGIN IMMEDIATE",
+            Engine::Postgres => "BEGIN",
+        };
+        let mut begun = self.execute(begin, Vec::new()).await;
+        for _ in 1..BEGIN_TRIES {
+            if !matches!(begun, Err(DatabaseError::Unavailable(_))) {
+                break;
+            }
+            begun = self.execute(begin, Vec::new()).await;
+        }
+        begun.map(|_| ())
     }
 
     /// Whether a transaction is open on this connection.

@@ -11,9 +11,11 @@ mod connection;
 pub mod migrations;
 #[cfg(test)]
 mod tests;
+mod turn;
 mod value;
 
 pub use connection::{Connection, next_number};
+pub use turn::Turn;
 pub use value::{FromValue, Row, Value};
 
 /// What can go wrong below a store. Stores name the failures that a caller can act on and pass the

@@ -153,4 +153,14 @@ on_every_database! {
         let error = connection.execute(insert, params!["taken"]).await.unwrap_err();
         assert!(matches!(error, DatabaseError::Conflict(_)), "{error:?}");
     }
+
+    async fn a_transaction_waits_for_its_turn_and_a_dropped_one_passes_it_on(portal: TestPortal) {
+        let (one, two) = (portal.app.connect().await.unwrap(), portal.app.connect().await.unwrap());
+        let held = one.take_turn().await.unwrap();
+        let waiting = two.transaction(async || next_number(&two, "turn").await);
+        let late = tokio::time::timeout(std::time::Duration::from_millis(20), waiting).await;
+        assert!(late.is_err(), "the turn was not waited for");
+        drop(held);
+        assert_eq!(one.transaction(async || next_number(&one, "turn").await).await, Ok(1));
+    }
 }

@@ -98,7 +98,10 @@ async fn claim(context: &Context, email: &Due) -> Result<bool, DatabaseError> {
 
 async fn send(context: &Context, email: &Due) -> Result<(), String> {
     let configuration = context.configuration();
-    let (from, key) = (configuration.get("email_from"), configuration.get("email_api_key"));
+    let (from, key) = (
+        configuration.get("email_from"),
+        configuration.get("email_api_key"),
+    );
     let style = configuration.get("email_api_style");
     let body = match style {
         "postmark" => json!({
@@ -143,7 +146,10 @@ mod tests {
     use crate::testing::{TestDatabase, TestPortal};
 
     fn answer(status: u16) -> http::Response<Bytes> {
-        http::Response::builder().status(status).body(Bytes::from("busy")).unwrap()
+        http::Response::builder()
+            .status(status)
+            .body(Bytes::from("busy"))
+            .unwrap()
     }
 
     #[tokio::test]
@@ -160,11 +166,17 @@ mod tests {
             text: "Text".to_owned(),
             code: None,
         };
-        queue_email(&portal.context().await, &message).await.unwrap();
+        queue_email(&portal.context().await, &message)
+            .await
+            .unwrap();
         portal.http.answers.borrow_mut().push(answer(503));
         assert_eq!(send_due_emails(&portal.context().await).await, Ok(0));
         assert_eq!(send_due_emails(&portal.context().await).await, Ok(0));
-        assert_eq!(portal.http.requests.borrow().len(), 1, "not tried again at once");
+        assert_eq!(
+            portal.http.requests.borrow().len(),
+            1,
+            "not tried again at once"
+        );
         portal.advance_ms(10_000);
         portal.http.answers.borrow_mut().push(answer(200));
         assert_eq!(send_due_emails(&portal.context().await).await, Ok(1));

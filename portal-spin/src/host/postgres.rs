@@ -1,5 +1,7 @@
 //! `spin:postgres`. Spin pools connections itself, so none is kept here.
 
+use std::time::Duration;
+
 use spin_sdk::pg::{Connection, DbValue, Error, ParameterValue, PgError, QueryError};
 
 use crate::database::{DatabaseError, Row, Value};
@@ -72,6 +74,10 @@ impl RawConnection for PostgresConnection {
                 .await
                 .map_err(from_spin_error)
         })
+    }
+
+    fn pause(&self, ms: u64) -> PortFuture<'_, ()> {
+        Box::pin(spin_sdk::time::sleep(Duration::from_millis(ms)))
     }
 }
 

@@ -3,6 +3,7 @@
 
 use std::cell::RefCell;
 use std::rc::Rc;
+use std::time::Duration;
 
 use spin_sdk::sqlite::{self, Connection};
 
@@ -95,6 +96,10 @@ impl RawConnection for SqliteConnection {
         if idle.len() < KEPT {
             idle.push(self.connection);
         }
+    }
+
+    fn pause(&self, ms: u64) -> PortFuture<'_, ()> {
+        Box::pin(spin_sdk::time::sleep(Duration::from_millis(ms)))
     }
 }
 

@@ -275,8 +275,7 @@ pub async fn accept_invitation(
             let mut faults = Faults::default();
             faults.password("password", &request.password, &[&invited.email]);
             faults.check()?;
-            let hash = passwords::hash_password(&request.password, &context.random());
-            Some(hash.ok_or_else(|| Failure::internal("argon2 failed"))?)
+            Some(passwords::hash_new_password(context, &request.password).await?)
         }
     };
     context

@@ -104,7 +104,7 @@ pub async fn log_in(context: &Context, email: &str, password: &str) -> Result<St
     let hash = person
         .as_ref()
         .map_or(passwords::NO_PASSWORD, |person| &person.password_hash);
-    let is_right = passwords::verify_password(password, hash);
+    let is_right = passwords::check_password(context, password, hash).await?;
     let Some(person) = person.filter(|_| is_right) else {
         audit_failure(context, &email).await?;
         return Err(refused());

@@ -71,7 +71,11 @@ pub async fn list_staff(context: &Context) -> Outcome {
         .await?
         .iter()
         .map(|row| {
-            Ok(StaffMember { person_id: row.parse(0)?, email: row.get(1)?, role: row.parse(2)? })
+            Ok(StaffMember {
+                person_id: row.parse(0)?,
+                email: row.get(1)?,
+                role: row.parse(2)?,
+            })
         })
         .collect::<Result<_, DatabaseError>>()?;
     response::ok(&StaffList { items })
@@ -81,15 +85,28 @@ pub async fn list_staff(context: &Context) -> Outcome {
 pub async fn add_staff(context: &Context) -> Outcome {
     let request: StaffRequest = context.json()?;
     let email = normalise_email(&request.email).unwrap_or_default();
-    let person = store::find_person_by_email(&context.connection, &email).await?.ok_or_else(|| {
-        Failure::field("email", "unknown_person", "They need an account first: ask them to register.")
-    })?;
+    let person = store::find_person_by_email(&context.connection, &email)
+        .await?
+        .ok_or_else(|| {
+            Failure::field(
+                "email",
+                "unknown_person",
+                "They need an account first: ask them to register.",
+            )
+        })?;
     context
         .connection
         .transaction(async || {
             store::insert_operator_role(context, person.person_id, request.role).await?;
             let detail = serde_json::json!({ "role": request.role });
-            audit::record(context, None, "staff.added", &person.person_id.to_string(), detail).await
+            audit::record(
+                context,
+                None,
+                "staff.added",
+                &person.person_id.to_string(),
+                detail,
+            )
+            .await
         })
         .await?;
     list_staff(context).await
@@ -98,8 +115,10 @@ pub async fn add_staff(context: &Context) -> Outcome {
 /// `DELETE /api/v1/operator/staff/{person_id}/{role}`
 pub async fn remove_staff(context: &Context) -> Outcome {
     let person_id: PersonId = context.path_id("person_id")?;
-    let role: OperatorRole =
-        context.path_text("role").parse().map_err(|()| Failure::not_found())?;
+    let role: OperatorRole = context
+        .path_text("role")
+        .parse()
+        .map_err(|()| Failure::not_found())?;
     context
         .connection
         .transaction(async || {
@@ -157,7 +176,9 @@ pub async fn list_organisations(context: &Context) -> Outcome {
     for row in rows {
         items.push(find(context, row.parse(0)?).await?);
     }
-    response::ok(&page.page_of(items, |organisation| organisation.organisation_id.to_string()))
+    response::ok(&page.page_of(items, |organisation| {
+        organisation.organisation_id.to_string()
+    }))
 }
 
 async fn find(context: &Context, organisation_id: OrganisationId) -> Result<Organisation, Failure> {
@@ -171,7 +192,11 @@ pub async fn suspend_organisation(context: &Context) -> Outcome {
     let request: SuspensionRequest = context.json()?;
     let reason: String = request.reason.trim().chars().take(500).collect();
     if reason.is_empty() {
-        return Err(Failure::field("reason", "required", "Say why: the partner reads it."));
+        return Err(Failure::field(
+            "reason",
+            "required",
+            "Say why: the partner reads it.",
+        ));
     }
     set_suspension(context, Some(reason)).await
 }
@@ -193,7 +218,10 @@ async fn set_suspension(context: &Context, reason: Option<String>) -> Outcome {
             "Live credentials of {} are refused from now on. Test credentials go on working.\n\nReason: {reason}",
             organisation.name
         ),
-        None => format!("Live credentials of {} are accepted again.", organisation.name),
+        None => format!(
+            "Live credentials of {} are accepted again.",
+            organisation.name
+        ),
     };
     context
         .connection
@@ -214,9 +242,20 @@ async fn set_suspension(context: &Context, reason: Option<String>) -> Outcome {
             let object = organisation_id.to_string();
             audit::record(context, Some(organisation_id), action, &object, detail).await?;
             let owners = [MemberRole::Owner];
-            for to in store::list_member_emails(&context.connection, organisation_id, &owners).await? {
+            for to in
+                store::list_member_emails(&context.connection, organisation_id, &owners).await?
+            {
                 let subject = subject.to_owned();
-                queue_email(context, &Message { to, subject, text: text.clone(), code: None }).await?;
+                queue_email(
+                    context,
+                    &Message {
+                        to,
+                        subject,
+                        text: text.clone(),
+                        code: None,
+                    },
+                )
+                .await?;
             }
             reactions::standing_changed(context, organisation_id).await
         })

@@ -6,9 +6,9 @@ use shared::ids::{MemberId, PersonId};
 use super::invitations::{self, AcceptInvitationRequest, Invitation};
 use super::members::{self, Member};
 use super::model::MemberRole;
+use super::routes;
 use super::sessions::ABSOLUTE_LIMIT_MS;
 use super::store::{self, Membership, Organisation};
-use super::routes;
 use crate::agreements;
 use crate::context::Context;
 use crate::encoding::readable_time;
@@ -30,26 +30,40 @@ pub async fn show_organisations(context: &Context) -> Outcome {
     let memberships = store::list_memberships(&context.connection, person.person_id).await?;
     let came_by_log_in = context.query("all").is_none() && person.operator_roles.is_empty();
     if let ([only], true) = (memberships.as_slice(), came_by_log_in) {
-        return Ok(response::see_other(&format!("/organisations/{}", only.organisation_id)));
+        return Ok(response::see_other(&format!(
+            "/organisations/{}",
+            only.organisation_id
+        )));
     }
     let page = Page::new(context, "Your organisations");
-    response::html(&OrganisationsPage { page, shown: Shown::default(), memberships })
+    response::html(&OrganisationsPage {
+        page,
+        shown: Shown::default(),
+        memberships,
+    })
 }
 
 /// `POST /organisations`
 pub async fn create_organisation(context: &Context) -> Outcome {
     let form = context.form();
     match routes::make_organisation(context, &form.text("name")).await {
-        Ok(organisation_id) => {
-            Ok(response::see_other(&format!("/organisations/{organisation_id}?done=saved")))
-        }
+        Ok(organisation_id) => Ok(response::see_other(&format!(
+            "/organisations/{organisation_id}?done=saved"
+        ))),
         Err(failure) => {
             let status = failure.status;
             let shown = Shown::again(form, failure)?;
             let person_id = context.person()?.person_id;
             let memberships = store::list_memberships(&context.connection, person_id).await?;
             let page = Page::new(context, "Your organisations");
-            response::html_with(status, &OrganisationsPage { page, shown, memberships })
+            response::html_with(
+                status,
+                &OrganisationsPage {
+                    page,
+                    shown,
+                    memberships,
+                },
+            )
         }
     }
 }
@@ -79,7 +93,10 @@ struct OrganisationPage {
     steps: Vec<NextStep>,
 }
 
-async fn organisation_page(context: &Context, shown: Option<Shown>) -> Result<OrganisationPage, Failure> {
+async fn organisation_page(
+    context: &Context,
+    shown: Option<Shown>,
+) -> Result<OrganisationPage, Failure> {
     let organisation_id = context.organisation_id()?;
     let organisation = store::find_organisation(&context.connection, organisation_id)
         .await?
@@ -87,7 +104,12 @@ async fn organisation_page(context: &Context, shown: Option<Shown>) -> Result<Or
     let standing = agreements::routes::list_standing(context).await?;
     let outstanding = standing
         .iter()
-        .filter(|item| matches!(item.state, agreements::State::Required | agreements::State::Due))
+        .filter(|item| {
+            matches!(
+                item.state,
+                agreements::State::Required | agreements::State::Due
+            )
+        })
         .count();
     let base = format!("/organisations/{organisation_id}");
     let role = context.member_role()?;
@@ -130,7 +152,9 @@ pub async fn rename(context: &Context) -> Outcome {
     match routes::rename(context, &form.text("name")).await {
         Ok(()) => {
             let organisation_id = context.organisation_id()?;
-            Ok(response::see_other(&format!("/organisations/{organisation_id}?done=saved")))
+            Ok(response::see_other(&format!(
+                "/organisations/{organisation_id}?done=saved"
+            )))
         }
         Err(failure) => {
             let status = failure.status;
@@ -191,7 +215,9 @@ async fn members_after(
     match outcome {
         Ok(()) => {
             let organisation_id = context.organisation_id()?;
-            Ok(response::see_other(&format!("/organisations/{organisation_id}/members?done={done}")))
+            Ok(response::see_other(&format!(
+                "/organisations/{organisation_id}/members?done={done}"
+            )))
         }
         Err(failure) if failure.status == http::StatusCode::NOT_FOUND => Err(failure),
         Err(failure) => {
@@ -212,7 +238,9 @@ fn role_of(form: &Form) -> Result<MemberRole, Failure> {
 pub async fn invite(context: &Context) -> Outcome {
     let form = context.form();
     let outcome = match role_of(&form) {
-        Ok(role) => invitations::invite(context, form.raw("email"), role).await.map(|_| ()),
+        Ok(role) => invitations::invite(context, form.raw("email"), role)
+            .await
+            .map(|_| ()),
         Err(failure) => Err(failure),
     };
     members_after(context, form, outcome, "sent").await
@@ -245,7 +273,11 @@ pub async fn transfer_ownership(context: &Context) -> Outcome {
     let form = context.form();
     let outcome = match form.raw("member_id").parse::<MemberId>() {
         Ok(to) => members::transfer_ownership(context, to).await,
-        Err(_) => Err(Failure::field("member_id", "unknown_member", "Choose a member.")),
+        Err(_) => Err(Failure::field(
+            "member_id",
+            "unknown_member",
+            "Choose a member.",
+        )),
     };
     members_after(context, form, outcome, "saved").await
 }
@@ -272,7 +304,11 @@ struct InvitationPage {
     needs_account: bool,
 }
 
-async fn invitation_page(context: &Context, token: &str, shown: Shown) -> Result<InvitationPage, Failure> {
+async fn invitation_page(
+    context: &Context,
+    token: &str,
+    shown: Shown,
+) -> Result<InvitationPage, Failure> {
     let invited = invitations::find_by_link(context, token).await?;
     let signed_in = context.person_optional().map(|person| person.person_id);
     let next = format!("/invitations?token={token}");
@@ -316,7 +352,10 @@ pub async fn accept_invitation(context: &Context) -> Outcome {
         Err(failure) => {
             let status = failure.status;
             let shown = Shown::again(form, failure)?;
-            response::html_with(status, &invitation_page(context, &request.token, shown).await?)
+            response::html_with(
+                status,
+                &invitation_page(context, &request.token, shown).await?,
+            )
         }
     }
 }

@@ -24,7 +24,9 @@ pub async fn show_home(context: &Context) -> Outcome {
         return Ok(response::see_other("/organisations"));
     }
     let title = context.configuration().get("programme_name").to_owned();
-    response::html(&HomePage { page: Page::new(context, &title) })
+    response::html(&HomePage {
+        page: Page::new(context, &title),
+    })
 }
 
 #[derive(Template)]
@@ -39,7 +41,11 @@ struct RegisterPage {
 pub async fn show_register(context: &Context) -> Outcome {
     let source = context.query("source").unwrap_or_default();
     let page = Page::new(context, "Create your account");
-    response::html(&RegisterPage { page, shown: Shown::default(), source })
+    response::html(&RegisterPage {
+        page,
+        shown: Shown::default(),
+        source,
+    })
 }
 
 /// `POST /register`
@@ -58,7 +64,14 @@ pub async fn register(context: &Context) -> Outcome {
             let status = failure.status;
             let shown = Shown::again(form, failure)?;
             let page = Page::new(context, "Create your account");
-            response::html_with(status, &RegisterPage { page, shown, source: request.source })
+            response::html_with(
+                status,
+                &RegisterPage {
+                    page,
+                    shown,
+                    source: request.source,
+                },
+            )
         }
     }
 }
@@ -67,7 +80,10 @@ pub async fn register(context: &Context) -> Outcome {
 pub async fn resend(context: &Context) -> Outcome {
     let email = context.form().text("email");
     registration::resend(context, &email).await?;
-    Ok(response::see_other(&format!("{}&done=sent", check_mail_path(&email))))
+    Ok(response::see_other(&format!(
+        "{}&done=sent",
+        check_mail_path(&email)
+    )))
 }
 
 fn check_mail_path(email: &str) -> String {
@@ -90,7 +106,11 @@ struct CheckMailPage {
 pub async fn show_check_mail(context: &Context) -> Outcome {
     let email = context.query("email").unwrap_or_default();
     let page = Page::new(context, "Check your mail");
-    response::html(&CheckMailPage { page, shown: Shown::default(), email })
+    response::html(&CheckMailPage {
+        page,
+        shown: Shown::default(),
+        email,
+    })
 }
 
 #[derive(Template)]
@@ -109,7 +129,12 @@ pub async fn show_verify(context: &Context) -> Outcome {
         .await?
         .ok_or(registration::VerificationError::LinkExpired)?;
     let page = Page::new(context, "Verify your address");
-    response::html(&VerifyPage { page, email, organisation_name, token })
+    response::html(&VerifyPage {
+        page,
+        email,
+        organisation_name,
+        token,
+    })
 }
 
 /// `POST /verify`, by the link's button or by the code.
@@ -145,7 +170,12 @@ fn welcome(context: &Context, verified: &Verified) -> Response {
 
 fn signed_in(context: &Context, token: &str, path: &str) -> Response {
     let mut answer = response::see_other(path);
-    cookies::set_session(&mut answer, context.configuration(), token, ABSOLUTE_LIMIT_MS / 1000);
+    cookies::set_session(
+        &mut answer,
+        context.configuration(),
+        token,
+        ABSOLUTE_LIMIT_MS / 1000,
+    );
     answer
 }
 
@@ -172,7 +202,11 @@ fn local_path(next: &str) -> String {
         && !next.starts_with("//")
         && !next.contains(['\\', '\r', '\n'])
         && next.is_ascii();
-    if is_local { next.to_owned() } else { "/organisations".to_owned() }
+    if is_local {
+        next.to_owned()
+    } else {
+        "/organisations".to_owned()
+    }
 }
 
 /// `GET /log-in?next=`
@@ -182,7 +216,11 @@ pub async fn show_log_in(context: &Context) -> Outcome {
         return Ok(response::see_other(&next));
     }
     let page = Page::new(context, "Log in");
-    response::html(&LogInPage { page, shown: Shown::default(), next })
+    response::html(&LogInPage {
+        page,
+        shown: Shown::default(),
+        next,
+    })
 }
 
 /// `POST /log-in`
@@ -193,7 +231,12 @@ pub async fn log_in(context: &Context) -> Outcome {
         Ok(Step::SignedIn(_, token)) => Ok(signed_in(context, &token, &next)),
         Ok(Step::SecondFactor(ticket)) => {
             let page = Page::new(context, "Enter your code");
-            response::html(&SecondFactorPage { page, shown: Shown::default(), next, ticket })
+            response::html(&SecondFactorPage {
+                page,
+                shown: Shown::default(),
+                next,
+                ticket,
+            })
         }
         Err(failure) => {
             let status = failure.status;
@@ -215,7 +258,15 @@ pub async fn finish_log_in(context: &Context) -> Outcome {
             let status = failure.status;
             let shown = Shown::again(form, failure)?;
             let page = Page::new(context, "Enter your code");
-            response::html_with(status, &SecondFactorPage { page, shown, next, ticket })
+            response::html_with(
+                status,
+                &SecondFactorPage {
+                    page,
+                    shown,
+                    next,
+                    ticket,
+                },
+            )
         }
     }
 }
@@ -240,7 +291,11 @@ struct ResetPage {
 pub async fn show_reset(context: &Context) -> Outcome {
     let page = Page::new(context, "Choose a new password");
     let is_sent = context.query("done").is_some();
-    response::html(&ResetPage { page, shown: Shown::default(), is_sent })
+    response::html(&ResetPage {
+        page,
+        shown: Shown::default(),
+        is_sent,
+    })
 }
 
 /// `POST /reset-password`
@@ -252,7 +307,14 @@ pub async fn request_reset(context: &Context) -> Outcome {
             let status = failure.status;
             let shown = Shown::again(form, failure)?;
             let page = Page::new(context, "Choose a new password");
-            response::html_with(status, &ResetPage { page, shown, is_sent: false })
+            response::html_with(
+                status,
+                &ResetPage {
+                    page,
+                    shown,
+                    is_sent: false,
+                },
+            )
         }
     }
 }
@@ -269,7 +331,11 @@ struct NewPasswordPage {
 pub async fn show_new_password(context: &Context) -> Outcome {
     let token = context.query("token").unwrap_or_default();
     let page = Page::new(context, "Choose a new password");
-    response::html(&NewPasswordPage { page, shown: Shown::default(), token })
+    response::html(&NewPasswordPage {
+        page,
+        shown: Shown::default(),
+        token,
+    })
 }
 
 /// `POST /reset-password/new`
@@ -330,7 +396,8 @@ pub async fn show_account(context: &Context) -> Outcome {
 pub async fn change_password(context: &Context) -> Outcome {
     let form = context.form();
     let changed =
-        recovery::change_password(context, form.raw("current_password"), form.raw("password")).await;
+        recovery::change_password(context, form.raw("current_password"), form.raw("password"))
+            .await;
     match changed {
         Ok(()) => Ok(response::see_other("/account?done=password")),
         Err(failure) => account_again(context, failure).await,
@@ -341,7 +408,8 @@ pub async fn change_password(context: &Context) -> Outcome {
 pub async fn request_email_change(context: &Context) -> Outcome {
     let form = context.form();
     let sent =
-        recovery::request_email_change(context, form.raw("email"), form.raw("current_password")).await;
+        recovery::request_email_change(context, form.raw("email"), form.raw("current_password"))
+            .await;
     match sent {
         Ok(()) => Ok(response::see_other("/account?done=sent")),
         Err(failure) => account_again(context, failure).await,
@@ -358,7 +426,10 @@ struct ConfirmEmailPage {
 /// `GET /account/email?token=`
 pub async fn show_confirm_email(context: &Context) -> Outcome {
     let token = context.query("token").unwrap_or_default();
-    response::html(&ConfirmEmailPage { page: Page::new(context, "Your new address"), token })
+    response::html(&ConfirmEmailPage {
+        page: Page::new(context, "Your new address"),
+        token,
+    })
 }
 
 /// `POST /account/email/confirm`
@@ -409,7 +480,13 @@ mod tests {
     #[test]
     fn after_log_in_only_paths_of_the_portal_are_opened() {
         assert_eq!(local_path("/organisations/x?a=b"), "/organisations/x?a=b");
-        for elsewhere in ["https://evil.example", "//evil.example", "/\\evil.example", "", "evil"] {
+        for elsewhere in [
+            "https://evil.example",
+            "//evil.example",
+            "/\\evil.example",
+            "",
+            "evil",
+        ] {
             assert_eq!(local_path(elsewhere), "/organisations");
         }
     }

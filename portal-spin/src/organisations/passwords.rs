@@ -5,6 +5,10 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use subtle::ConstantTimeEq;
 
+use crate::context::Context;
+use crate::database::DatabaseError;
+use crate::web::Failure;
+
 const MEMORY_KIB: u32 = 19_456;
 const PASSES: u32 = 2;
 const LANES: u32 = 1;
@@ -13,6 +17,22 @@ const OUTPUT_BYTES: usize = 32;
 /// A hash that no password has, with the cost of a real one: it is checked when the account does not
 /// exist, so that the time of an answer does not tell.
 pub const NO_PASSWORD: &str = "$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$!";
+
+/// Hashes a password in its turn: argon2 keeps the instance's only thread busy.
+pub async fn hash_new_password(context: &Context, password: &str) -> Result<String, Failure> {
+    let _turn = context.connection.take_turn().await?;
+    hash_password(password, &context.random()).ok_or_else(|| Failure::internal("argon2 failed"))
+}
+
+/// Checks a password in its turn.
+pub async fn check_password(
+    context: &Context,
+    password: &str,
+    phc: &str,
+) -> Result<bool, DatabaseError> {
+    let _turn = context.connection.take_turn().await?;
+    Ok(verify_password(password, phc))
+}
 
 /// Hashes a password.
 pub fn hash_password(password: &str, salt: &[u8; 16]) -> Option<String> {

@@ -132,7 +132,7 @@ pub async fn reset_password(context: &Context, token: &str, password: &str) -> R
     let mut faults = Faults::default();
     faults.password("password", password, &[&email]);
     faults.check()?;
-    let hash = hash(context, password)?;
+    let hash = passwords::hash_new_password(context, password).await?;
     context
         .connection
         .transaction(async || {
@@ -173,7 +173,7 @@ pub async fn change_password(
     let mut faults = Faults::default();
     faults.password("password", password, &[&person.email]);
     faults.check()?;
-    let hash = hash(context, password)?;
+    let hash = passwords::hash_new_password(context, password).await?;
     context
         .connection
         .transaction(async || {
@@ -270,7 +270,7 @@ pub async fn confirm_password(context: &Context, password: &str) -> Result<(), F
     let hash = person
         .map(|person| person.password_hash)
         .unwrap_or_default();
-    if passwords::verify_password(password, &hash) {
+    if passwords::check_password(context, password, &hash).await? {
         Ok(())
     } else {
         Err(Failure::field(
@@ -279,11 +279,6 @@ pub async fn confirm_password(context: &Context, password: &str) -> Result<(), F
             "This is not your present password.",
         ))
     }
-}
-
-fn hash(context: &Context, password: &str) -> Result<String, Failure> {
-    passwords::hash_password(password, &context.random())
-        .ok_or_else(|| Failure::internal("argon2 failed"))
 }
 
 async fn issue_proof(

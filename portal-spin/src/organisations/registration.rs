@@ -171,8 +171,7 @@ pub async fn register(context: &Context, request: &RegistrationRequest) -> Resul
     count_attempt_by_address(context, PER_ADDRESS).await?;
     count_attempt(context, MAILS_PER_EMAIL, &email).await?;
     // Hashed in any case: the time taken must not tell whether the address has an account.
-    let password_hash = passwords::hash_password(&request.password, &context.random())
-        .ok_or_else(|| Failure::internal("argon2 failed"))?;
+    let password_hash = passwords::hash_new_password(context, &request.password).await?;
     let source: String = request
         .source
         .chars()

@@ -181,6 +181,10 @@ impl RawConnection for Sqlite {
             Ok(changes.unsigned_abs())
         })
     }
+
+    fn pause(&self, ms: u64) -> PortFuture<'_, ()> {
+        Box::pin(tokio::time::sleep(std::time::Duration::from_millis(ms)))
+    }
 }
 
 struct Postgres(tokio::sync::Mutex<PgConnection>);
@@ -276,6 +280,10 @@ impl RawConnection for Postgres {
                 .map_err(failed)?;
             Ok(done.rows_affected())
         })
+    }
+
+    fn pause(&self, ms: u64) -> PortFuture<'_, ()> {
+        Box::pin(tokio::time::sleep(std::time::Duration::from_millis(ms)))
     }
 }
 

@@ -36,7 +36,7 @@ fn start() -> Server {
     std::fs::create_dir_all(&directory).expect("the temporary directory can be written");
     std::fs::set_permissions(&directory, std::fs::Permissions::from_mode(0o700)).unwrap();
     // PostgreSQL refuses to run as root.
-    let user = is_root().then(|| (65_534, 65_534));
+    let user = is_root().then_some((65_534, 65_534));
     if let Some((uid, gid)) = user {
         chown(&directory, Some(uid), Some(gid)).unwrap();
     }

@@ -27,7 +27,7 @@ pub struct Failure {
     /// More headers.
     pub headers: Vec<(header::HeaderName, String)>,
     /// For the log only.
-    pub internal: Option<String>,
+    pub internal: Option<Box<str>>,
 }
 
 impl Failure {
@@ -141,7 +141,7 @@ impl Failure {
             "internal_error",
             "Something failed on our side. Nothing was changed; try again, and name the request id if it stays.",
         );
-        failure.internal = Some(text.to_owned());
+        failure.internal = Some(text.into());
         failure
     }
 }
@@ -156,7 +156,7 @@ impl From<DatabaseError> for Failure {
                     "The portal's database cannot be used right now. Try again in a few seconds.",
                 );
                 failure.headers.push((header::RETRY_AFTER, "2".to_owned()));
-                failure.internal = Some(error.to_string());
+                failure.internal = Some(error.to_string().into());
                 failure
             }
             _ => Self::internal(&error.to_string()),

@@ -19,17 +19,61 @@ struct HelpPage {
 
 /// Codes of the portal itself that a developer meets. Others explain themselves in their `detail`.
 const PORTAL: &[(&str, u16, &str)] = &[
-    ("signed_out", 401, "The request carried no living session. Log in, or send a session token as `Authorization: Bearer <session_token>`. A session ends after 7 days without use and after 30 days in any case."),
-    ("not_found", 404, "There is nothing at this address, or it belongs to another organisation. Compare the ids with those of your own organisation."),
-    ("wrong_role", 403, "You are a member, but this action needs another role. An owner can give it to you on the Members page."),
-    ("invalid_fields", 422, "Some fields were refused. The answer's `errors` names each of them and says what to do."),
-    ("malformed_json", 422, "The body is not the JSON object that this operation takes. The answer's `detail` names the member and the line; /api/openapi.json describes what is taken."),
-    ("too_many_attempts", 429, "Too many attempts in a short time. Wait as long as `Retry-After` says."),
-    ("link_expired", 410, "Links in e-mails work for a limited time, and most of them once. Ask for a new one where the first came from."),
-    ("cross_site_request", 403, "The browser says that another site made it send this request. Open the page in the portal and use it there."),
-    ("stale_form", 403, "The form was loaded before you logged in or out. Reload the page and send it again."),
-    ("internal_error", 500, "Something failed on our side, and nothing was changed. Try again; if it stays, send us the request id."),
-    ("database_unavailable", 503, "The portal's database cannot be reached or is busy. Try again in a few seconds."),
+    (
+        "signed_out",
+        401,
+        "The request carried no living session. Log in, or send a session token as `Authorization: Bearer <session_token>`. A session ends after 7 days without use and after 30 days in any case.",
+    ),
+    (
+        "not_found",
+        404,
+        "There is nothing at this address, or it belongs to another organisation. Compare the ids with those of your own organisation.",
+    ),
+    (
+        "wrong_role",
+        403,
+        "You are a member, but this action needs another role. An owner can give it to you on the Members page.",
+    ),
+    (
+        "invalid_fields",
+        422,
+        "Some fields were refused. The answer's `errors` names each of them and says what to do.",
+    ),
+    (
+        "malformed_json",
+        422,
+        "The body is not the JSON object that this operation takes. The answer's `detail` names the member and the line; /api/openapi.json describes what is taken.",
+    ),
+    (
+        "too_many_attempts",
+        429,
+        "Too many attempts in a short time. Wait as long as `Retry-After` says.",
+    ),
+    (
+        "link_expired",
+        410,
+        "Links in e-mails work for a limited time, and most of them once. Ask for a new one where the first came from.",
+    ),
+    (
+        "cross_site_request",
+        403,
+        "The browser says that another site made it send this request. Open the page in the portal and use it there.",
+    ),
+    (
+        "stale_form",
+        403,
+        "The form was loaded before you logged in or out. Reload the page and send it again.",
+    ),
+    (
+        "internal_error",
+        500,
+        "Something failed on our side, and nothing was changed. Try again; if it stays, send us the request id.",
+    ),
+    (
+        "database_unavailable",
+        503,
+        "The portal's database cannot be reached or is busy. Try again in a few seconds.",
+    ),
 ];
 
 /// Answers the page.
@@ -41,9 +85,16 @@ pub async fn show_help(context: &Context) -> Outcome {
             .iter()
             .find(|(known, ..)| *known == code)
             .map(|(_, status, detail)| (*status, *detail, false))
-            .unwrap_or((0, "The answer that sent you here says in its `detail` what happened and what to do.", false)),
+            .unwrap_or((
+                0,
+                "The answer that sent you here says in its `detail` what happened and what to do.",
+                false,
+            )),
     };
-    if !code.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_') {
+    if !code
+        .bytes()
+        .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
+    {
         return Err(Failure::not_found());
     }
     response::html(&HelpPage {

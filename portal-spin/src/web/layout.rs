@@ -54,8 +54,7 @@ const ORGANISATION_NAVIGATION: &[(&str, &str, &[MemberRole])] = &[
 ];
 
 /// Entries of the operator's navigation.
-const OPERATOR_NAVIGATION: &[(&str, &str, &[OperatorRole])] =
-    &[
+const OPERATOR_NAVIGATION: &[(&str, &str, &[OperatorRole])] = &[
     ("Agreements", "/operator/agreements", OperatorRole::ANY),
     ("Requests", "/operator/requests", OperatorRole::ANY),
 ];
