@@ -10,7 +10,7 @@ const OFFSETS: [u16; 5] = [0, 1, 2, 3, 9];
 
 static HANDED_OUT: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
 
-/// A base with all of [`OFFSETS`] free, never handed out twice by this process.
+/// A base with all of its ports free, never handed out twice by this process.
 ///
 /// # Errors
 /// When no such base is found.
