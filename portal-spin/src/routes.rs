@@ -299,6 +299,10 @@ routes! {
     GET "/api/v1/operator/requests" list_subscription_requests Operator(OperatorRole::ANY) => subscriptions::list_requests, gives 200 subscriptions::RequestList;
     POST "/api/v1/operator/requests/{request_id}/decisions" decide_subscription_request Operator(MANAGERS) => subscriptions::decide_request, takes subscriptions::DecisionBody, gives 200 subscriptions::RequestView;
 
+    // Metering
+    GET "/api/v1/operator/usage/rollup-checks" check_rollups Operator(OperatorRole::ANY) => metering::check_rollups, gives 200 metering::RollupCheckView;
+    POST "/api/v1/operator/usage/rollup-rebuilds" rebuild_rollups Operator(ADMINISTRATORS) => metering::rebuild_rollups, gives 202;
+
     // Edges
     GET "/edge/v1/feed" read_feed Edge => edges::read_feed;
     GET "/edge/v1/snapshot" read_snapshot Edge => edges::read_snapshot;

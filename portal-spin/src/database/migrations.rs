@@ -42,6 +42,7 @@ migrations! {
     14 "0014_metering",
     15 "0015_subscriptions",
     16 "0016_seed",
+    140 "0140_rollups",
 }
 
 /// Brings the database to the newest schema of this code. Safe to run any number of times and by

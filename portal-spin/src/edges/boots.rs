@@ -228,6 +228,33 @@ pub async fn list_boots(
     rows.iter().map(|row| view(row, now_ms)).collect()
 }
 
+/// Gaps that touch a span, oldest first. They concern every caller of the edge, so no edge is named.
+pub async fn list_gaps(
+    connection: &Connection,
+    from_ms: i64,
+    to_ms: i64,
+) -> Result<Vec<Gap>, DatabaseError> {
+    let rows = connection
+        .query(
+            "SELECT gap_from_ms, gap_until_ms, gap_calls FROM edges
+             WHERE ended_at_ms IS NULL AND gap_from_ms < $2
+                AND (gap_until_ms IS NULL OR gap_until_ms > $1)
+                AND (gap_calls IS NULL OR gap_calls > 0)
+             ORDER BY gap_from_ms LIMIT 100",
+            params![from_ms, to_ms],
+        )
+        .await?;
+    rows.iter()
+        .map(|row| {
+            Ok(Gap {
+                from: row.get(0)?,
+                until: row.get(1)?,
+                at_most_calls: row.get(2)?,
+            })
+        })
+        .collect()
+}
+
 fn view(row: &Row, now_ms: i64) -> Result<EdgeView, DatabaseError> {
     let last_seen_at: i64 = row.get(4)?;
     let ended_at: Option<i64> = row.get(7)?;

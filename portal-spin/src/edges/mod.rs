@@ -21,7 +21,7 @@ pub mod test_edge;
 #[cfg(test)]
 mod tests;
 
-pub use boots::EdgeView;
+pub use boots::{EdgeView, Gap};
 pub use model::LIVE_FOR_MS;
 pub use routes::{EdgeList, list_edges, post_report, read_feed, read_snapshot};
 pub use standing::publish_standing;

@@ -21,6 +21,10 @@ pub struct TickView {
     pub edges_silent: u64,
     /// Revoked credentials that edges may forget.
     pub credentials_forgotten: u64,
+    /// Hours of usage rolled up.
+    pub hours_rolled_up: u64,
+    /// Hours and days that differed from their minutes and will be done again.
+    pub rollups_wrong: u64,
     /// Lines dropped from request logs.
     pub samples_dropped: u64,
     /// Organisations reminded of an agreement that is due.
@@ -38,6 +42,8 @@ pub async fn run_tick(context: &Context) -> Outcome {
         changes_applied: subscriptions::apply_due_changes(context).await?,
         edges_silent: boots::find_silent_boots(connection, context.now_ms).await?,
         credentials_forgotten: credentials::forget_old(connection, context.now_ms).await?,
+        hours_rolled_up: metering::roll_up(connection, context.now_ms).await?,
+        rollups_wrong: metering::check_next_rollup(connection, context.now_ms).await?,
         samples_dropped: metering::drop_old_samples(connection, context.now_ms).await?,
         reminders_sent: agreements::publishing::send_reminders(context).await?,
         emails_sent: emails::send_due_emails(context).await?,

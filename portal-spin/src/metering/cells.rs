@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 use shared::ids::EdgeBootId;
 use shared::usage::Cell;
 
+use super::rollups;
 use crate::database::{Connection, DatabaseError, Value};
 use crate::params;
 
@@ -90,6 +91,8 @@ pub async fn merge_cells(
         }
     }
     let merged: Vec<((Series, u64), &Cell)> = merged.into_iter().collect();
+    let minutes = merged.iter().map(|((_, minute), _)| saturating(*minute));
+    rollups::note_minutes(connection, &boot.to_string(), minutes).await?;
     for rows in merged.chunks(ROWS_PER_STATEMENT) {
         add_new_series(connection, boot, rows).await?;
         upsert(connection, rows).await?;
@@ -275,6 +278,10 @@ pub(super) fn placeholders(rows: usize, columns: usize) -> String {
         text.push(')');
     }
     text
+}
+
+fn saturating(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
 }
 
 fn number(value: u64) -> Result<i64, DatabaseError> {

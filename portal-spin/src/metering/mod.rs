@@ -1,7 +1,7 @@
 //! Metering: usage as edges count it, kept once, read by everyone.
 //!
-//! Owns usage cells (merged by maximum, so that nothing is lost and nothing counted twice), the
-//! request log, and the reads on which usage page, quota and invoice all rest. Does not own what is
+//! Owns usage cells (merged by maximum, so that nothing is lost and nothing counted twice), the hours
+//! and days derived from them, the request log, and the reads on which usage page, quota and invoice all rest. Does not own what is
 //! counted at the edge, nor money (`billing` rates what [`used_units`] answers).
 
 mod cells;
@@ -9,9 +9,14 @@ mod model;
 mod pages;
 mod quantities;
 mod reads;
+mod rollup_routes;
+mod rollups;
 mod routes;
 mod samples;
+mod spans;
 
+#[cfg(test)]
+mod rollup_tests;
 #[cfg(test)]
 mod tests;
 
@@ -20,5 +25,7 @@ pub use model::{Granularity, UsageView};
 pub use pages::show_usage_page;
 pub use quantities::{counts, used_units};
 pub use reads::{counted_calls, last_used, sandbox_facts};
+pub use rollup_routes::{RollupCheckView, check_rollups, rebuild_rollups};
+pub use rollups::{check_next as check_next_rollup, roll_up};
 pub use routes::{LoggedRequest, RequestLog, last_day, list_requests, show_usage};
 pub use samples::{drop_old as drop_old_samples, keep_samples};

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::edges::Gap;
 use schemars::JsonSchema;
 use serde::Serialize;
 use shared::usage::{LATENCY_BOUNDS_US, LATENCY_BUCKETS, outcome};
@@ -101,6 +102,8 @@ pub struct UsageView {
     pub series: Vec<Point>,
     /// Quotas of the app's subscriptions in their current period.
     pub quotas: Vec<QuotaView>,
+    /// Spans in which an edge ended without a last report, or is silent: calls of these may be missing.
+    pub gaps: Vec<Gap>,
 }
 
 /// Sums.

@@ -5,6 +5,7 @@ use shared::ids::{MeterId, SubscriptionId};
 use shared::plan::Counting;
 use shared::usage::outcome;
 
+use super::spans::{Coarsest, Span};
 use crate::billing::period::Period;
 use crate::database::{Connection, DatabaseError};
 use crate::params;
@@ -27,22 +28,21 @@ pub async fn used_units(
     counting: &Counting,
     period: Period,
 ) -> Result<i64, DatabaseError> {
-    let rows = connection
-        .query(
-            "SELECT s.outcome, CAST(SUM(c.units) AS BIGINT) FROM usage_series s
-             JOIN usage_cells c ON c.series = s.series
-             WHERE s.subscription_id = $1 AND s.environment = $2 AND s.meter_id = $3
-                AND c.minute >= $4 AND c.minute < $5
-             GROUP BY s.outcome",
-            params![
-                subscription_id.to_string(),
-                environment.as_str(),
-                meter_id.to_string(),
-                minute_from(period.start_ms),
-                minute_from(period.end_ms),
-            ],
-        )
-        .await?;
+    let rows = Span {
+        select: "c.outcome, CAST(SUM(c.units) AS BIGINT)",
+        scope: "s.subscription_id = $1 AND s.environment = $2 AND s.meter_id = $3",
+        group: "GROUP BY c.outcome",
+        scope_parameters: params![
+            subscription_id.to_string(),
+            environment.as_str(),
+            meter_id.to_string(),
+        ],
+        from: minute_from(period.start_ms),
+        to: minute_from(period.end_ms),
+        coarsest: Coarsest::Day,
+    }
+    .read(connection)
+    .await?;
     let mut used: i64 = 0;
     for row in rows {
         if counts(counting, &row.get::<String>(0)?) {

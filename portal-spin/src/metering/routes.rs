@@ -9,8 +9,10 @@ use shared::usage::LATENCY_BUCKETS;
 use super::cells::parse_latency;
 use super::model::{Granularity, QuotaView, Sum, UsageView, summarise};
 use super::quantities::{counts, minute_from, used_units};
+use super::spans::{Coarsest, Span};
 use crate::context::Context;
 use crate::database::DatabaseError;
+use crate::edges;
 use crate::params;
 use crate::routes::Outcome;
 use crate::subscriptions::{self, Terms};
@@ -120,6 +122,8 @@ pub(super) async fn usage(context: &Context, question: &Question) -> Result<Usag
         by_outcome,
         series,
         quotas: quotas(context, &terms).await?,
+        gaps: edges::boots::list_gaps(&context.connection, question.from_ms, question.to_ms)
+            .await?,
     })
 }
 
@@ -131,28 +135,29 @@ async fn read_sums(
     let environments = question
         .environment
         .map_or([Environment::Test, Environment::Live], |one| [one, one]);
-    let span = |last: i64| {
-        params![
+    let width = question.granularity.minutes();
+    let rows = Span {
+        select: &format!(
+            "c.minute / {width}, c.operation, c.outcome, c.subscription_id, c.meter_id, c.is_call_count,
+             CAST(SUM(c.count) AS BIGINT), CAST(SUM(c.units) AS BIGINT), CAST(SUM(c.bytes) AS BIGINT)"
+        ),
+        scope: "s.app_id = $1 AND s.environment IN ($2, $3)",
+        group: "GROUP BY 1, 2, 3, 4, 5, 6",
+        scope_parameters: params![
             question.app_id.to_string(),
             environments[0].as_str(),
             environments[1].as_str(),
-            minute_from(question.from_ms),
-            minute_from(question.to_ms),
-            last,
-        ]
-    };
-    let rows = context
-        .connection
-        .query(
-            "SELECT c.minute / $6, s.operation, s.outcome, s.subscription_id, s.meter_id, s.is_call_count,
-                CAST(SUM(c.count) AS BIGINT), CAST(SUM(c.units) AS BIGINT),
-                CAST(SUM(c.bytes_in + c.bytes_out) AS BIGINT)
-             FROM usage_series s JOIN usage_cells c ON c.series = s.series
-             WHERE s.app_id = $1 AND s.environment IN ($2, $3) AND c.minute >= $4 AND c.minute < $5
-             GROUP BY 1, 2, 3, 4, 5, 6",
-            span(question.granularity.minutes()),
-        )
-        .await?;
+        ],
+        from: minute_from(question.from_ms),
+        to: minute_from(question.to_ms),
+        coarsest: match question.granularity {
+            Granularity::Minute => Coarsest::Minute,
+            Granularity::Hour => Coarsest::Hour,
+            Granularity::Day => Coarsest::Day,
+        },
+    }
+    .read(&context.connection)
+    .await?;
     let mut sums = Vec::with_capacity(rows.len());
     for row in rows {
         let outcome: String = row.get(2)?;
@@ -182,7 +187,14 @@ async fn read_sums(
              WHERE s.app_id = $1 AND s.environment IN ($2, $3) AND c.minute >= $4 AND c.minute < $5
                 AND s.is_call_count = $6
              GROUP BY c.latency",
-            span(1),
+            params![
+                question.app_id.to_string(),
+                environments[0].as_str(),
+                environments[1].as_str(),
+                minute_from(question.from_ms),
+                minute_from(question.to_ms),
+                1_i64,
+            ],
         )
         .await?;
     let mut latency = [0_u64; LATENCY_BUCKETS];
