@@ -42,6 +42,9 @@ const FINAL_AFTER_MS: u64 = 2_000;
 pub struct Ledger {
     /// Rows last counted into before this minute are stored in the portal.
     pub stored_before: u32,
+    /// The feed position up to which every lease opened ahead has been asked for
+    /// and answered; 0 before the first round.
+    pub leased_position: u64,
     sequence: u64,
     /// Per slot, the number behind the last sample stored.
     samples: Vec<u64>,
@@ -54,6 +57,7 @@ impl Ledger {
         let mut reader = Reader::new(&bytes);
         let mut ledger = Self {
             stored_before: reader.u32()?,
+            leased_position: reader.u64()?,
             sequence: reader.u64()?,
             samples: Vec::new(),
         };
@@ -65,6 +69,7 @@ impl Ledger {
 
     fn write(&self, shared: &impl SharedData) {
         let mut bytes = self.stored_before.to_le_bytes().to_vec();
+        bytes.extend_from_slice(&self.leased_position.to_le_bytes());
         bytes.extend_from_slice(&self.sequence.to_le_bytes());
         for number in &self.samples {
             bytes.extend_from_slice(&number.to_le_bytes());
@@ -95,6 +100,8 @@ struct Sent {
     /// Versions of the buckets that went in.
     buckets: Vec<BucketVersion>,
     samples: Vec<(u16, u64)>,
+    /// The leases asked for.
+    leases: Vec<LeaseKey>,
     /// Rows before this minute are complete in what was sent so far; unset
     /// while cells are left over for the next report.
     complete_before: Option<u32>,
@@ -118,6 +125,10 @@ pub(super) struct Reporter {
     told_position: u64,
     stored: HashMap<(u16, usize), u32>,
     lease_slots: Option<BTreeSet<u64>>,
+    /// The slot to ask for first: a report may have no room for all.
+    next_lease_slot: u64,
+    /// Leases opened ahead of their first call that are not yet answered.
+    unanswered: HashSet<LeaseKey>,
     demand: HashMap<LeaseKey, Demand>,
     opened: HashSet<(AccountKey, u64)>,
     opened_position: u64,
@@ -133,7 +144,8 @@ impl Reporter {
         let now_ms = around.now_ms;
         let presses = now_ms >= self.sent_at_ms + PRESSING_MS
             && self.failures == 0
-            && (self.take_urgent(around.host) || applied_position(around) != self.told_position);
+            && (self.take_urgent(around.host)
+                || self.usable_position(around) != self.told_position);
         if now_ms >= self.due_at_ms || presses {
             self.send(around, boot, false);
         }
@@ -177,6 +189,25 @@ impl Reporter {
         }
     }
 
+    /// The feed position that every live worker has applied and whose leases are
+    /// there: before that, a call under a new subscription could be refused for
+    /// want of a lease, and the portal would show a key as active too early.
+    fn usable_position<H: Host>(&mut self, around: &Surroundings<'_, H>) -> u64 {
+        let opened = self.opened_position;
+        let is_answered = self.unanswered.is_empty();
+        let ledger = self.ledger(around.host);
+        if is_answered && opened > ledger.leased_position {
+            ledger.leased_position = opened;
+            ledger.write(around.host);
+        }
+        applied_position(around).min(ledger.leased_position)
+    }
+
+    fn ledger(&mut self, shared: &impl SharedData) -> &mut Ledger {
+        self.ledger
+            .get_or_insert_with(|| Ledger::read(shared).unwrap_or_default())
+    }
+
     fn open_lease<H: Host>(
         &mut self,
         around: &Surroundings<'_, H>,
@@ -185,11 +216,15 @@ impl Reporter {
         ceiling: u64,
     ) {
         let now_ns = around.now_ms.saturating_mul(1_000_000);
-        update_account(around.host, key, now_ns, |account| {
+        let opened = update_account(around.host, key, now_ns, |account| {
             let known = account.leases.len();
-            account.lease_mut(period, ceiling, true);
-            ((), account.leases.len() > known)
+            let lease = account.lease_mut(period, ceiling, true);
+            let unanswered = lease
+                .filter(|lease| lease.ends_at_ms == 0)
+                .map(|lease| lease.key(key.subscription, key.environment));
+            (unanswered, account.leases.len() > known)
         });
+        self.unanswered.extend(opened.flatten());
         let shared = around.host;
         let slots = self
             .lease_slots
@@ -219,11 +254,8 @@ impl Reporter {
     /// Sends a report.
     pub fn send<H: Host>(&mut self, around: &Surroundings<'_, H>, boot: &Boot, ended: bool) {
         let shared = around.host;
-        let mut ledger = self
-            .ledger
-            .take()
-            .or_else(|| Ledger::read(shared))
-            .unwrap_or_default();
+        let usable_position = self.usable_position(around);
+        let mut ledger = std::mem::take(self.ledger(shared));
         let workers = presences(shared);
         let (cells, buckets, is_all) = self.collect_cells(shared, &workers);
         let (requests, samples) = collect_samples(shared, &workers, &mut ledger);
@@ -238,13 +270,14 @@ impl Reporter {
             },
             sequence: ledger.sequence,
             sent_at_ms: around.now_ms,
-            applied_position: applied_position(around),
+            applied_position: usable_position,
             decided: workers.iter().map(|(_, worker)| worker.decided).sum(),
             ended,
             cells,
             requests,
             leases: self.collect_leases(around, ended),
         };
+        let leases = report.leases.iter().map(|request| request.key).collect();
         let settled_ms = around.now_ms.saturating_sub(FINAL_AFTER_MS);
         let complete_before = u32::try_from(settled_ms / MINUTE_MS)
             .ok()
@@ -260,6 +293,7 @@ impl Reporter {
             known_position: Head::read(shared).map_or(0, |(head, _)| head.position),
             buckets,
             samples,
+            leases,
             complete_before,
         });
         self.ledger = Some(ledger);
@@ -305,8 +339,11 @@ impl Reporter {
             .get_or_insert_with(|| all_lease_slots(shared))
             .clone();
         let mut requests = Vec::new();
-        for slot in slots {
+        let first = self.next_lease_slot;
+        self.next_lease_slot = 0;
+        for slot in slots.range(first..).chain(slots.range(..first)).copied() {
             if requests.len() >= MAX_LEASES {
+                self.next_lease_slot = slot;
                 break;
             }
             let slot_requests = self.collect_slot_leases(around, slot, ending);
@@ -438,6 +475,12 @@ impl Reporter {
                 }
                 ((), stores)
             });
+        }
+        for key in &sent.leases {
+            self.unanswered.remove(key);
+        }
+        if !self.unanswered.is_empty() {
+            self.due_at_ms = around.now_ms;
         }
         Some((stored.head, stored.head < sent.known_position))
     }

@@ -48,6 +48,9 @@ const HEARTBEAT_MS: u64 = 250;
 /// How often it looks whether finished minutes may be dropped.
 const DROP_MS: u64 = 1_000;
 
+/// How long the first calls may be held back for the first leases.
+const LEASES_WITHIN_MS: u64 = 3_000;
+
 /// One virtual machine's state.
 #[derive(Default)]
 pub struct Worker {
@@ -59,6 +62,8 @@ pub struct Worker {
     told: Presence,
     programme: Programme,
     replay: Replay,
+    ready_at_ms: Option<u64>,
+    is_open: bool,
     tokens: RefCell<TokenCache>,
     head: Option<Head>,
     usage: UsageTable,
@@ -134,6 +139,7 @@ impl Worker {
         let more = self
             .replay
             .advance(host, &head, &mut self.programme, has_time);
+        self.open(host, now_ns / 1_000_000);
         if self.replay.malformed > self.malformed_told {
             self.malformed_told = self.replay.malformed;
             host.log(
@@ -142,6 +148,18 @@ impl Worker {
             );
         }
         more
+    }
+
+    /// Begins to serve: after the snapshot, and after the first leases, without
+    /// which a call under a hard quota would be refused although there is room.
+    /// A portal that falls silent in between holds nobody back for long.
+    fn open(&mut self, host: &impl Host, now_ms: u64) {
+        if self.is_open || !self.replay.is_ready {
+            return;
+        }
+        let ready_at_ms = *self.ready_at_ms.get_or_insert(now_ms);
+        let has_leases = Ledger::read(host).is_some_and(|ledger| ledger.leased_position > 0);
+        self.is_open = has_leases || now_ms >= ready_at_ms + LEASES_WITHIN_MS;
     }
 
     fn ensure_slot(&mut self, host: &impl Host, now_ms: u64) {
@@ -298,7 +316,7 @@ impl Worker {
             .programme
             .settings
             .as_ref()
-            .filter(|_| self.replay.is_ready)
+            .filter(|_| self.is_open)
             .ok_or(Code::PortalStale)?;
         let presented = find_presented(request, settings.query_parameter.as_deref())?
             .ok_or(Code::MissingCredential)?;

@@ -206,6 +206,16 @@ fn plan() -> Plan {
     }
 }
 
+fn hard_quota(limit: u64) -> Quota {
+    Quota {
+        name: "month".into(),
+        limit,
+        enforcement: QuotaEnforcement::Hard,
+        without_lease: WithoutLease::Refuse,
+        shadow: false,
+    }
+}
+
 fn credential(seed: u8, environment: Environment, hash: KeyHash) -> Credential {
     Credential {
         credential: id(CredentialId::from_bytes, seed),
@@ -450,19 +460,48 @@ fn workers_that_disturb_each_other_still_admit_exactly_the_limit() {
 }
 
 #[test]
+fn no_call_under_a_hard_quota_is_refused_for_want_of_its_first_lease() {
+    let mut portal = Portal::new();
+    portal.ceiling = 1_000;
+    portal.publish(Change::Plan(Plan {
+        quota: Some(hard_quota(1_000)),
+        ..plan()
+    }));
+    // One environment only: the portal of this test keeps a single pool.
+    portal.publish(Change::Subscription(subscription(vec![Environment::Live])));
+    let live = portal.issue(1, Environment::Live);
+    let mut edge = Edge::new(2, portal);
+    let mut codes = Vec::new();
+    for _ in 0..20 {
+        edge.run(50);
+        for worker in 0..2 {
+            codes.push(edge.call(worker, &live, 200));
+        }
+    }
+    let opened = codes.iter().position(|code| *code == "ok").unwrap();
+    assert!(codes[..opened].iter().all(|code| *code == "portal_stale"));
+    assert!(codes[opened + 1..].iter().all(|code| *code == "ok"));
+    let first_word = edge
+        .portal
+        .reports
+        .iter()
+        .find(|report| report.applied_position > 0)
+        .unwrap();
+    assert!(
+        first_word.leases.iter().any(|lease| lease.granted > 0),
+        "a position is told once the leases it needs are there"
+    );
+}
+
+#[test]
 fn a_hard_quota_is_spent_to_its_last_unit_and_failed_calls_give_theirs_back() {
     let mut portal = Portal::new();
     let live = portal.issue(1, Environment::Live);
     portal.ceiling = 500;
-    let mut limited = plan();
-    limited.quota = Some(Quota {
-        name: "month".into(),
-        limit: 500,
-        enforcement: QuotaEnforcement::Hard,
-        without_lease: WithoutLease::Refuse,
-        shadow: false,
-    });
-    portal.publish(Change::Plan(limited));
+    portal.publish(Change::Plan(Plan {
+        quota: Some(hard_quota(500)),
+        ..plan()
+    }));
     // One environment only: the portal of this test keeps a single pool.
     portal.publish(Change::Subscription(subscription(vec![Environment::Live])));
     let mut edge = Edge::new(2, portal);
