@@ -61,6 +61,11 @@ pub const OWNED_OBJECTS: &[(&str, &str)] = &[
         "SELECT apps.organisation_id FROM subscriptions JOIN apps ON apps.app_id = subscriptions.app_id
          WHERE subscription_id = $1",
     ),
+    (
+        "webhook_endpoint_id",
+        "SELECT organisation_id FROM webhook_endpoints
+         WHERE webhook_endpoint_id = $1 AND organisation_id IS NOT NULL AND deleted_at_ms IS NULL",
+    ),
 ];
 
 /// Checks a request. An answer instead of `None` is final: the log-in redirect.

@@ -75,3 +75,4 @@ pub mod subscriptions;
 pub mod testing;
 pub mod text_enum;
 pub mod web;
+pub mod webhooks;

@@ -5,6 +5,7 @@
 //! opens a connection.
 
 use std::future::Future;
+use std::net::IpAddr;
 use std::pin::Pin;
 
 use bytes::Bytes;
@@ -68,11 +69,15 @@ pub trait Randomness {
 
 /// Outbound HTTP (e-mail provider, webhooks, identity providers).
 pub trait HttpClient {
-    /// Sends a request and reads the whole answer. Redirects are not followed.
+    /// Sends a request and reads the whole answer, which must come within 15 seconds and be at most a
+    /// megabyte. Redirects are not followed.
     fn send(
         &self,
         request: http::Request<Bytes>,
     ) -> PortFuture<'_, Result<http::Response<Bytes>, String>>;
+
+    /// The addresses of a host name; `None` where the host lets nobody look names up.
+    fn resolve<'a>(&'a self, name: &'a str) -> PortFuture<'a, Result<Option<Vec<IpAddr>>, String>>;
 }
 
 /// The operator's settings (Spin variables).

@@ -39,7 +39,7 @@ use crate::ports::PortFuture;
 use crate::web::{Failure, Response};
 use crate::{
     agreements, apps, audit, catalogue, credentials, edges, emails, metering, organisations, seed,
-    subscriptions, web,
+    subscriptions, web, webhooks,
 };
 
 /// What a handler answers.
@@ -302,6 +302,48 @@ routes! {
     // Metering
     GET "/api/v1/operator/usage/rollup-checks" check_rollups Operator(OperatorRole::ANY) => metering::check_rollups, gives 200 metering::RollupCheckView;
     POST "/api/v1/operator/usage/rollup-rebuilds" rebuild_rollups Operator(ADMINISTRATORS) => metering::rebuild_rollups, gives 202;
+    // Webhooks
+    GET "/api/v1/webhook-events" list_webhook_events Public => webhooks::list_webhook_events, gives 200 webhooks::EventTypeList;
+    GET "/api/v1/organisations/{organisation_id}/webhook-endpoints" list_webhook_endpoints Member(ANY_MEMBER) => webhooks::list_webhook_endpoints, gives 200 webhooks::EndpointList;
+    POST "/api/v1/organisations/{organisation_id}/webhook-endpoints" create_webhook_endpoint Member(BUILDERS) => webhooks::create_webhook_endpoint, takes webhooks::EndpointBody, gives 201 webhooks::EndpointWithSecret;
+    GET "/api/v1/webhook-endpoints/{webhook_endpoint_id}" show_webhook_endpoint Member(ANY_MEMBER) => webhooks::show_webhook_endpoint, gives 200 webhooks::EndpointView;
+    PATCH "/api/v1/webhook-endpoints/{webhook_endpoint_id}" update_webhook_endpoint Member(BUILDERS) => webhooks::update_webhook_endpoint, takes webhooks::EndpointBody, gives 200 webhooks::EndpointView;
+    DELETE "/api/v1/webhook-endpoints/{webhook_endpoint_id}" delete_webhook_endpoint Member(BUILDERS) => webhooks::delete_webhook_endpoint, gives 204;
+    POST "/api/v1/webhook-endpoints/{webhook_endpoint_id}/secrets" rotate_webhook_secret Member(BUILDERS) => webhooks::rotate_webhook_secret, takes webhooks::SecretBody, gives 201 webhooks::EndpointWithSecret;
+    POST "/api/v1/webhook-endpoints/{webhook_endpoint_id}/test-events" send_test_event Member(BUILDERS) => webhooks::send_test_event, gives 202 webhooks::QueuedEvent;
+    GET "/api/v1/webhook-endpoints/{webhook_endpoint_id}/deliveries" list_webhook_deliveries Member(ANY_MEMBER) => webhooks::list_deliveries, gives 200 webhooks::DeliveryList;
+    GET "/api/v1/webhook-endpoints/{webhook_endpoint_id}/deliveries/{event_id}" show_webhook_delivery Member(ANY_MEMBER) => webhooks::show_delivery, gives 200 webhooks::DeliveryDetail;
+    POST "/api/v1/webhook-endpoints/{webhook_endpoint_id}/deliveries/{event_id}/resends" resend_webhook_event Member(BUILDERS) => webhooks::resend_event, gives 202 webhooks::QueuedEvent;
+    GET "/api/v1/operator/webhook-endpoints" list_operator_webhook_endpoints Operator(OperatorRole::ANY) => webhooks::list_webhook_endpoints, gives 200 webhooks::EndpointList;
+    POST "/api/v1/operator/webhook-endpoints" create_operator_webhook_endpoint Operator(ADMINISTRATORS) => webhooks::create_webhook_endpoint, takes webhooks::EndpointBody, gives 201 webhooks::EndpointWithSecret;
+    GET "/api/v1/operator/webhook-endpoints/{webhook_endpoint_id}" show_operator_webhook_endpoint Operator(OperatorRole::ANY) => webhooks::show_webhook_endpoint, gives 200 webhooks::EndpointView;
+    PATCH "/api/v1/operator/webhook-endpoints/{webhook_endpoint_id}" update_operator_webhook_endpoint Operator(ADMINISTRATORS) => webhooks::update_webhook_endpoint, takes webhooks::EndpointBody, gives 200 webhooks::EndpointView;
+    DELETE "/api/v1/operator/webhook-endpoints/{webhook_endpoint_id}" delete_operator_webhook_endpoint Operator(ADMINISTRATORS) => webhooks::delete_webhook_endpoint, gives 204;
+    POST "/api/v1/operator/webhook-endpoints/{webhook_endpoint_id}/secrets" rotate_operator_webhook_secret Operator(ADMINISTRATORS) => webhooks::rotate_webhook_secret, takes webhooks::SecretBody, gives 201 webhooks::EndpointWithSecret;
+    POST "/api/v1/operator/webhook-endpoints/{webhook_endpoint_id}/test-events" send_operator_test_event Operator(ADMINISTRATORS) => webhooks::send_test_event, gives 202 webhooks::QueuedEvent;
+    GET "/api/v1/operator/webhook-endpoints/{webhook_endpoint_id}/deliveries" list_operator_webhook_deliveries Operator(OperatorRole::ANY) => webhooks::list_deliveries, gives 200 webhooks::DeliveryList;
+    GET "/api/v1/operator/webhook-endpoints/{webhook_endpoint_id}/deliveries/{event_id}" show_operator_webhook_delivery Operator(OperatorRole::ANY) => webhooks::show_delivery, gives 200 webhooks::DeliveryDetail;
+    POST "/api/v1/operator/webhook-endpoints/{webhook_endpoint_id}/deliveries/{event_id}/resends" resend_operator_webhook_event Operator(ADMINISTRATORS) => webhooks::resend_event, gives 202 webhooks::QueuedEvent;
+    GET "/organisations/{organisation_id}/webhooks" show_webhooks Member(ANY_MEMBER) => webhooks::show_webhooks;
+    POST "/organisations/{organisation_id}/webhooks" submit_webhook Member(BUILDERS) => webhooks::create_webhook_form;
+    GET "/webhook-endpoints/{webhook_endpoint_id}" show_webhook_page Member(ANY_MEMBER) => webhooks::show_webhook_page;
+    POST "/webhook-endpoints/{webhook_endpoint_id}" submit_webhook_change Member(BUILDERS) => webhooks::update_webhook_form;
+    POST "/webhook-endpoints/{webhook_endpoint_id}/switch" submit_webhook_switch Member(BUILDERS) => webhooks::switch_webhook_form;
+    POST "/webhook-endpoints/{webhook_endpoint_id}/delete" submit_webhook_deletion Member(BUILDERS) => webhooks::delete_webhook_form;
+    POST "/webhook-endpoints/{webhook_endpoint_id}/secrets" submit_webhook_secret Member(BUILDERS) => webhooks::rotate_webhook_secret_form;
+    POST "/webhook-endpoints/{webhook_endpoint_id}/test-events" submit_test_event Member(BUILDERS) => webhooks::send_test_event_form;
+    GET "/webhook-endpoints/{webhook_endpoint_id}/deliveries/{event_id}" show_webhook_delivery_page Member(ANY_MEMBER) => webhooks::show_delivery_page;
+    POST "/webhook-endpoints/{webhook_endpoint_id}/deliveries/{event_id}/resend" submit_webhook_resend Member(BUILDERS) => webhooks::resend_event_form;
+    GET "/operator/webhooks" show_operator_webhooks Operator(OperatorRole::ANY) => webhooks::show_webhooks;
+    POST "/operator/webhooks" submit_operator_webhook Operator(ADMINISTRATORS) => webhooks::create_webhook_form;
+    GET "/operator/webhook-endpoints/{webhook_endpoint_id}" show_operator_webhook_page Operator(OperatorRole::ANY) => webhooks::show_webhook_page;
+    POST "/operator/webhook-endpoints/{webhook_endpoint_id}" submit_operator_webhook_change Operator(ADMINISTRATORS) => webhooks::update_webhook_form;
+    POST "/operator/webhook-endpoints/{webhook_endpoint_id}/switch" submit_operator_webhook_switch Operator(ADMINISTRATORS) => webhooks::switch_webhook_form;
+    POST "/operator/webhook-endpoints/{webhook_endpoint_id}/delete" submit_operator_webhook_deletion Operator(ADMINISTRATORS) => webhooks::delete_webhook_form;
+    POST "/operator/webhook-endpoints/{webhook_endpoint_id}/secrets" submit_operator_webhook_secret Operator(ADMINISTRATORS) => webhooks::rotate_webhook_secret_form;
+    POST "/operator/webhook-endpoints/{webhook_endpoint_id}/test-events" submit_operator_test_event Operator(ADMINISTRATORS) => webhooks::send_test_event_form;
+    GET "/operator/webhook-endpoints/{webhook_endpoint_id}/deliveries/{event_id}" show_operator_webhook_delivery_page Operator(OperatorRole::ANY) => webhooks::show_delivery_page;
+    POST "/operator/webhook-endpoints/{webhook_endpoint_id}/deliveries/{event_id}/resend" submit_operator_webhook_resend Operator(ADMINISTRATORS) => webhooks::resend_event_form;
 
     // Edges
     GET "/edge/v1/feed" read_feed Edge => edges::read_feed;

@@ -56,7 +56,20 @@ impl Programme {
             )
             .await
             .expect(201);
+        let endpoint = portal
+            .post(
+                &format!("{base}/webhook-endpoints"),
+                &ada.token,
+                json!({ "url": "https://hooks.example.com/" }),
+            )
+            .await
+            .expect(201);
+        let endpoint_id = endpoint.json()["endpoint"]["id"]
+            .as_str()
+            .unwrap()
+            .to_owned();
         let objects = vec![
+            ("webhook_endpoint_id", endpoint_id),
             ("organisation_id", ada.organisation_id.clone()),
             ("agreement_id", agreement_id),
             ("acceptance_id", text(&accepted, "acceptance_id")),

@@ -13,10 +13,10 @@ use super::store;
 use crate::context::Context;
 use crate::database::DatabaseError;
 use crate::emails::{Message, queue_email};
-use crate::encoding::{hex, readable_time};
+use crate::encoding::{hex, readable_time, rfc3339};
 use crate::organisations::{Faults, MemberRole, store::list_member_emails};
 use crate::web::Failure;
-use crate::{audit, edges, params};
+use crate::{audit, edges, params, webhooks};
 
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 /// Reminders are sent when so many days are left.
@@ -338,6 +338,12 @@ pub async fn send_reminders(context: &Context) -> Result<u64, DatabaseError> {
                         )
                         .await?;
                     if inserted == 1 {
+                        let data = serde_json::json!({
+                            "agreement_id": agreement.agreement_id,
+                            "agreement_version_id": newest.agreement_version_id,
+                            "due_at": rfc3339(due_at),
+                        });
+                        webhooks::emit(context, Some(organisation_id), "agreement.due", data).await?;
                         notify(context, organisation_id, &agreement, &newest, Some(days_left)).await?;
                     }
                     Ok::<_, DatabaseError>(inserted)

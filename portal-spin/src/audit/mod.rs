@@ -1,14 +1,15 @@
 //! The audit log: who did what to what, when; append-only, each record hashed over the one before.
 //!
 //! Owns the chain and its export. Does not own what is worth a record: every domain calls [`record`]
-//! inside the transaction of its change.
+//! inside the transaction of its change; nor who is told of it (`webhooks`, for the actions in its
+//! catalogue).
 
 use sha2::{Digest, Sha256};
 use shared::ids::{AuditRecordId, OrganisationId};
 
 use crate::context::{Caller, Context};
 use crate::database::{DatabaseError, next_number};
-use crate::params;
+use crate::{params, webhooks};
 
 mod chain;
 pub mod routes;
@@ -44,6 +45,7 @@ pub async fn record_by(
     object: &str,
     detail: serde_json::Value,
 ) -> Result<(), DatabaseError> {
+    webhooks::emit_recorded(context, organisation_id, action, object, &detail).await?;
     let connection = &context.connection;
     let position = next_number(connection, "audit_records").await?;
     let previous_hash: Vec<u8> = connection

@@ -42,6 +42,7 @@ migrations! {
     14 "0014_metering",
     15 "0015_subscriptions",
     16 "0016_seed",
+    120 "0120_webhooks",
     140 "0140_rollups",
 }
 

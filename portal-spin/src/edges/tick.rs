@@ -8,7 +8,7 @@ use super::{boots, programme};
 use crate::context::Context;
 use crate::routes::Outcome;
 use crate::web::response;
-use crate::{agreements, credentials, emails, metering, subscriptions};
+use crate::{agreements, credentials, emails, metering, subscriptions, webhooks};
 
 /// What a tick did.
 #[derive(Debug, Default, Serialize, schemars::JsonSchema)]
@@ -31,6 +31,10 @@ pub struct TickView {
     pub reminders_sent: u64,
     /// E-mails that the provider took.
     pub emails_sent: u64,
+    /// Webhook deliveries that were tried.
+    pub webhooks_tried: u64,
+    /// Old events that were forgotten.
+    pub events_dropped: u64,
 }
 
 /// `POST /internal/tick`
@@ -47,6 +51,9 @@ pub async fn run_tick(context: &Context) -> Outcome {
         samples_dropped: metering::drop_old_samples(connection, context.now_ms).await?,
         reminders_sent: agreements::publishing::send_reminders(context).await?,
         emails_sent: emails::send_due_emails(context).await?,
+        events_dropped: webhooks::drop_old_events(context).await?,
+        // Last: it waits for other people's servers.
+        webhooks_tried: webhooks::send_due_deliveries(context).await?,
     };
     response::ok(&done)
 }

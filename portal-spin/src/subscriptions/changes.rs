@@ -135,10 +135,9 @@ pub async fn cancel(
 
 /// Ends every subscription of an app. Call it inside a transaction.
 pub async fn cancel_all(context: &Context, app_id: AppId) -> Result<(), DatabaseError> {
+    let organisation_id = store::find_owner(&context.connection, app_id).await?;
     for mut subscription in store::list_of_app(&context.connection, app_id).await? {
-        subscription.ends_at_ms = Some(context.now_ms);
-        subscription.cancelled_at_ms = Some(context.now_ms);
-        store::publish(&context.connection, &mut subscription, context.now_ms).await?;
+        cancel(context, organisation_id, &mut subscription, context.now_ms).await?;
     }
     Ok(())
 }
@@ -155,15 +154,18 @@ pub async fn apply_due_changes(context: &Context) -> Result<u64, DatabaseError> 
                 else {
                     return Ok(());
                 };
+                let owner = store::find_owner(connection, subscription.app_id).await?;
                 if subscription
                     .ends_at_ms
                     .is_some_and(|at| at <= context.now_ms)
                 {
                     subscription.cancelled_at_ms = subscription.ends_at_ms;
+                    record(context, owner, "subscription.ended", &subscription).await?;
                 } else if let Some((plan_id, from_ms)) = subscription.next_plan {
                     subscription.plan_id = plan_id;
                     subscription.next_plan = None;
                     store::begin_phase(connection, &subscription, from_ms).await?;
+                    record(context, owner, "subscription.plan_changed", &subscription).await?;
                 }
                 store::publish(connection, &mut subscription, context.now_ms).await
             })

@@ -8,6 +8,7 @@ use super::standing::{agreement_names, outstanding_agreements};
 use super::store;
 use super::{changes, notices};
 use crate::apps::App;
+use crate::audit;
 use crate::catalogue::{self, Plan, Verdict};
 use crate::context::Context;
 use crate::encoding::hex;
@@ -136,6 +137,7 @@ pub async fn ask(
     context
         .connection
         .transaction(async || {
+            record(context, app.organisation_id, &request).await?;
             store::put_request(&context.connection, &request).await?;
             if request.outcome.is_none() {
                 notices::tell_staff(context, app, &request).await?;
@@ -179,6 +181,7 @@ pub async fn decide(
     request.decided_by = context.person()?.person_id.to_string();
     connection
         .transaction(async || {
+            record(context, organisation_id, request).await?;
             store::put_request(connection, request).await?;
             if outcome != "withdrawn" {
                 notices::tell_partner(context, organisation_id, &subscription, request).await?;
@@ -189,6 +192,27 @@ pub async fn decide(
             Ok(())
         })
         .await
+}
+
+async fn record(
+    context: &Context,
+    organisation_id: OrganisationId,
+    request: &Request,
+) -> Result<(), Failure> {
+    let action = match request.outcome.as_deref() {
+        None => "request.waiting",
+        Some("withdrawn") => "request.withdrawn",
+        Some(_) => "request.decided",
+    };
+    let detail = serde_json::json!({
+        "kind": request.kind.as_str(),
+        "subscription_id": request.subscription_id.to_string(),
+        "plan_id": request.plan_id.to_string(),
+        "outcome": request.outcome,
+        "reason": request.reason,
+    });
+    audit::record(context, Some(organisation_id), action, &request.id, detail).await?;
+    Ok(())
 }
 
 async fn carry_out(

@@ -1,7 +1,7 @@
 //! Subscriptions and wishes in the database.
 
 use shared::feed::Change;
-use shared::ids::{AppId, MeterId, PlanId, SubscriptionId};
+use shared::ids::{AppId, MeterId, OrganisationId, PlanId, SubscriptionId};
 use shared::plan::Counting;
 
 use super::model::{Request, Subscription};
@@ -122,6 +122,20 @@ pub async fn find_subscription(
         .query_optional(&sql, params![subscription_id.to_string()])
         .await?;
     row.as_ref().map(read).transpose()
+}
+
+/// Whose an app is.
+pub async fn find_owner(
+    connection: &Connection,
+    app_id: AppId,
+) -> Result<OrganisationId, DatabaseError> {
+    connection
+        .query_one(
+            "SELECT organisation_id FROM apps WHERE app_id = $1",
+            params![app_id.to_string()],
+        )
+        .await?
+        .parse(0)
 }
 
 /// Subscriptions of an app that stand.

@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -318,6 +319,8 @@ impl Randomness for TestRandomness {
 pub struct TestHttp {
     pub requests: Rc<RefCell<Vec<http::Request<Bytes>>>>,
     pub answers: Rc<RefCell<Vec<http::Response<Bytes>>>>,
+    /// What every host name stands for.
+    pub addresses: Rc<RefCell<Vec<IpAddr>>>,
 }
 
 impl HttpClient for TestHttp {
@@ -332,6 +335,14 @@ impl HttpClient for TestHttp {
             .pop()
             .ok_or_else(|| "no answer prepared".to_owned());
         Box::pin(std::future::ready(answer))
+    }
+
+    fn resolve<'a>(
+        &'a self,
+        _name: &'a str,
+    ) -> PortFuture<'a, Result<Option<Vec<IpAddr>>, String>> {
+        let addresses = self.addresses.borrow().clone();
+        Box::pin(std::future::ready(Ok(Some(addresses))))
     }
 }
 

@@ -51,12 +51,14 @@ const ORGANISATION_NAVIGATION: &[(&str, &str, &[MemberRole])] = &[
     ("Apps", "/apps", crate::routes::ANY_MEMBER),
     ("Members", "/members", crate::routes::ANY_MEMBER),
     ("Agreements", "/agreements", crate::routes::ANY_MEMBER),
+    ("Webhooks", "/webhooks", crate::routes::ANY_MEMBER),
 ];
 
 /// Entries of the operator's navigation.
 const OPERATOR_NAVIGATION: &[(&str, &str, &[OperatorRole])] = &[
     ("Agreements", "/operator/agreements", OperatorRole::ANY),
     ("Requests", "/operator/requests", OperatorRole::ANY),
+    ("Webhooks", "/operator/webhooks", OperatorRole::ANY),
 ];
 
 /// Sentences that a redirect may ask the next page to show. Only these: the query never puts its own

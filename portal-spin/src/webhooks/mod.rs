@@ -1,0 +1,31 @@
+//! Webhooks: what happens is told to the endpoints of partners and of the operator, by the Standard
+//! Webhooks specification.
+//!
+//! Owns endpoints, their secrets, the catalogue of events, the outbox with its tries, and the rule where
+//! a delivery may go. Does not own what happens: [`crate::audit`] tells of every record whose action is
+//! in [`EVENTS`], so an audited change needs nothing more than its row there. What is not audited calls
+//! [`emit`] inside the transaction of the change:
+//! `webhooks::emit(context, Some(organisation_id), "agreement.due", json!({…})).await?`.
+
+mod address;
+mod delivery;
+mod endpoints;
+mod events;
+mod model;
+mod outbox;
+mod pages;
+mod routes;
+mod secrets;
+mod signature;
+mod store;
+
+#[cfg(test)]
+mod tests;
+
+pub use delivery::send_due_deliveries;
+pub use events::{Audience, EVENTS, EventType};
+pub use model::EndpointView;
+pub(crate) use outbox::emit_recorded;
+pub use outbox::{drop_old_events, emit};
+pub use pages::*;
+pub use routes::*;
