@@ -29,6 +29,12 @@ impl Database for SpinPostgres {
             let connection = Connection::open(self.address.as_str())
                 .await
                 .map_err(from_spin_error)?;
+            // The pool hands connections on as they are: an instance that ended inside a transaction
+            // would leave the next one to write into it. PostgreSQL only warns when none is open.
+            connection
+                .execute("ROLLBACK", Vec::new())
+                .await
+                .map_err(from_spin_error)?;
             Ok(Box::new(PostgresConnection { connection }) as Box<dyn RawConnection>)
         })
     }

@@ -12,7 +12,6 @@ const FILE: &str = "secrets.json";
 pub struct Secrets {
     pub edge_secret: String,
     pub key_pepper: String,
-    pub session_secret: String,
     pub tick_secret: String,
     pub signing_seed: String,
 }
@@ -26,7 +25,6 @@ impl Secrets {
         let made = json!({
             "edge_secret": random_hex()?,
             "key_pepper": random_hex()?,
-            "session_secret": random_hex()?,
             "tick_secret": random_hex()?,
             "signing_seed": random_hex()?,
         });
@@ -43,7 +41,6 @@ impl Secrets {
         Ok(Self {
             edge_secret: text("edge_secret")?,
             key_pepper: text("key_pepper")?,
-            session_secret: text("session_secret")?,
             tick_secret: text("tick_secret")?,
             signing_seed: text("signing_seed")?,
         })
@@ -59,7 +56,6 @@ impl Secrets {
             ("database", "sqlite".to_owned()),
             ("edge_secret", self.edge_secret.clone()),
             ("key_pepper", self.key_pepper.clone()),
-            ("session_secret", self.session_secret.clone()),
             ("tick_secret", self.tick_secret.clone()),
             ("signing_seed", self.signing_seed.clone()),
         ]
