@@ -1,11 +1,12 @@
 //! The instance: takes a request, finds the route, checks access, runs the handler, finishes the answer.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use bytes::Bytes;
 
 use crate::access;
+use crate::brand::{self, Brand, BrandSettings};
 use crate::configuration::Configuration;
 use crate::context::{Caller, Context};
 use crate::database::{Connection, DatabaseError, migrations};
@@ -38,18 +39,27 @@ pub struct App {
     /// The operator's settings.
     pub configuration: Configuration,
     migrated: Cell<bool>,
+    brand: RefCell<Rc<Brand>>,
+    brand_read_ms: Cell<i64>,
 }
+
+/// How long an instance shows a brand before it looks for another instance's change.
+const BRAND_KEPT_MS: i64 = 3_000;
 
 impl App {
     /// An instance with these ports and settings.
     pub async fn new(ports: Ports, settings: &dyn Settings) -> Rc<Self> {
+        let configuration = Configuration::load(settings).await;
+        let brand = Brand::new(&configuration, &BrandSettings::default());
         Rc::new(Self {
             database: ports.database,
             clock: ports.clock,
             randomness: ports.randomness,
             http: ports.http,
-            configuration: Configuration::load(settings).await,
+            configuration,
             migrated: Cell::new(false),
+            brand: RefCell::new(Rc::new(brand)),
+            brand_read_ms: Cell::new(0),
         })
     }
 
@@ -63,6 +73,30 @@ impl App {
         Ok(connection)
     }
 
+    /// The operator's brand, as last read.
+    pub fn brand(&self) -> Rc<Brand> {
+        Rc::clone(&self.brand.borrow())
+    }
+
+    /// Shows this brand from now on.
+    pub fn set_brand(&self, settings: &BrandSettings, now_ms: i64) {
+        *self.brand.borrow_mut() = Rc::new(Brand::new(&self.configuration, settings));
+        self.brand_read_ms.set(now_ms);
+    }
+
+    /// Looks for a change of the brand, unless it did so just now.
+    async fn refresh_brand(
+        &self,
+        connection: &Connection,
+        now_ms: i64,
+    ) -> Result<(), DatabaseError> {
+        if now_ms - self.brand_read_ms.get() >= BRAND_KEPT_MS {
+            let settings = brand::load_brand(connection).await?;
+            self.set_brand(&settings, now_ms);
+        }
+        Ok(())
+    }
+
     /// Answers a request. Never fails: every error is an answer.
     pub async fn handle(self: &Rc<Self>, request: http::Request<Bytes>) -> Response {
         let request_id = request_id(self, &request);
@@ -70,7 +104,7 @@ impl App {
         let is_api = routes::is_api_path(request.uri().path());
         let mut response = match self.dispatch(request, &request_id).await {
             Ok(response) => response,
-            Err(failure) => failure::render(&failure, &request_id, is_api, &self.configuration),
+            Err(failure) => failure::render(&failure, &request_id, is_api, self),
         };
         headers::finish(&mut response, &request_id, &self.configuration);
         if is_head {
@@ -90,10 +124,14 @@ impl App {
             Found::Nothing => return Err(Failure::not_found()),
         };
         let connection = self.connect().await?;
+        let now_ms = self.clock.now_ms();
+        if !route.template.starts_with("/edge/") {
+            self.refresh_brand(&connection, now_ms).await?;
+        }
         let mut context = Context {
             app: Rc::clone(self),
             connection,
-            now_ms: self.clock.now_ms(),
+            now_ms,
             request_id: request_id.to_owned(),
             request,
             route,

@@ -54,6 +54,7 @@ pub mod app;
 pub mod apps;
 pub mod audit;
 pub mod billing;
+pub mod brand;
 pub mod catalogue;
 pub mod configuration;
 pub mod context;
@@ -62,6 +63,7 @@ pub mod database;
 pub mod edges;
 pub mod emails;
 pub mod encoding;
+pub mod home;
 #[cfg(target_family = "wasm")]
 mod host;
 pub mod metering;

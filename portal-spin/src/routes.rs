@@ -38,8 +38,8 @@ use crate::organisations::{MemberRole, OperatorRole};
 use crate::ports::PortFuture;
 use crate::web::{Failure, Response};
 use crate::{
-    agreements, apps, audit, catalogue, credentials, edges, emails, metering, organisations, seed,
-    subscriptions, web, webhooks,
+    agreements, apps, audit, brand, catalogue, credentials, edges, emails, home, metering,
+    organisations, seed, subscriptions, web, webhooks,
 };
 
 /// What a handler answers.
@@ -191,7 +191,10 @@ routes! {
     // Pages of an organisation
     GET "/organisations" show_organisations Session => organisations::organisation_pages::show_organisations;
     POST "/organisations" submit_organisation Session => organisations::organisation_pages::create_organisation;
-    GET "/organisations/{organisation_id}" show_organisation Member(ANY_MEMBER) => organisations::organisation_pages::show_organisation;
+    GET "/organisations/{organisation_id}" show_partner_home Member(ANY_MEMBER) => home::show_partner_home;
+    POST "/organisations/{organisation_id}/first-key" submit_first_key Member(BUILDERS) => home::issue_first_key;
+    GET "/api/v1/organisations/{organisation_id}/activity" show_activity Member(ANY_MEMBER) => home::show_activity, gives 200 home::Activity;
+    GET "/organisations/{organisation_id}/settings" show_organisation Member(ANY_MEMBER) => organisations::organisation_pages::show_organisation;
     POST "/organisations/{organisation_id}/name" submit_organisation_name Member(OWNERS) => organisations::organisation_pages::rename;
     GET "/organisations/{organisation_id}/members" show_members Member(ANY_MEMBER) => organisations::organisation_pages::show_members;
     POST "/organisations/{organisation_id}/members/{member_id}/role" submit_member_role Member(OWNERS) => organisations::organisation_pages::change_role;
@@ -222,7 +225,8 @@ routes! {
     GET "/api/v1/operator/acceptances/export" export_acceptances Operator(LAWYERS) => agreements::routes::export_acceptances, gives 200;
 
     // The operator's staff and partners
-    GET "/operator" show_operator Operator(OperatorRole::ANY) => organisations::operator::show_operator;
+    GET "/operator" show_operator_home Operator(OperatorRole::ANY) => home::show_operator_home;
+    GET "/api/v1/operator/home" read_operator_home Operator(OperatorRole::ANY) => home::read_operator_home, gives 200 home::OperatorHome;
     GET "/api/v1/operator/staff" list_staff Operator(OperatorRole::ANY) => organisations::operator::list_staff, gives 200 StaffList;
     POST "/api/v1/operator/staff" add_staff Operator(ADMINISTRATORS) => organisations::operator::add_staff, takes StaffRequest, gives 200 StaffList;
     DELETE "/api/v1/operator/staff/{person_id}/{role}" remove_staff Operator(ADMINISTRATORS) => organisations::operator::remove_staff, gives 204;
@@ -344,6 +348,11 @@ routes! {
     POST "/operator/webhook-endpoints/{webhook_endpoint_id}/test-events" submit_operator_test_event Operator(ADMINISTRATORS) => webhooks::send_test_event_form;
     GET "/operator/webhook-endpoints/{webhook_endpoint_id}/deliveries/{event_id}" show_operator_webhook_delivery_page Operator(OperatorRole::ANY) => webhooks::show_delivery_page;
     POST "/operator/webhook-endpoints/{webhook_endpoint_id}/deliveries/{event_id}/resend" submit_operator_webhook_resend Operator(ADMINISTRATORS) => webhooks::resend_event_form;
+    // The operator's brand
+    GET "/operator/brand" show_brand_page Operator(OperatorRole::ANY) => brand::show_brand_page;
+    POST "/operator/brand" submit_brand Operator(ADMINISTRATORS) => brand::save_brand_form;
+    GET "/api/v1/operator/brand" show_brand Operator(OperatorRole::ANY) => brand::show_brand, gives 200 brand::BrandSettings;
+    PUT "/api/v1/operator/brand" replace_brand Operator(ADMINISTRATORS) => brand::replace_brand, takes brand::BrandSettings, gives 200 brand::BrandSettings;
 
     // Edges
     GET "/edge/v1/feed" read_feed Edge => edges::read_feed;

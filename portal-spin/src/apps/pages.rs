@@ -4,13 +4,12 @@ use askama::Template;
 
 use super::routes::{AppBody, AppView, app_of_path, create};
 use super::store;
-use crate::catalogue;
 use crate::context::Context;
 use crate::encoding::readable_time;
+use crate::home;
 use crate::metering::{self, UsageView};
 use crate::organisations::store::find_organisation;
 use crate::routes::{BUILDERS, Outcome};
-use crate::subscriptions;
 use crate::web::forms::Shown;
 use crate::web::paging::PageRequest;
 use crate::web::{Failure, Page, response};
@@ -100,25 +99,10 @@ pub async fn create_app_form(context: &Context) -> Outcome {
     }
 }
 
-/// The path of an operation that needs nothing but a key, for the `curl` line.
-async fn example_path(context: &Context, app: &store::App) -> Result<String, Failure> {
-    for subscription in subscriptions::list_of_app(&context.connection, app.id).await? {
-        let operations =
-            catalogue::published_operations(&context.connection, subscription.product_id).await?;
-        let plain = operations
-            .iter()
-            .find(|operation| operation.method == "GET" && !operation.path.contains('{'));
-        if let Some(operation) = plain {
-            return Ok(operation.path.clone());
-        }
-    }
-    Ok("/".to_owned())
-}
-
 /// `GET /apps/{app_id}`
 pub async fn show_app_page(context: &Context) -> Outcome {
     let app = app_of_path(context).await?;
-    let example_path = example_path(context, &app).await?;
+    let example_path = home::example_path(context, Some(app.id)).await?;
     response::html(&AppPage {
         page: organisation_page(context, &app.name).await?,
         usage: metering::last_day(context).await?,

@@ -44,6 +44,7 @@ migrations! {
     16 "0016_seed",
     120 "0120_webhooks",
     140 "0140_rollups",
+    180 "0180_brand",
 }
 
 /// Brings the database to the newest schema of this code. Safe to run any number of times and by

@@ -98,10 +98,8 @@ async fn claim(context: &Context, email: &Due) -> Result<bool, DatabaseError> {
 
 async fn send(context: &Context, email: &Due) -> Result<(), String> {
     let configuration = context.configuration();
-    let (from, key) = (
-        configuration.get("email_from"),
-        configuration.get("email_api_key"),
-    );
+    let brand = context.app.brand();
+    let (from, key) = (&brand.mail_from, configuration.get("email_api_key"));
     let style = configuration.get("email_api_style");
     let body = match style {
         "postmark" => json!({

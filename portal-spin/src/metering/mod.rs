@@ -21,11 +21,11 @@ mod rollup_tests;
 mod tests;
 
 pub use cells::merge_cells;
-pub use model::{Granularity, UsageView};
+pub use model::{Granularity, QuotaView, UsageView, is_refusal};
 pub use pages::show_usage_page;
 pub use quantities::{counts, used_units};
 pub use reads::{counted_calls, last_used, sandbox_facts};
 pub use rollup_routes::{RollupCheckView, check_rollups, rebuild_rollups};
 pub use rollups::{check_next as check_next_rollup, roll_up};
-pub use routes::{LoggedRequest, RequestLog, last_day, list_requests, show_usage};
+pub use routes::{LoggedRequest, RequestLog, last_day, list_requests, quotas_of_app, show_usage};
 pub use samples::{drop_old as drop_old_samples, keep_samples};

@@ -102,6 +102,12 @@ pub async fn last_day(context: &Context) -> Result<UsageView, Failure> {
     usage(context, &question).await
 }
 
+/// The quotas of an app's subscriptions in their current period.
+pub async fn quotas_of_app(context: &Context, app_id: AppId) -> Result<Vec<QuotaView>, Failure> {
+    let terms = subscriptions::list_terms_of_app(&context.connection, app_id).await?;
+    Ok(quotas(context, &terms).await?)
+}
+
 /// Answers a question from the cells.
 pub(super) async fn usage(context: &Context, question: &Question) -> Result<UsageView, Failure> {
     let terms = subscriptions::list_terms_of_app(&context.connection, question.app_id).await?;

@@ -150,7 +150,7 @@ pub async fn invite(
                     person.name,
                     person.email,
                     organisation.name,
-                    configuration.get("programme_name"),
+                    context.app.brand().name,
                     configuration.public_url
                 ),
                 code: None,

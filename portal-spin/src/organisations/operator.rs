@@ -54,11 +54,6 @@ pub struct SuspensionRequest {
 /// Partners.
 pub type OrganisationList = PageOf<Organisation>;
 
-/// `GET /operator`: the first page of the operator's side.
-pub async fn show_operator(_context: &Context) -> Outcome {
-    Ok(response::see_other("/operator/requests"))
-}
-
 /// `GET /api/v1/operator/staff`
 pub async fn list_staff(context: &Context) -> Outcome {
     let items = context

@@ -9,7 +9,6 @@ use super::model::MemberRole;
 use super::routes;
 use super::sessions::ABSOLUTE_LIMIT_MS;
 use super::store::{self, Membership, Organisation};
-use crate::agreements;
 use crate::context::Context;
 use crate::encoding::readable_time;
 use crate::routes::Outcome;
@@ -89,8 +88,6 @@ struct OrganisationPage {
     joined: String,
     role: MemberRole,
     is_owner: bool,
-    outstanding: usize,
-    steps: Vec<NextStep>,
 }
 
 async fn organisation_page(
@@ -101,47 +98,18 @@ async fn organisation_page(
     let organisation = store::find_organisation(&context.connection, organisation_id)
         .await?
         .ok_or_else(Failure::not_found)?;
-    let standing = agreements::routes::list_standing(context).await?;
-    let outstanding = standing
-        .iter()
-        .filter(|item| {
-            matches!(
-                item.state,
-                agreements::State::Required | agreements::State::Due
-            )
-        })
-        .count();
-    let base = format!("/organisations/{organisation_id}");
     let role = context.member_role()?;
-    let members = members::list_members(&context.connection, organisation_id).await?;
-    let mut steps = crate::reactions::next_steps(context, organisation_id).await?;
-    if !standing.is_empty() {
-        steps.push(NextStep {
-            label: "Accept the agreements".to_owned(),
-            href: format!("{base}/agreements"),
-            hint: "Needed before live calls pass; the sandbox works without.".to_owned(),
-            is_done: outstanding == 0,
-        });
-    }
-    steps.push(NextStep {
-        label: "Invite your team".to_owned(),
-        href: format!("{base}/members"),
-        hint: String::new(),
-        is_done: members.len() > 1,
-    });
     Ok(OrganisationPage {
-        page: Page::of_organisation(context, &organisation.name, &organisation.name),
+        page: Page::of_organisation(context, "Settings", &organisation.name),
         shown: shown.unwrap_or_else(|| Shown::with_values(&[("name", &organisation.name)])),
         joined: readable_time(organisation.created_at),
         role,
         is_owner: role == MemberRole::Owner,
-        outstanding,
-        steps,
         organisation,
     })
 }
 
-/// `GET /organisations/{organisation_id}`
+/// `GET /organisations/{organisation_id}/settings`
 pub async fn show_organisation(context: &Context) -> Outcome {
     response::html(&organisation_page(context, None).await?)
 }
@@ -153,7 +121,7 @@ pub async fn rename(context: &Context) -> Outcome {
         Ok(()) => {
             let organisation_id = context.organisation_id()?;
             Ok(response::see_other(&format!(
-                "/organisations/{organisation_id}?done=saved"
+                "/organisations/{organisation_id}/settings?done=saved"
             )))
         }
         Err(failure) => {

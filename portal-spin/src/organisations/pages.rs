@@ -23,7 +23,7 @@ pub async fn show_home(context: &Context) -> Outcome {
     if context.person_optional().is_some() {
         return Ok(response::see_other("/organisations"));
     }
-    let title = context.configuration().get("programme_name").to_owned();
+    let title = context.app.brand().name.clone();
     response::html(&HomePage {
         page: Page::new(context, &title),
     })

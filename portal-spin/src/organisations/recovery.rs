@@ -107,10 +107,7 @@ pub async fn request_reset(context: &Context, email: &str) -> Result<(), Failure
             let configuration = context.configuration();
             let message = Message {
                 to: email.clone(),
-                subject: format!(
-                    "Choose a new password for {}",
-                    configuration.get("programme_name")
-                ),
+                subject: format!("Choose a new password for {}", context.app.brand().name),
                 text: format!(
                     "Open this link within one hour to choose a new password:\n\
                      {}/reset-password/new?token={token}\n\n\
@@ -211,7 +208,7 @@ pub async fn request_email_change(
     context
         .connection
         .transaction(async || {
-            let programme = context.configuration().get("programme_name");
+            let programme = &context.app.brand().name;
             let text = if is_taken {
                 format!("Someone wanted to move an account of {programme} to this address, which has an account of its own. Nothing was changed.")
             } else {

@@ -521,7 +521,7 @@ fn hash_code(registration_id: &str, code: &str) -> Vec<u8> {
 
 fn verification_message(context: &Context, email: &str, token: &str, code: &str) -> Message {
     let configuration = context.configuration();
-    let programme = configuration.get("programme_name");
+    let programme = &context.app.brand().name;
     Message {
         to: email.to_owned(),
         subject: format!("{code} is your code for {programme}"),
@@ -539,10 +539,7 @@ fn account_exists_message(context: &Context, email: &str) -> Message {
     let configuration = context.configuration();
     Message {
         to: email.to_owned(),
-        subject: format!(
-            "You have an account at {}",
-            configuration.get("programme_name")
-        ),
+        subject: format!("You have an account at {}", context.app.brand().name),
         text: format!(
             "Someone, probably you, registered with this address. It has an account already.\n\n\
              Log in:\n{0}/log-in\n\nForgot the password? Choose a new one:\n{0}/reset-password\n\n\

@@ -74,7 +74,7 @@ pub async fn begin(context: &Context) -> Result<TotpSetup, Failure> {
             .collect::<String>()
             .replace('+', "%20")
     };
-    let issuer = encode(context.configuration().get("programme_name"));
+    let issuer = encode(&context.app.brand().name);
     let uri = format!(
         "otpauth://totp/{issuer}:{}?secret={secret}&issuer={issuer}",
         encode(&person.email)

@@ -2,10 +2,11 @@
 
 use std::sync::LazyLock;
 
+use bytes::Bytes;
 use http::header;
 use sha2::{Digest, Sha256};
 
-use super::{Failure, response};
+use super::{Failure, Response, response};
 use crate::context::Context;
 use crate::routes::Outcome;
 
@@ -48,13 +49,22 @@ pub async fn get_asset(context: &Context) -> Outcome {
     } else if file == NAMES.icon {
         ("image/svg+xml", ICON)
     } else {
-        return Err(Failure::not_found());
+        let brand = context.app.brand();
+        return match brand.asset(file) {
+            Some((content_type, content)) => Ok(kept(content_type, content)),
+            None => Err(Failure::not_found()),
+        };
     };
+    Ok(kept(content_type, content))
+}
+
+/// An asset whose name changes with its content.
+fn kept(content_type: &'static str, content: impl Into<Bytes>) -> Response {
     let mut answer = response::with_body(http::StatusCode::OK, content_type, content);
     response::set_header(
         &mut answer,
         header::CACHE_CONTROL,
         "public, max-age=31536000, immutable",
     );
-    Ok(answer)
+    answer
 }

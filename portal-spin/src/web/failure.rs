@@ -10,6 +10,7 @@ use shared::problem::{CONTENT_TYPE, Problem};
 
 use super::layout::Page;
 use super::response::{self, Response};
+use crate::app::App;
 use crate::configuration::Configuration;
 use crate::database::DatabaseError;
 
@@ -194,19 +195,14 @@ struct FailurePage<'a> {
 }
 
 /// The answer of a failure: a problem body for the API, a page for people.
-pub fn render(
-    failure: &Failure,
-    request_id: &str,
-    is_api: bool,
-    configuration: &Configuration,
-) -> Response {
+pub fn render(failure: &Failure, request_id: &str, is_api: bool, app: &App) -> Response {
     if let Some(internal) = &failure.internal {
         eprintln!("request {request_id}: {internal}");
     }
     let page = || {
         let page = FailurePage {
             page: Page::bare(
-                configuration,
+                app.brand(),
                 failure.status.canonical_reason().unwrap_or("Error"),
             ),
             failure,
@@ -223,7 +219,7 @@ pub fn render(
         response::with_body(
             failure.status,
             CONTENT_TYPE,
-            problem_body(failure, request_id, configuration),
+            problem_body(failure, request_id, &app.configuration),
         )
     });
     for (name, value) in &failure.headers {

@@ -2,10 +2,11 @@
 //!
 //! A page's template `extends "web/templates/layout.html"` and has a field `page: Page`.
 
+use std::rc::Rc;
 use std::sync::LazyLock;
 
 use super::assets::{NAMES, Names};
-use crate::configuration::Configuration;
+use crate::brand::Brand;
 use crate::context::Context;
 use crate::organisations::{MemberRole, OperatorRole};
 use crate::web::csrf;
@@ -24,10 +25,14 @@ pub struct NavigationItem {
 pub struct Page {
     /// The title, as in the tab and the heading.
     pub title: String,
-    /// The programme's name.
-    pub programme: String,
+    /// The programme's name, look and legal lines.
+    pub brand: Rc<Brand>,
+    /// What everyone can read: the entries on top.
+    pub places: Vec<NavigationItem>,
     /// The navigation of the organisation or of the operator.
     pub navigation: Vec<NavigationItem>,
+    /// The pages of the app shown; empty on other pages.
+    pub app_navigation: Vec<NavigationItem>,
     /// The person's name; empty when signed out.
     pub person: String,
     /// The name of the organisation shown; empty if none.
@@ -44,6 +49,17 @@ pub struct Page {
     pub assets: &'static LazyLock<Names>,
 }
 
+/// What everyone can read.
+const PLACES: &[(&str, &str)] = &[("Products", "/products")];
+
+/// Pages of an app: label, path below the app. Each domain with pages of an app adds its line.
+const APP_NAVIGATION: &[(&str, &str)] = &[
+    ("Overview", ""),
+    ("Keys", "/credentials"),
+    ("Usage", "/usage"),
+    ("Plans and going live", "/subscriptions"),
+];
+
 /// Entries of an organisation's navigation: label, path below the organisation, who sees it. Each
 /// domain with pages adds its line.
 const ORGANISATION_NAVIGATION: &[(&str, &str, &[MemberRole])] = &[
@@ -52,13 +68,16 @@ const ORGANISATION_NAVIGATION: &[(&str, &str, &[MemberRole])] = &[
     ("Members", "/members", crate::routes::ANY_MEMBER),
     ("Agreements", "/agreements", crate::routes::ANY_MEMBER),
     ("Webhooks", "/webhooks", crate::routes::ANY_MEMBER),
+    ("Settings", "/settings", crate::routes::ANY_MEMBER),
 ];
 
 /// Entries of the operator's navigation.
 const OPERATOR_NAVIGATION: &[(&str, &str, &[OperatorRole])] = &[
+    ("Today", "/operator", OperatorRole::ANY),
     ("Agreements", "/operator/agreements", OperatorRole::ANY),
     ("Requests", "/operator/requests", OperatorRole::ANY),
     ("Webhooks", "/operator/webhooks", OperatorRole::ANY),
+    ("Brand", "/operator/brand", OperatorRole::ANY),
 ];
 
 /// Sentences that a redirect may ask the next page to show. Only these: the query never puts its own
@@ -80,8 +99,18 @@ const NOTICES: &[(&str, &str)] = &[
 impl Page {
     /// A page for a request.
     pub fn new(context: &Context, title: &str) -> Self {
-        let mut page = Self::bare(context.configuration(), title);
+        let mut page = Self::bare(context.app.brand(), title);
         let path = context.request.uri().path();
+        for place in &mut page.places {
+            place.is_current = path == place.href || path.starts_with(&format!("{}/", place.href));
+        }
+        if context.route.template.starts_with("/apps/{app_id}") {
+            let base = format!("/apps/{}", context.path_text("app_id"));
+            page.app_navigation = APP_NAVIGATION
+                .iter()
+                .map(|(label, below)| item(label, format!("{base}{below}"), below.is_empty(), path))
+                .collect();
+        }
         if let Some(person) = context.person_optional() {
             page.person.clone_from(&person.name);
             page.csrf_token.clone_from(&person.csrf_token);
@@ -122,11 +151,16 @@ impl Page {
     }
 
     /// A page that knows nothing of its visitor.
-    pub fn bare(configuration: &Configuration, title: &str) -> Self {
+    pub fn bare(brand: Rc<Brand>, title: &str) -> Self {
         Self {
             title: title.to_owned(),
-            programme: configuration.get("programme_name").to_owned(),
+            brand,
+            places: PLACES
+                .iter()
+                .map(|(label, href)| item(label, (*href).to_owned(), false, ""))
+                .collect(),
             navigation: Vec::new(),
+            app_navigation: Vec::new(),
             person: String::new(),
             organisation: String::new(),
             csrf_token: String::new(),

@@ -1,12 +1,48 @@
 // Conveniences only: every page works without this file.
+const one = (selector) => document.querySelector(selector);
+const all = (selector) => document.querySelectorAll(selector);
+
+// Copy buttons.
 document.addEventListener("click", async (event) => {
   const button = event.target.closest("[data-copy]");
-  if (!button) return;
-  const source = document.getElementById(button.dataset.copy);
+  const source = button && document.getElementById(button.dataset.copy);
   if (!source) return;
   await navigator.clipboard.writeText(source.textContent.trim());
   const label = button.textContent;
   button.textContent = "Copied";
   setTimeout(() => { button.textContent = label; }, 1500);
 });
-document.querySelectorAll("[data-copy]").forEach((button) => { button.hidden = false; });
+all("[data-copy]").forEach((button) => { button.hidden = false; });
+
+// What scrolls sideways can be reached with the keyboard.
+const reach = () => all(".scroll, pre").forEach((area) => {
+  if (area.scrollWidth > area.clientWidth) area.tabIndex = 0;
+  else area.removeAttribute("tabindex");
+});
+addEventListener("resize", reach);
+reach();
+
+// ⌘K and Ctrl-K go to the search field.
+addEventListener("keydown", (event) => {
+  if ((event.metaKey || event.ctrlKey) && event.key.toLowerCase() === "k") {
+    event.preventDefault();
+    one("#find")?.select();
+  }
+});
+
+// A part of the page that changes by itself: fetched again until the server calls it settled.
+const live = one("[data-live]");
+const refresh = async () => {
+  if (document.hidden) return setTimeout(refresh, 2000);
+  try {
+    const answer = await fetch(live.dataset.from || location.pathname, { credentials: "same-origin" });
+    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    const fresh = page.querySelector("[data-live]");
+    if (answer.ok && fresh && fresh.innerHTML !== one("[data-live]").innerHTML) {
+      one("[data-live]").innerHTML = fresh.innerHTML;
+    }
+    if (!answer.ok || !fresh || fresh.dataset.live === "settled") return;
+  } catch { /* the network is away: try again */ }
+  setTimeout(refresh, 2000);
+};
+if (live && live.dataset.live !== "settled") setTimeout(refresh, 2000);
