@@ -3,6 +3,7 @@
 use anyhow::{Result, ensure};
 use rustix::process::Signal;
 use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 use tests::actors::{ApiClient, Visitor};
 use tests::process::{Process, signal};
@@ -96,5 +97,24 @@ async fn a_missing_envoy_is_one_line_that_says_what_to_do() -> Result<()> {
     ensure!(!output.status.success());
     let errors = String::from_utf8_lossy(&output.stderr);
     ensure!(errors.contains("/nonexistent/envoy"), "{errors}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_envoy_that_will_not_start_is_one_line_with_its_own_words() -> Result<()> {
+    let data = DataFolder::new()?;
+    let envoy = data.path().join("envoy-that-fails");
+    std::fs::write(&envoy, "#!/bin/sh\necho 'unknown extension' >&2\nexit 3\n")?;
+    std::fs::set_permissions(&envoy, std::fs::Permissions::from_mode(0o755))?;
+    let output = up_command(&data)?.arg("--envoy").arg(&envoy).output()?;
+    ensure!(!output.status.success());
+    let errors = String::from_utf8_lossy(&output.stderr);
+    let last = errors.lines().last().unwrap_or_default();
+    ensure!(
+        last.contains("envoy did not start")
+            && last.contains("unknown extension")
+            && last.contains("envoy.log"),
+        "{errors}"
+    );
     Ok(())
 }
