@@ -66,6 +66,11 @@ pub const OWNED_OBJECTS: &[(&str, &str)] = &[
         "SELECT organisation_id FROM webhook_endpoints
          WHERE webhook_endpoint_id = $1 AND organisation_id IS NOT NULL AND deleted_at_ms IS NULL",
     ),
+    (
+        "installation_id",
+        "SELECT apps.organisation_id FROM installations JOIN apps ON apps.app_id = installations.app_id
+         WHERE installation_id = $1",
+    ),
 ];
 
 /// Checks a request. An answer instead of `None` is final: the log-in redirect.

@@ -66,7 +66,10 @@ pub mod encoding;
 pub mod home;
 #[cfg(target_family = "wasm")]
 mod host;
+pub mod installations;
+pub mod listings;
 pub mod metering;
+pub mod oauth;
 pub mod organisations;
 pub mod ports;
 pub mod reactions;

@@ -38,8 +38,8 @@ use crate::organisations::{MemberRole, OperatorRole};
 use crate::ports::PortFuture;
 use crate::web::{Failure, Response};
 use crate::{
-    agreements, apps, audit, brand, catalogue, credentials, edges, emails, home, metering,
-    organisations, seed, subscriptions, web, webhooks,
+    agreements, apps, audit, brand, catalogue, credentials, edges, emails, home, installations,
+    listings, metering, oauth, organisations, seed, subscriptions, web, webhooks,
 };
 
 /// What a handler answers.
@@ -353,6 +353,43 @@ routes! {
     POST "/operator/brand" submit_brand Operator(ADMINISTRATORS) => brand::save_brand_form;
     GET "/api/v1/operator/brand" show_brand Operator(OperatorRole::ANY) => brand::show_brand, gives 200 brand::BrandSettings;
     PUT "/api/v1/operator/brand" replace_brand Operator(ADMINISTRATORS) => brand::replace_brand, takes brand::BrandSettings, gives 200 brand::BrandSettings;
+
+    // OAuth
+    GET "/.well-known/oauth-authorization-server" show_oauth_metadata Public => oauth::show_metadata;
+    GET "/oauth/jwks" show_oauth_keys Public => oauth::show_jwks;
+    GET "/oauth/authorize" show_consent Session => oauth::show_consent;
+    POST "/oauth/authorize" submit_consent Session => oauth::submit_consent;
+    POST "/oauth/token" issue_token Public => oauth::issue_token;
+    POST "/oauth/revoke" revoke_token Public => oauth::revoke_token;
+    POST "/oauth/introspect" introspect_token Public => oauth::introspect_token;
+    GET "/oauth/installation" show_own_installation Public => oauth::show_own_installation;
+    GET "/apps/{app_id}/oauth-clients" show_oauth_clients Member(ANY_MEMBER) => oauth::show_clients_page;
+    POST "/apps/{app_id}/oauth-clients" submit_oauth_client Member(BUILDERS) => oauth::create_client_form;
+    POST "/apps/{app_id}/oauth-clients/{credential_id}/secret" submit_oauth_secret Member(BUILDERS) => oauth::rotate_secret_form;
+    POST "/apps/{app_id}/oauth-clients/{credential_id}/revoke" submit_oauth_client_revocation Member(BUILDERS) => oauth::revoke_client_form;
+    GET "/api/v1/apps/{app_id}/oauth-clients" list_oauth_clients Member(ANY_MEMBER) => oauth::list_clients, gives 200 oauth::ClientList;
+    POST "/api/v1/apps/{app_id}/oauth-clients" create_oauth_client Member(BUILDERS) => oauth::create_client, takes oauth::ClientBody, gives 201 oauth::IssuedClient;
+    POST "/api/v1/apps/{app_id}/oauth-clients/{credential_id}/secrets" replace_oauth_secret Member(BUILDERS) => oauth::rotate_secret, gives 201 oauth::IssuedClient;
+    DELETE "/api/v1/apps/{app_id}/oauth-clients/{credential_id}" revoke_oauth_client Member(BUILDERS) => oauth::revoke_client, gives 200 oauth::ClientView;
+    POST "/api/v1/operator/oauth-keys/rotations" rotate_oauth_keys Operator(ADMINISTRATORS) => oauth::rotate_keys, gives 201 oauth::KeyView;
+
+    // Listings
+    GET "/api/v1/apps/{app_id}/listing" show_listing Member(ANY_MEMBER) => listings::show_listing, gives 200 listings::ListingView;
+    PATCH "/api/v1/apps/{app_id}/listing" update_listing Member(BUILDERS) => listings::update_listing, takes listings::ListingBody, gives 200 listings::ListingView;
+    GET "/api/v1/apps/{app_id}/listing/funnel" show_funnel Member(ANY_MEMBER) => listings::show_funnel, gives 200 listings::Funnel;
+
+    // Installations
+    GET "/installations" show_installations_page Session => installations::show_installations_page;
+    GET "/installations/{installation_id}" show_installation_page Session => installations::show_installation_page;
+    POST "/installations/{installation_id}/configure" submit_configuration Session => installations::configure_installation_form;
+    POST "/installations/{installation_id}/remove" submit_uninstallation Session => installations::remove_installation_form;
+    GET "/apps/{app_id}/installs" show_installs_page Member(ANY_MEMBER) => installations::show_installs_page;
+    GET "/api/v1/installations" list_installations Session => installations::list_installations, gives 200 installations::InstallationList;
+    GET "/api/v1/installations/{installation_id}" show_installation Session => installations::show_installation, gives 200 installations::InstallationView;
+    PATCH "/api/v1/installations/{installation_id}" configure_installation Session => installations::configure_installation, takes installations::ConfigurationBody, gives 200 installations::InstallationView;
+    DELETE "/api/v1/installations/{installation_id}" remove_installation Session => installations::remove_installation, gives 200 installations::InstallationView;
+    GET "/api/v1/apps/{app_id}/installations" list_app_installations Member(ANY_MEMBER) => installations::list_app_installations, gives 200 installations::InstallationList;
+    GET "/api/v1/apps/{app_id}/installations/{installation_id}" show_app_installation Member(BUILDERS) => installations::show_app_installation, gives 200 installations::InstallationView;
 
     // Edges
     GET "/edge/v1/feed" read_feed Edge => edges::read_feed;

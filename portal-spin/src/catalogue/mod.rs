@@ -17,7 +17,7 @@ mod views;
 #[cfg(test)]
 mod tests;
 
-pub use model::{Meter, Plan, PlanView, Product, ProductView};
+pub use model::{Meter, Plan, PlanView, Product, ProductView, slug_of};
 use shared::ids::{OrganisationId, ProductId};
 
 use crate::database::{Connection, DatabaseError};

@@ -23,4 +23,7 @@ pub use routes::{
     CredentialBody, CredentialList, IssuedView, RotationBody, issue, issue_credential,
     list_credentials, revoke_credential, rotate_credential, show_credential,
 };
-pub use store::{forget_old, mark_applied, revoke_all};
+pub use store::{
+    CLIENT_PREFIX, find_any, forget_old, insert as store_credential, mark_applied,
+    revoke as store_revocation, revoke_all,
+};

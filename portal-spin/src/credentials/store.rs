@@ -14,6 +14,9 @@ const COLUMNS: &str = "credential_id, app_id, environment, name, prefix, last_fo
     addresses, expires_at_ms, created_at_ms, created_by, issued_position, activated_at_ms,
     revoked_at_ms, revoked_position, refused_at_ms, rotated_from";
 
+/// What stands in place of a key's prefix where the credential is an OAuth client.
+pub const CLIENT_PREFIX: &str = "oauth";
+
 /// Revoked credentials are forgotten by edges after this long: 90 days.
 const FORGOTTEN_AFTER_MS: i64 = 90 * 24 * 60 * 60 * 1000;
 
@@ -127,20 +130,35 @@ pub async fn revoke_all(context: &Context, app_id: AppId) -> Result<(), Database
     Ok(())
 }
 
-/// A credential of an app.
+/// A credential of any kind, revoked or not.
+pub async fn find_any(
+    connection: &Connection,
+    credential_id: CredentialId,
+) -> Result<Option<Credential>, DatabaseError> {
+    let sql = format!("SELECT {COLUMNS} FROM credentials WHERE credential_id = $1");
+    let row = connection
+        .query_optional(&sql, params![credential_id.to_string()])
+        .await?;
+    row.as_ref().map(read).transpose()
+}
+
+/// A key of an app. OAuth clients are credentials too, but have pages and rules of their own.
 pub async fn find(
     connection: &Connection,
     app_id: AppId,
     credential_id: CredentialId,
 ) -> Result<Option<Credential>, DatabaseError> {
-    let sql = format!("SELECT {COLUMNS} FROM credentials WHERE app_id = $1 AND credential_id = $2");
+    let sql = format!(
+        "SELECT {COLUMNS} FROM credentials WHERE app_id = $1 AND credential_id = $2
+            AND prefix <> '{CLIENT_PREFIX}'"
+    );
     let row = connection
         .query_optional(&sql, params![app_id.to_string(), credential_id.to_string()])
         .await?;
     row.as_ref().map(read).transpose()
 }
 
-/// Credentials of an app, newest first.
+/// Keys of an app, newest first.
 pub async fn list(
     connection: &Connection,
     app_id: AppId,
@@ -149,7 +167,7 @@ pub async fn list(
 ) -> Result<Vec<Credential>, DatabaseError> {
     let sql = format!(
         "SELECT {COLUMNS} FROM credentials WHERE app_id = $1 AND credential_id < $2
-         ORDER BY credential_id DESC LIMIT $3"
+            AND prefix <> '{CLIENT_PREFIX}' ORDER BY credential_id DESC LIMIT $3"
     );
     let rows = connection
         .query(&sql, params![app_id.to_string(), before, limit])

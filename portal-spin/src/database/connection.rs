@@ -121,6 +121,24 @@ impl Connection {
         Ok(turn)
     }
 
+    /// Lets other requests of the instance run for so long.
+    pub async fn pause(&self, ms: u64) -> Result<(), DatabaseError> {
+        // A pause may be abandoned half-way; the connection must come back all the same.
+        struct PutBack<'a>(&'a Connection, Option<Box<dyn RawConnection>>);
+        impl Drop for PutBack<'_> {
+            fn drop(&mut self) {
+                if let Some(raw) = self.1.take() {
+                    self.0.put_back(raw);
+                }
+            }
+        }
+        let held = PutBack(self, Some(self.take()?));
+        if let Some(raw) = &held.1 {
+            raw.pause(ms).await;
+        }
+        Ok(())
+    }
+
     async fn begin(&self) -> Result<(), DatabaseError> {
         let begin = match self.engine {
             Engine::Sqlite => "BEGIN IMMEDIATE",

@@ -44,6 +44,8 @@ migrations! {
     16 "0016_seed",
     120 "0120_webhooks",
     140 "0140_rollups",
+    160 "0160_listings",
+    161 "0161_oauth",
     180 "0180_brand",
 }
 

@@ -8,7 +8,7 @@ use super::{boots, programme};
 use crate::context::Context;
 use crate::routes::Outcome;
 use crate::web::response;
-use crate::{agreements, credentials, emails, metering, subscriptions, webhooks};
+use crate::{agreements, credentials, emails, metering, oauth, subscriptions, webhooks};
 
 /// What a tick did.
 #[derive(Debug, Default, Serialize, schemars::JsonSchema)]
@@ -41,6 +41,7 @@ pub struct TickView {
 pub async fn run_tick(context: &Context) -> Outcome {
     let connection = &context.connection;
     programme::ensure_published(connection, context.configuration(), context.now_ms).await?;
+    oauth::ensure_keys_published(context).await?;
     let done = TickView {
         periods_extended: subscriptions::extend_periods(context).await?,
         changes_applied: subscriptions::apply_due_changes(context).await?,

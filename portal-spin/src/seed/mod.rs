@@ -58,6 +58,7 @@ pub async fn seed(context: &Context) -> Outcome {
         context.now_ms,
     )
     .await?;
+    crate::oauth::ensure_keys_published(context).await?;
     let operator = programme::make_operator(context).await?;
     programme::make_programme(context).await?;
     response::ok(&partner::make_partner(context, operator).await?)

@@ -26,7 +26,9 @@ pub use periods::extend_periods;
 pub use plan_changes::{PlanChangeBody, PlanChangePreview, change_plan, preview_plan_change};
 pub use policy::SandboxFacts;
 pub use routes::*;
-pub use standing::{check_live_credentials, has_agreement, list_scopes};
+pub use standing::{
+    check_live_credentials, has_agreement, list_scopes, outstanding_agreements,
+};
 pub use store::{
     Allowance, Terms, find_allowance, find_subscription, list_of_app, list_terms_of_app,
 };

@@ -58,6 +58,8 @@ const APP_NAVIGATION: &[(&str, &str)] = &[
     ("Keys", "/credentials"),
     ("Usage", "/usage"),
     ("Plans and going live", "/subscriptions"),
+    ("OAuth", "/oauth-clients"),
+    ("Installs", "/installs"),
 ];
 
 /// Entries of an organisation's navigation: label, path below the organisation, who sees it. Each

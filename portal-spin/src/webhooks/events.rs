@@ -60,13 +60,28 @@ pub const EVENTS: &[EventType] = &[
         Organisation,
         "An app's name or description changed.",
     ),
+    told(
+        "app.configured",
+        Organisation,
+        "A customer changed the configuration of an installation, or renewed it.",
+    ),
     told("app.created", Organisation, "An app was created."),
     told(
         "app.deleted",
         Organisation,
         "An app was deleted; its credentials are revoked.",
     ),
+    told(
+        "app.installed",
+        Organisation,
+        "A customer installed an app.",
+    ),
     told("app.subscribed", Organisation, "An app was put on a plan."),
+    told(
+        "app.uninstalled",
+        Organisation,
+        "A customer removed an installation; its tokens are refused.",
+    ),
     told(
         "credential.issued",
         Organisation,

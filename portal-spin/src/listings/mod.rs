@@ -1,0 +1,19 @@
+//! Listings: what an app says of itself, as draft and as customers see it.
+//!
+//! Owns a listing's content, its configuration form, its pictures, its visibility and the counts from
+//! view to installation. Does not own the way to publication (`reviews`), the pages that customers
+//! browse (`directory`) nor what is installed (`installations`).
+
+pub mod address;
+mod content;
+mod counts;
+mod routes;
+mod store;
+
+pub use content::{
+    CATEGORIES, Content, FieldKind, FormField, ScopeRequest, Screenshot, Visibility, check_answers,
+    check_bounds, plain_words,
+};
+pub use counts::{Funnel, Step, count_step, read_funnel};
+pub use routes::*;
+pub use store::{Audience, Listing, Offer, ensure_listing, find_listing, find_offer, save_draft};
