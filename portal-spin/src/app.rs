@@ -12,6 +12,7 @@ use crate::context::{Caller, Context};
 use crate::database::{Connection, DatabaseError, migrations};
 use crate::ports::{Clock, Database, HttpClient, Randomness, Settings, random_bytes};
 use crate::routes::{self, Found};
+use crate::web::lists::Wish;
 use crate::web::{Failure, Response, failure, headers, idempotency};
 
 /// What the host gives the portal.
@@ -102,8 +103,12 @@ impl App {
         let request_id = request_id(self, &request);
         let is_head = request.method() == http::Method::HEAD;
         let is_api = routes::is_api_path(request.uri().path());
+        let wish = Wish::read(request.method(), request.uri(), request.headers());
         let mut response = match self.dispatch(request, &request_id).await {
-            Ok(response) => response,
+            Ok(response) => match wish {
+                Some(wish) => wish.finish(response),
+                None => response,
+            },
             Err(failure) => failure::render(&failure, &request_id, is_api, self),
         };
         headers::finish(&mut response, &request_id, &self.configuration);

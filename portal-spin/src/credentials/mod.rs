@@ -9,6 +9,7 @@ mod model;
 mod pages;
 mod routes;
 mod store;
+mod waiting;
 
 #[cfg(test)]
 pub mod test_partner;

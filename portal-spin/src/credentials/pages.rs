@@ -7,6 +7,7 @@ use shared::ids::AppId;
 use super::model::CredentialView;
 use super::routes::{self, CredentialBody, app_of_path, issue};
 use super::store;
+use super::waiting::{Awaited, STEPS_OF_PAGE, wait_for};
 use crate::apps::{may_build, organisation_page};
 use crate::context::Context;
 use crate::encoding::readable_time;
@@ -135,7 +136,8 @@ pub async fn issue_credential_form(context: &Context) -> Outcome {
     };
     let app = app_of_path(context).await?;
     match issue(context, &app, &body).await {
-        Ok((_, key)) => {
+        Ok((credential, key)) => {
+            wait_for(context, credential, Awaited::Active, STEPS_OF_PAGE).await?;
             render(
                 context,
                 StatusCode::OK,
@@ -151,7 +153,8 @@ pub async fn issue_credential_form(context: &Context) -> Outcome {
 /// `POST /apps/{app_id}/credentials/{credential_id}/rotate`: the page with the new key, this once.
 pub async fn rotate_credential_form(context: &Context) -> Outcome {
     match routes::rotate(context, routes::USUAL_OVERLAP_SECS).await {
-        Ok((_, key)) => {
+        Ok((credential, key)) => {
+            wait_for(context, credential, Awaited::Active, STEPS_OF_PAGE).await?;
             render(
                 context,
                 StatusCode::OK,
@@ -167,6 +170,7 @@ pub async fn rotate_credential_form(context: &Context) -> Outcome {
 /// `POST /apps/{app_id}/credentials/{credential_id}/revoke`
 pub async fn revoke_credential_form(context: &Context) -> Outcome {
     let credential = routes::revoke(context).await?;
+    let credential = wait_for(context, credential, Awaited::Refused, STEPS_OF_PAGE).await?;
     Ok(response::see_other(&format!(
         "/apps/{}/credentials?done=removed",
         credential.app_id

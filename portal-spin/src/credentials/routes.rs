@@ -9,6 +9,7 @@ use shared::ids::{AppId, CredentialId};
 use super::addresses;
 use super::model::{Credential, CredentialView, State};
 use super::store;
+use super::waiting::{Awaited, STEPS_OF_API, wait_for};
 use crate::apps::{self, App};
 use crate::context::Context;
 use crate::routes::Outcome;
@@ -244,11 +245,15 @@ pub(super) async fn view(
     Ok(credential.view(context.now_ms, last_used))
 }
 
-/// `POST …/credentials`
+/// `POST …/credentials?wait=active`
 pub async fn issue_credential(context: &Context) -> Outcome {
     let body: CredentialBody = context.json()?;
     let app = app_of_path(context).await?;
-    let (credential, key) = issue(context, &app, &body).await?;
+    let awaited = Awaited::read(context, Awaited::Active)?;
+    let (mut credential, key) = issue(context, &app, &body).await?;
+    if let Some(awaited) = awaited {
+        credential = wait_for(context, credential, awaited, STEPS_OF_API).await?;
+    }
     response::created(&IssuedView {
         credential: credential.view(context.now_ms, None),
         key: key.expose().to_owned(),
@@ -273,10 +278,13 @@ pub async fn list_credentials(context: &Context) -> Outcome {
     response::ok(&page.page_of(views, |view: &CredentialView| view.id.clone()))
 }
 
-/// `GET …/credentials/{credential_id}`
+/// `GET …/credentials/{credential_id}?wait=active`
 pub async fn show_credential(context: &Context) -> Outcome {
     let app_id: AppId = context.path_id("app_id")?;
-    let credential = credential_of_path(context, app_id).await?;
+    let mut credential = credential_of_path(context, app_id).await?;
+    if let Some(awaited) = Awaited::read(context, Awaited::Active)? {
+        credential = wait_for(context, credential, awaited, STEPS_OF_API).await?;
+    }
     response::ok(&view(context, &credential).await?)
 }
 
@@ -329,11 +337,15 @@ pub async fn rotate(
     Ok((new, key))
 }
 
-/// `POST …/credentials/{credential_id}/rotations`
+/// `POST …/credentials/{credential_id}/rotations?wait=active`
 pub async fn rotate_credential(context: &Context) -> Outcome {
     let body: RotationBody = context.json()?;
-    let (credential, key) =
+    let awaited = Awaited::read(context, Awaited::Active)?;
+    let (mut credential, key) =
         rotate(context, body.overlap_secs.unwrap_or(USUAL_OVERLAP_SECS)).await?;
+    if let Some(awaited) = awaited {
+        credential = wait_for(context, credential, awaited, STEPS_OF_API).await?;
+    }
     response::created(&IssuedView {
         credential: credential.view(context.now_ms, None),
         key: key.expose().to_owned(),
@@ -358,8 +370,12 @@ pub async fn revoke(context: &Context) -> Result<Credential, Failure> {
     Ok(credential)
 }
 
-/// `DELETE …/credentials/{credential_id}`
+/// `DELETE …/credentials/{credential_id}?wait=refused`
 pub async fn revoke_credential(context: &Context) -> Outcome {
-    let credential = revoke(context).await?;
+    let awaited = Awaited::read(context, Awaited::Refused)?;
+    let mut credential = revoke(context).await?;
+    if let Some(awaited) = awaited {
+        credential = wait_for(context, credential, awaited, STEPS_OF_API).await?;
+    }
     response::ok(&view(context, &credential).await?)
 }

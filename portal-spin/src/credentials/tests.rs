@@ -1,10 +1,36 @@
 //! Behaviour of keys, on both databases.
 
+use std::cell::Cell;
+use std::time::Duration;
+
 use serde_json::json;
 
 use super::test_partner::{accept_all, first_call, start, subscription};
 use crate::edges::test_edge::TestEdge;
-use crate::testing::on_every_database;
+use crate::testing::{Answer, TestPortal, on_every_database};
+
+/// An answer, while an edge goes on reading the feed.
+async fn while_beating(
+    portal: &TestPortal,
+    edge: &mut TestEdge,
+    answer: impl Future<Output = Answer>,
+) -> Answer {
+    let is_done = Cell::new(false);
+    let (answer, ()) = tokio::join!(
+        async {
+            let answer = answer.await;
+            is_done.set(true);
+            answer
+        },
+        async {
+            while !is_done.get() {
+                tokio::time::sleep(Duration::from_millis(60)).await;
+                edge.beat(portal).await;
+            }
+        }
+    );
+    answer
+}
 
 on_every_database! {
     async fn a_live_key_takes_agreements_a_first_call_and_going_live(portal: TestPortal) {
@@ -65,6 +91,42 @@ on_every_database! {
         assert_eq!(state().await, "revoked");
         let again = portal.post(&format!("{old_path}/rotations"), &actor.token, json!({})).await.expect(409);
         assert_eq!(again.code(), "credential_ended");
+    }
+
+    async fn an_answer_can_wait_until_every_edge_accepts_or_refuses(portal: TestPortal) {
+        let (actor, app) = start(&portal).await;
+        let path = format!("{app}/credentials");
+        let body = json!({ "environment": "test" });
+        // Without a live edge there is nobody to wait for.
+        let nobody = portal.post(&format!("{path}?wait=active"), &actor.token, body.clone()).await.expect(201).json();
+        assert_eq!(nobody["credential"]["state"], "pending");
+        let mut edge = TestEdge::new(&portal, "edge-1", 1);
+        edge.beat(&portal).await;
+        let waiting = format!("{path}?wait=active");
+        let issued = while_beating(&portal, &mut edge, portal.post(&waiting, &actor.token, body)).await.expect(201).json();
+        assert_eq!(issued["credential"]["state"], "active");
+        assert!(issued["credential"]["activation_ms"].as_i64().is_some());
+        let one = format!("{path}/{}", issued["credential"]["id"].as_str().unwrap());
+        assert_eq!(portal.get(&format!("{one}?wait=forever"), &actor.token).await.expect(422).json()["errors"][0]["field"], "wait");
+        let ending = format!("{one}?wait=refused");
+        let revoked = while_beating(&portal, &mut edge, portal.call("DELETE", &ending, &actor.token, None)).await;
+        assert!(revoked.expect(200).json()["refusal_ms"].as_i64().is_some());
+    }
+
+    async fn a_list_is_a_file_or_not_modified_where_asked(portal: TestPortal) {
+        let (actor, app) = start(&portal).await;
+        let path = format!("{app}/credentials");
+        portal.post(&path, &actor.token, json!({ "environment": "test", "name": "=1+1, CI" })).await.expect(201);
+        let file = portal.get(&format!("{path}?format=csv"), &actor.token).await.expect(200);
+        assert!(file.header("content-type").starts_with("text/csv"));
+        assert_eq!(file.header("content-disposition"), "attachment; filename=\"credentials.csv\"");
+        assert!(file.text().contains("\"'=1+1, CI\""), "{}", file.text());
+        let first = portal.get(&path, &actor.token).await.expect(200);
+        let bearer = format!("Bearer {}", actor.token);
+        let headers = [("authorization", bearer.as_str()), ("if-none-match", first.header("etag"))];
+        assert!(portal.request("GET", &path, &headers, "").await.expect(304).body.is_empty());
+        portal.post(&path, &actor.token, json!({ "environment": "test" })).await.expect(201);
+        portal.request("GET", &path, &headers, "").await.expect(200);
     }
 
     async fn wrong_fields_are_named(portal: TestPortal) {

@@ -12,6 +12,7 @@ pub mod health;
 pub mod help;
 pub mod idempotency;
 pub mod layout;
+pub mod lists;
 pub mod openapi;
 pub mod paging;
 pub mod response;

@@ -1,6 +1,6 @@
 //! Lists in pages: `?limit=50&cursor=…`, answered with `next_cursor`.
 //!
-//! A cursor is the last row's sort key, opaque to clients. Lists are sorted by id (ids sort by time),
+//! With `?format=csv` a page is a file of up to 10 000 rows (see [`super::lists`]). A cursor is the last row's sort key, opaque to clients. Lists are sorted by id (ids sort by time),
 //! newest first, so that rows that arrive meanwhile never shift a page.
 
 use serde::Serialize;
@@ -11,7 +11,7 @@ use crate::context::Context;
 /// What a list request asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PageRequest {
-    /// How many rows, 1 to 200.
+    /// How many rows, 1 to 200; in a file, to 10 000.
     pub limit: i64,
     /// Rows before this id only. Without a cursor, a text that sorts after every id.
     pub before: String,
@@ -29,18 +29,20 @@ pub struct PageOf<T> {
 impl PageRequest {
     /// Reads `limit` and `cursor`.
     pub fn read(context: &Context) -> Result<Self, Failure> {
+        let is_file = context
+            .query("format")
+            .is_some_and(|format| format == "csv");
+        let (usual, most) = if is_file { (10_000, 10_000) } else { (50, 200) };
         let limit = match context.query("limit") {
-            None => 50,
-            Some(text) => match text.parse() {
-                Ok(limit @ 1..=200) => limit,
-                _ => {
-                    return Err(Failure::field(
-                        "limit",
-                        "out_of_range",
-                        "Give a number from 1 to 200.",
-                    ));
-                }
-            },
+            None => usual,
+            Some(text) => text
+                .parse()
+                .ok()
+                .filter(|limit| (1..=most).contains(limit))
+                .ok_or_else(|| {
+                    let detail = format!("Give a number from 1 to {most}.");
+                    Failure::field("limit", "out_of_range", detail)
+                })?,
         };
         let before = context.query("cursor").unwrap_or_else(|| "~".to_owned());
         Ok(Self { limit, before })

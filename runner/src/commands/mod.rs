@@ -1,5 +1,7 @@
 //! The command line of `portico`, one file per subcommand.
 
+mod audit;
+mod evidence;
 mod key;
 mod mock;
 mod rate;
@@ -29,6 +31,10 @@ enum Command {
     Mock(mock::Arguments),
     /// Look at API keys.
     Key(key::Arguments),
+    /// Check evidence of acceptances.
+    Evidence(evidence::Arguments),
+    /// Check exported audit logs.
+    Audit(audit::Arguments),
     /// Rate usage: JSON lines in, JSON lines out.
     Rate(rate::Arguments),
 }
@@ -41,6 +47,8 @@ pub async fn dispatch() -> Result<ExitCode> {
         Command::Up(arguments) => up::run(arguments).await,
         Command::Mock(arguments) => mock::run(arguments).await,
         Command::Key(arguments) => key::run(&arguments),
+        Command::Evidence(arguments) => evidence::run(&arguments),
+        Command::Audit(arguments) => audit::run(&arguments),
         Command::Rate(arguments) => rate::run(&arguments),
     }
 }
