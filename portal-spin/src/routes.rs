@@ -280,7 +280,25 @@ routes! {
     POST "/api/v1/operator/products/{product_id}/plans" create_plan Operator(MANAGERS) => catalogue::create_plan, takes catalogue::PlanBody, gives 201 catalogue::PlanView;
     PATCH "/api/v1/operator/plans/{plan_id}" update_plan Operator(MANAGERS) => catalogue::update_plan, takes catalogue::PlanBody, gives 200 catalogue::PlanView;
     POST "/api/v1/operator/plans/{plan_id}/versions" create_plan_version Operator(MANAGERS) => catalogue::create_plan_version, takes catalogue::PlanBody, gives 201 catalogue::PlanView;
-    POST "/api/v1/operator/plans/{plan_id}/publications" publish_plan Operator(MANAGERS) => catalogue::publish_plan_version, gives 200 catalogue::PlanView;
+    POST "/api/v1/operator/plans/{plan_id}/publications" publish_plan Operator(MANAGERS) => catalogue::publish_plan_version, takes subscriptions::PublicationBody, gives 200 catalogue::PlanView;
+    GET "/api/v1/operator/plans/{plan_id}/publications/preview" preview_plan_publication Operator(OperatorRole::ANY) => catalogue::preview_plan_publication, gives 200 subscriptions::PublicationPreview;
+    POST "/api/v1/operator/plans/{plan_id}/variants" create_plan_variant Operator(MANAGERS) => catalogue::create_plan_variant, takes catalogue::VariantBody, gives 201 catalogue::PlanView;
+    GET "/api/v1/operator/plans/{plan_id}" show_plan Operator(OperatorRole::ANY) => catalogue::show_plan, gives 200 catalogue::PlanView;
+    GET "/operator/products" show_all_products Operator(OperatorRole::ANY) => catalogue::show_all_products;
+    POST "/operator/products" submit_product Operator(MANAGERS) => catalogue::create_product_form;
+    GET "/operator/products/{product_id}" show_operator_product Operator(OperatorRole::ANY) => catalogue::show_operator_product;
+    POST "/operator/products/{product_id}" submit_product_change Operator(MANAGERS) => catalogue::update_product_form;
+    POST "/operator/products/{product_id}/versions" submit_product_version Operator(MANAGERS) => catalogue::create_version_form;
+    POST "/operator/products/{product_id}/publish" submit_product_publication Operator(MANAGERS) => catalogue::publish_product_form;
+    POST "/operator/products/{product_id}/withdraw" submit_product_withdrawal Operator(MANAGERS) => catalogue::withdraw_product_form;
+    POST "/operator/products/{product_id}/plans" submit_plan Operator(MANAGERS) => catalogue::create_plan_form;
+    GET "/operator/plans/{plan_id}" show_operator_plan Operator(OperatorRole::ANY) => catalogue::show_operator_plan;
+    POST "/operator/plans/{plan_id}" submit_plan_draft Operator(MANAGERS) => catalogue::update_plan_form;
+    POST "/operator/plans/{plan_id}/versions" submit_plan_version Operator(MANAGERS) => catalogue::create_plan_version_form;
+    POST "/operator/plans/{plan_id}/variants" submit_plan_variant Operator(MANAGERS) => catalogue::create_plan_variant_form;
+    POST "/operator/plans/{plan_id}/publish" submit_plan_publication Operator(MANAGERS) => catalogue::publish_plan_form;
+    POST "/operator/plans/{plan_id}/withdraw" submit_plan_withdrawal Operator(MANAGERS) => catalogue::withdraw_plan_form;
+    GET "/operator/edges" show_edges Operator(OperatorRole::ANY) => edges::show_edges;
     POST "/api/v1/operator/plans/{plan_id}/withdrawals" withdraw_plan Operator(MANAGERS) => catalogue::withdraw_plan, gives 200 catalogue::PlanView;
 
     // Subscriptions

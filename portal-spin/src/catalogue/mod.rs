@@ -6,12 +6,15 @@
 
 mod document;
 mod model;
+mod operator_pages;
 mod pages;
+mod plan_form;
 mod plan_routes;
 mod plans;
 mod products;
 mod routes;
 mod terms;
+mod variants;
 mod views;
 
 #[cfg(test)]
@@ -22,10 +25,11 @@ use shared::ids::{OrganisationId, ProductId};
 
 use crate::database::{Connection, DatabaseError};
 
+pub use operator_pages::*;
 pub use pages::{show_catalogue, show_product};
 pub use plan_routes::*;
 pub(crate) use plan_routes::{new_plan, publish_draft};
-pub use plans::{find_plan, list_default_plans};
+pub use plans::{find_plan, find_published_version, list_default_plans};
 pub use products::{
     find_by_slug as find_product_by_slug, find_product, find_quota_meter, published_operations,
 };
@@ -34,6 +38,7 @@ pub(crate) use routes::{create, publish, put_version};
 pub use terms::{
     ApprovalPolicy, BillingCycle, ChecklistRules, Condition, Fact, PlanTerms, Rule, Verdict,
 };
+pub use variants::{VariantBody, create_plan_variant};
 
 /// Every plan version of a product, drafts and withdrawn ones too.
 pub async fn list_all_plans(

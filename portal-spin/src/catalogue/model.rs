@@ -101,6 +101,10 @@ pub struct Plan {
     pub private_organisation_id: Option<OrganisationId>,
     /// What it promises and asks.
     pub terms: PlanTerms,
+    /// The plan version that it varies for one partner.
+    pub variant_of: Option<PlanId>,
+    /// What it changes of that plan's terms.
+    pub overrides: Option<serde_json::Value>,
     /// When it was published.
     pub published_at_ms: Option<i64>,
     /// When it was taken out of the catalogue; subscribers stay.
@@ -221,6 +225,10 @@ pub struct PlanView {
     pub is_default: bool,
     /// The one organisation that sees it.
     pub private_organisation_id: Option<String>,
+    /// The plan version that it varies for that organisation.
+    pub variant_of: Option<String>,
+    /// What it changes of that plan's terms.
+    pub overrides: Option<serde_json::Value>,
     /// What it promises and asks.
     pub terms: PlanTerms,
 }
@@ -237,6 +245,8 @@ impl From<&Plan> for PlanView {
             state: state(plan.published_at_ms, plan.withdrawn_at_ms).to_owned(),
             is_default: plan.is_default,
             private_organisation_id: plan.private_organisation_id.map(|id| id.to_string()),
+            variant_of: plan.variant_of.map(|id| id.to_string()),
+            overrides: plan.overrides.clone(),
             terms: plan.terms.clone(),
         }
     }

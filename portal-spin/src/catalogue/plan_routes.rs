@@ -9,8 +9,10 @@ use super::model::{Plan, PlanView, slug_of};
 use super::plans;
 use super::routes::{product_of_path, record, text};
 use super::terms::PlanTerms;
+use super::variants::varied_terms;
 use crate::context::Context;
 use crate::routes::Outcome;
+use crate::subscriptions::{self, PublicationBody};
 use crate::web::{Failure, response};
 
 /// What a plan is given, new or changed.
@@ -68,6 +70,8 @@ pub(crate) async fn new_plan(
         position: 0,
         is_default: false,
         private_organisation_id: None,
+        variant_of: None,
+        overrides: None,
         terms: empty,
         published_at_ms: None,
         withdrawn_at_ms: None,
@@ -76,7 +80,11 @@ pub(crate) async fn new_plan(
 }
 
 /// Stores a draft with what the body changes.
-async fn put_plan(context: &Context, mut plan: Plan, body: PlanBody) -> Result<Plan, Failure> {
+pub(super) async fn put_plan(
+    context: &Context,
+    mut plan: Plan,
+    body: PlanBody,
+) -> Result<Plan, Failure> {
     if body.name.is_some() {
         plan.name = text("name", body.name, 80, true)?;
     }
@@ -86,6 +94,14 @@ async fn put_plan(context: &Context, mut plan: Plan, body: PlanBody) -> Result<P
     plan.position = body.position.unwrap_or(plan.position);
     plan.is_default = body.is_default.unwrap_or(plan.is_default);
     if let Some(organisation_id) = body.private_organisation_id {
+        if plan.version > 1 || plan.variant_of.is_some() {
+            let detail = "A version is for whom the plan is for. Make a variant: POST /api/v1/operator/plans/{plan_id}/variants.";
+            return Err(Failure::field(
+                "private_organisation_id",
+                "read_only",
+                detail,
+            ));
+        }
         let organisation_id: OrganisationId = organisation_id.parse().map_err(|_| {
             Failure::field(
                 "private_organisation_id",
@@ -121,7 +137,7 @@ fn plan_published() -> Failure {
     )
 }
 
-async fn plan_of_path(context: &Context) -> Result<Plan, Failure> {
+pub(super) async fn plan_of_path(context: &Context) -> Result<Plan, Failure> {
     let plan_id: PlanId = context.path_id("plan_id")?;
     plans::find_plan(&context.connection, plan_id)
         .await?
@@ -131,17 +147,36 @@ async fn plan_of_path(context: &Context) -> Result<Plan, Failure> {
 /// `PATCH /api/v1/operator/plans/{plan_id}`: drafts only.
 pub async fn update_plan(context: &Context) -> Outcome {
     let body: PlanBody = context.json()?;
+    response::ok(&PlanView::from(&change_draft(context, body).await?))
+}
+
+/// Changes the draft of the path.
+pub(super) async fn change_draft(context: &Context, body: PlanBody) -> Result<Plan, Failure> {
     let plan = plan_of_path(context).await?;
     if plan.published_at_ms.is_some() {
         return Err(plan_published());
     }
-    response::ok(&PlanView::from(&put_plan(context, plan, body).await?))
+    put_plan(context, plan, body).await
 }
 
 /// `POST /api/v1/operator/plans/{plan_id}/versions`: a draft of the next version.
 pub async fn create_plan_version(context: &Context) -> Outcome {
     let body: PlanBody = context.json()?;
-    let plan = plan_of_path(context).await?;
+    response::created(&PlanView::from(&make_version(context, body).await?))
+}
+
+/// A draft of the next version of the plan of the path. That of a variant takes over what its plan says
+/// now.
+pub(super) async fn make_version(context: &Context, body: PlanBody) -> Result<Plan, Failure> {
+    let mut plan = plan_of_path(context).await?;
+    if let (Some(base_id), Some(overrides), None) = (plan.variant_of, &plan.overrides, &body.terms)
+    {
+        let base = plans::find_newest_of(&context.connection, base_id)
+            .await?
+            .ok_or_else(Failure::not_found)?;
+        plan.terms = varied_terms(&base.terms, overrides)?;
+        plan.variant_of = Some(base.id);
+    }
     let newest = plans::newest_version(&context.connection, plan.product_id, &plan.slug).await?;
     let next = Plan {
         id: context.new_id(PlanId::new),
@@ -150,18 +185,34 @@ pub async fn create_plan_version(context: &Context) -> Outcome {
         withdrawn_at_ms: None,
         ..plan
     };
-    response::created(&PlanView::from(&put_plan(context, next, body).await?))
+    put_plan(context, next, body).await
 }
 
 /// `POST /api/v1/operator/plans/{plan_id}/publications`
 pub async fn publish_plan_version(context: &Context) -> Outcome {
+    let body: PublicationBody = context.json()?;
     let plan = plan_of_path(context).await?;
-    publish_draft(context, &plan).await?;
+    publish_draft(context, &plan, &body).await?;
     response::ok(&PlanView::from(&plan_of_path(context).await?))
 }
 
+/// `GET /api/v1/operator/plans/{plan_id}/publications/preview?subscribers=…&from=…`
+pub async fn preview_plan_publication(context: &Context) -> Outcome {
+    let body = PublicationBody::read(
+        &context.query("subscribers").unwrap_or_default(),
+        &context.query("from").unwrap_or_default(),
+    )?;
+    let plan = plan_of_path(context).await?;
+    response::ok(&subscriptions::preview_publication(context, &plan, &body).await?)
+}
+
 /// Publishes a draft plan.
-pub(crate) async fn publish_draft(context: &Context, plan: &Plan) -> Result<(), Failure> {
+pub(crate) async fn publish_draft(
+    context: &Context,
+    plan: &Plan,
+    body: &PublicationBody,
+) -> Result<(), Failure> {
+    body.check(context.now_ms)?;
     if plan.published_at_ms.is_some() {
         return Err(plan_published());
     }
@@ -175,6 +226,7 @@ pub(crate) async fn publish_draft(context: &Context, plan: &Plan) -> Result<(), 
         .transaction(async || {
             record(context, "plan.published", &plan.id.to_string()).await?;
             plans::publish_plan(&context.connection, plan, context.now_ms).await?;
+            subscriptions::begin_migration(context, plan, body).await?;
             Ok::<(), Failure>(())
         })
         .await
@@ -182,6 +234,12 @@ pub(crate) async fn publish_draft(context: &Context, plan: &Plan) -> Result<(), 
 
 /// `POST /api/v1/operator/plans/{plan_id}/withdrawals`
 pub async fn withdraw_plan(context: &Context) -> Outcome {
+    withdraw_of_path(context).await?;
+    response::ok(&PlanView::from(&plan_of_path(context).await?))
+}
+
+/// Takes the plan version of the path out of the catalogue.
+pub(super) async fn withdraw_of_path(context: &Context) -> Result<(), Failure> {
     let plan = plan_of_path(context).await?;
     context
         .connection
@@ -189,6 +247,5 @@ pub async fn withdraw_plan(context: &Context) -> Outcome {
             plans::withdraw(&context.connection, plan.id, context.now_ms).await?;
             record(context, "plan.withdrawn", &plan.id.to_string()).await
         })
-        .await?;
-    response::ok(&PlanView::from(&plan_of_path(context).await?))
+        .await
 }

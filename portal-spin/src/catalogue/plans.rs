@@ -10,7 +10,7 @@ use crate::edges::feed;
 use crate::params;
 
 const COLUMNS: &str = "plan_id, product_id, slug, version, name, summary, position, is_default,
-    private_organisation_id, terms, published_at_ms, withdrawn_at_ms";
+    private_organisation_id, terms, published_at_ms, withdrawn_at_ms, variant_of, overrides";
 
 fn read(row: &Row) -> Result<Plan, DatabaseError> {
     Ok(Plan {
@@ -26,6 +26,11 @@ fn read(row: &Row) -> Result<Plan, DatabaseError> {
         terms: from_json(&row.get::<String>(9)?)?,
         published_at_ms: row.get(10)?,
         withdrawn_at_ms: row.get(11)?,
+        variant_of: row.parse_optional(12)?,
+        overrides: row
+            .get::<Option<String>>(13)?
+            .map(|text| from_json(&text))
+            .transpose()?,
     })
 }
 
@@ -38,11 +43,12 @@ pub async fn put_draft(
     let changed = connection
         .execute(
             "INSERT INTO plans (plan_id, product_id, slug, version, name, summary, position,
-                is_default, private_organisation_id, terms, created_at_ms)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+                is_default, private_organisation_id, terms, created_at_ms, variant_of, overrides)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
              ON CONFLICT (plan_id) DO UPDATE SET name = excluded.name, summary = excluded.summary,
                 position = excluded.position, is_default = excluded.is_default,
-                private_organisation_id = excluded.private_organisation_id, terms = excluded.terms
+                private_organisation_id = excluded.private_organisation_id, terms = excluded.terms,
+                overrides = excluded.overrides
                 WHERE plans.published_at_ms IS NULL",
             params![
                 plan.id.to_string(),
@@ -56,6 +62,8 @@ pub async fn put_draft(
                 plan.private_organisation_id.map(|id| id.to_string()),
                 to_json(&plan.terms)?,
                 now_ms,
+                plan.variant_of.map(|id| id.to_string()),
+                plan.overrides.as_ref().map(to_json).transpose()?,
             ],
         )
         .await?;
@@ -70,6 +78,39 @@ pub async fn find_plan(
     let sql = format!("SELECT {COLUMNS} FROM plans WHERE plan_id = $1");
     let row = connection
         .query_optional(&sql, params![plan_id.to_string()])
+        .await?;
+    row.as_ref().map(read).transpose()
+}
+
+/// The newest published version of the plan that this is a version of.
+pub async fn find_newest_of(
+    connection: &Connection,
+    plan_id: PlanId,
+) -> Result<Option<Plan>, DatabaseError> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM plans WHERE published_at_ms IS NOT NULL AND (product_id, slug) IN
+            (SELECT product_id, slug FROM plans WHERE plan_id = $1) ORDER BY version DESC LIMIT 1"
+    );
+    let row = connection
+        .query_optional(&sql, params![plan_id.to_string()])
+        .await?;
+    row.as_ref().map(read).transpose()
+}
+
+/// The published version that stands before this one, if there is one.
+pub async fn find_published_version(
+    connection: &Connection,
+    plan: &Plan,
+) -> Result<Option<Plan>, DatabaseError> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM plans WHERE product_id = $1 AND slug = $2 AND version < $3
+            AND published_at_ms IS NOT NULL ORDER BY version DESC LIMIT 1"
+    );
+    let row = connection
+        .query_optional(
+            &sql,
+            params![plan.product_id.to_string(), &plan.slug, plan.version],
+        )
         .await?;
     row.as_ref().map(read).transpose()
 }

@@ -234,7 +234,15 @@ pub(super) async fn record(context: &Context, action: &str, object: &str) -> Res
 
 /// `PATCH /api/v1/operator/products/{product_id}`
 pub async fn update_product(context: &Context) -> Outcome {
-    let body: ProductBody = context.json()?;
+    let product = update_of_path(context, context.json()?).await?;
+    response::ok(&view(context, &product, Viewer::Operator).await?)
+}
+
+/// Changes the product of the path.
+pub(super) async fn update_of_path(
+    context: &Context,
+    body: ProductBody,
+) -> Result<Product, Failure> {
     let mut product = product_of_path(context).await?;
     if body.meters.is_some() {
         let detail = "Meters are given when the product is created: usage and invoices name them.";
@@ -261,7 +269,7 @@ pub async fn update_product(context: &Context) -> Outcome {
             record(context, "product.changed", &product.id.to_string()).await
         })
         .await?;
-    response::ok(&view(context, &product, Viewer::Operator).await?)
+    Ok(product)
 }
 
 /// `POST /api/v1/operator/products/{product_id}/versions`
@@ -353,6 +361,12 @@ pub(crate) async fn publish(context: &Context, product: &Product) -> Result<(), 
 
 /// `POST /api/v1/operator/products/{product_id}/withdrawals`: out of the catalogue; subscribers stay.
 pub async fn withdraw_product(context: &Context) -> Outcome {
+    let product = withdraw_product_of_path(context).await?;
+    response::ok(&view(context, &product, Viewer::Operator).await?)
+}
+
+/// Takes the product of the path out of the catalogue.
+pub(super) async fn withdraw_product_of_path(context: &Context) -> Result<Product, Failure> {
     let mut product = product_of_path(context).await?;
     product.withdrawn_at_ms = product.withdrawn_at_ms.or(Some(context.now_ms));
     context
@@ -362,5 +376,5 @@ pub async fn withdraw_product(context: &Context) -> Outcome {
             record(context, "product.withdrawn", &product.id.to_string()).await
         })
         .await?;
-    response::ok(&view(context, &product, Viewer::Operator).await?)
+    Ok(product)
 }

@@ -2,9 +2,134 @@
 
 use serde_json::json;
 
+use crate::credentials::test_partner::{start, subscription};
 use crate::testing::on_every_database;
 
 on_every_database! {
+    async fn a_new_version_moves_subscribers_by_its_rule_and_tells_them(portal: TestPortal) {
+        let (actor, app) = start(&portal).await;
+        let manager = portal.sign_up("manager@operator.example", "Operator").await;
+        portal.make_operator(&manager, "manager").await;
+        let secret = portal.app.configuration.secret("tick_secret").unwrap();
+        let subscription = subscription(&portal, &actor, &app).await;
+        let plan_now = async || portal.get(&subscription, &actor.token).await.expect(200).json()["plan_id"].as_str().unwrap().to_owned();
+        let first = plan_now().await;
+        let next = async |summary: &str, quota: i64| {
+            let terms = json!({ "price": { "model": "flat", "currency": "USD", "flat_amount": "0" },
+                "quota": { "name": "month", "limit": quota, "enforcement": { "kind": "hard" } } });
+            let path = format!("/api/v1/operator/plans/{first}/versions");
+            let made = portal.post(&path, &manager.token, json!({ "summary": summary, "terms": terms })).await.expect(201).json();
+            made["id"].as_str().unwrap().to_owned()
+        };
+        let second = next("two", 20_000).await;
+        let path = format!("/api/v1/operator/plans/{second}");
+        let preview = portal.get(&format!("{path}/publications/preview?subscribers=period_end"), &manager.token).await.expect(200).json();
+        assert_eq!((preview["subscriptions"].as_i64(), preview["organisations"].as_i64()), (Some(2), Some(2)), "the demo partner's and this one");
+        assert!(preview["changes"].to_string().contains("10000 units a period becomes 20000"), "{preview}");
+        for (body, field) in [(json!({ "subscribers": "from" }), "from"), (json!({ "subscribers": "from", "from": "2020-01-01T00:00:00Z" }), "from")] {
+            let wrong = portal.post(&format!("{path}/publications"), &manager.token, body).await.expect(422).json();
+            assert_eq!(wrong["errors"][0]["field"], field);
+        }
+        portal.post(&format!("{path}/publications"), &manager.token, json!({ "subscribers": "period_end" })).await.expect(200);
+        assert_eq!(plan_now().await, first);
+        let tick = async || portal.post("/internal/tick", &secret, json!({})).await.expect(200).json();
+        assert_eq!(tick().await["subscribers_moved"], 2);
+        assert_eq!(tick().await["subscribers_moved"], 0);
+        let told = portal.newest_email(&actor.email).await;
+        assert_eq!(told["subject"], "The plan Free has a new version");
+        assert!(told["text"].as_str().unwrap().contains("2026-02-01"), "{told}");
+        let planned = portal.get(&subscription, &actor.token).await.expect(200).json();
+        assert_eq!((planned["plan_id"].as_str(), planned["next_plan"]["plan_id"].as_str()), (Some(first.as_str()), Some(second.as_str())));
+        // A third version, at once: also for who is on the way to the second.
+        let third = next("three", 30_000).await;
+        portal.post(&format!("/api/v1/operator/plans/{third}/publications"), &manager.token, json!({ "subscribers": "at_once" })).await.expect(200);
+        tick().await;
+        let planned = portal.get(&subscription, &actor.token).await.expect(200).json();
+        assert_eq!(planned["next_plan"]["plan_id"], third.as_str());
+        assert_eq!(planned["phases"].as_array().unwrap().len(), 1);
+        portal.advance_ms(32 * 24 * 3_600_000);
+        tick().await;
+        let token = portal.log_in(&actor.email, crate::testing::PASSWORD).await;
+        let moved = portal.get(&subscription, &token).await.expect(200).json();
+        assert_eq!(moved["plan_id"], third.as_str());
+        let phases: Vec<&str> = moved["phases"].as_array().unwrap().iter().map(|phase| phase["plan_id"].as_str().unwrap()).collect();
+        assert_eq!(phases, [first.as_str(), third.as_str()]);
+    }
+
+    async fn a_variant_is_for_one_partner_and_follows_its_plan(portal: TestPortal) {
+        let (actor, app) = start(&portal).await;
+        let other = portal.sign_up("bob@example.com", "Bobs").await;
+        let manager = portal.sign_up("manager@operator.example", "Operator").await;
+        portal.make_operator(&manager, "manager").await;
+        let base = subscription(&portal, &actor, &app).await;
+        let base = portal.get(&base, &actor.token).await.json()["plan_id"].as_str().unwrap().to_owned();
+        let body = json!({ "organisation_id": actor.organisation_id, "overrides": { "quota": { "limit": 77 } } });
+        let made = portal.post(&format!("/api/v1/operator/plans/{base}/variants"), &manager.token, body.clone()).await.expect(201).json();
+        assert_eq!((made["variant_of"].as_str(), made["terms"]["quota"]["limit"].as_i64()), (Some(base.as_str()), Some(77)));
+        let variant = made["id"].as_str().unwrap();
+        portal.post(&format!("/api/v1/operator/plans/{variant}/publications"), &manager.token, json!({})).await.expect(200);
+        let offered = async |actor: &crate::testing::Actor| {
+            let path = format!("/api/v1/organisations/{}/products", actor.organisation_id);
+            portal.get(&path, &actor.token).await.expect(200).text()
+        };
+        assert!(offered(&actor).await.contains(variant) && offered(&actor).await.contains(&base), "the plan itself stays");
+        assert!(!offered(&other).await.contains(variant) && offered(&other).await.contains(&base));
+        let again = portal.post(&format!("/api/v1/operator/plans/{variant}/variants"), &manager.token, body).await.expect(409);
+        assert_eq!(again.code(), "variant_of_variant");
+        // The plan gets a price of 9; the variant's next version has it too, and keeps its own quota.
+        let terms = json!({ "terms": { "price": { "model": "flat", "currency": "USD", "flat_amount": "9" } } });
+        let next = portal.post(&format!("/api/v1/operator/plans/{base}/versions"), &manager.token, terms).await.expect(201).json();
+        portal.post(&format!("/api/v1/operator/plans/{}/publications", next["id"].as_str().unwrap()), &manager.token, json!({})).await.expect(200);
+        let followed = portal.post(&format!("/api/v1/operator/plans/{variant}/versions"), &manager.token, json!({})).await;
+        assert_eq!(followed.status, 422, "the plan has no quota any more, and 77 alone is none: {}", followed.text());
+        let wrong = portal.post(&format!("/api/v1/operator/plans/{base}/variants"), &manager.token, json!({ "organisation_id": "org_x", "overrides": {} })).await.expect(422).json();
+        assert_eq!(wrong["errors"][0]["field"], "organisation_id");
+    }
+
+    async fn the_operators_pages_lead_from_nothing_to_a_published_product(portal: TestPortal) {
+        portal.post("/dev/seed", "", json!({})).await.expect(200);
+        let manager = portal.sign_up("manager@operator.example", "Operator").await;
+        portal.make_operator(&manager, "manager").await;
+        let token = &manager.token;
+        let made = portal.submit("/operator/products", token, &[("name", "Rates API"), ("sandbox_url", "https://sandbox.example.com"), ("is_public", "yes")]).await.expect(303);
+        let product = made.header("location").split('?').next().unwrap().to_owned();
+        let page = portal.page(&product, token).await.expect(200).text();
+        assert!(page.contains("upload an OpenAPI document"));
+        let wrong = portal.submit(&format!("{product}/versions"), token, &[("document", "openapi: 3.1.0\npaths:\n  /a:\n    get:\n      summary: x\n")]).await.expect(422).text();
+        assert!(wrong.contains("GET /a has no `operationId`") && wrong.contains("line "), "{wrong}");
+        portal.submit(&format!("{product}/versions"), token, &[("document", "openapi: 3.1.0\npaths:\n  /a:\n    get: { operationId: listA }\n")]).await.expect(303);
+        assert!(portal.page(&product, token).await.expect(200).text().contains("listA"));
+        let plan = portal.submit(&format!("{product}/plans"), token, &[("plan_name", "Basic")]).await.expect(303);
+        let plan = plan.header("location").split('?').next().unwrap().to_owned();
+        let refused = portal.submit(&format!("{plan}/publish"), token, &[("subscribers", "stay")]).await.expect(422).text();
+        assert!(refused.contains("free is a price"));
+        let mut fields = vec![
+            ("name", "Basic"), ("position", "1"), ("trial_days", "14"), ("cycle", "month"), ("approval", "rules"), ("sla_hours", "24"),
+            ("rules", r#"{"rules":[{"fact":"sandbox_calls","is":{"at_least":5},"then":"approve","reason":""}],"otherwise":"ask"}"#),
+            ("price", r#"{"model":"per_unit","currency":"USD"}"#), ("successful_calls", "3"),
+            ("quota_limit", "1000"), ("quota_kind", "corridor"), ("quota_ceiling", "50"), ("limit_0_name", "burst"), ("limit_0_limit", "0"), ("limit_0_window", "1"),
+        ];
+        let wrong = portal.submit(&plan, token, &fields).await.expect(422).text();
+        for words in ["price.unit_amount", "approval.rules[0].reason", "between 101 and 1000 percent", "Allow at least 1 request"] {
+            assert!(wrong.contains(words), "{words} is not in {wrong}");
+        }
+        for (name, value) in [("price", r#"{"model":"per_unit","currency":"USD","unit_amount":"0.01"}"#), ("quota_ceiling", "120"), ("limit_0_limit", "5"),
+            ("rules", r#"{"rules":[{"fact":"sandbox_calls","is":{"at_least":5},"then":"approve","reason":"it works."}],"otherwise":"ask"}"#)] {
+            fields.iter_mut().find(|(known, _)| *known == name).unwrap().1 = value;
+        }
+        portal.submit(&plan, token, &fields).await.expect(303);
+        let preview = portal.page(&format!("{plan}?subscribers=at_once"), token).await.expect(200).text();
+        assert!(preview.contains("0 subscriptions of 0 organisations") && preview.contains("0.01 USD a unit"), "{preview}");
+        portal.page(&format!("{plan}?subscribers=from"), token).await.expect(422);
+        portal.submit(&format!("{plan}/publish"), token, &[("subscribers", "at_once")]).await.expect(303);
+        portal.submit(&format!("{product}/publish"), token, &[]).await.expect(303);
+        assert!(portal.page("/products", "").await.expect(200).text().contains("Rates API"));
+        assert!(portal.page("/operator/products?q=rates", token).await.expect(200).text().contains("Rates API"));
+        let next = portal.submit(&format!("{plan}/versions"), token, &[]).await.expect(303);
+        assert!(portal.page(next.header("location"), token).await.expect(200).text().contains("Basic, version 2"));
+        portal.page("/operator/edges", token).await.expect(200);
+    }
+
     async fn the_operator_builds_a_product_and_is_told_what_is_missing(portal: TestPortal) {
         let manager = portal.sign_up("manager@operator.example", "Operator").await;
         portal.make_operator(&manager, "manager").await;

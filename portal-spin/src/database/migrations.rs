@@ -43,6 +43,7 @@ migrations! {
     15 "0015_subscriptions",
     16 "0016_seed",
     120 "0120_webhooks",
+    121 "0121_plan_migrations",
     140 "0140_rollups",
     160 "0160_listings",
     161 "0161_oauth",

@@ -9,6 +9,7 @@ pub mod boots;
 pub mod feed;
 pub mod leases;
 mod model;
+mod pages;
 pub mod programme;
 mod report;
 mod routes;
@@ -23,6 +24,7 @@ mod tests;
 
 pub use boots::{EdgeView, Gap};
 pub use model::LIVE_FOR_MS;
+pub use pages::show_edges;
 pub use routes::{EdgeList, list_edges, post_report, read_feed, read_snapshot};
 pub use standing::publish_standing;
 pub use tick::run_tick;

@@ -17,6 +17,8 @@ pub struct TickView {
     pub periods_extended: u64,
     /// Plan changes and ends carried out.
     pub changes_applied: u64,
+    /// Subscriptions that were moved to a new version of their plan, or set to move.
+    pub subscribers_moved: u64,
     /// Edges that went silent since the last tick.
     pub edges_silent: u64,
     /// Revoked credentials that edges may forget.
@@ -45,6 +47,7 @@ pub async fn run_tick(context: &Context) -> Outcome {
     let done = TickView {
         periods_extended: subscriptions::extend_periods(context).await?,
         changes_applied: subscriptions::apply_due_changes(context).await?,
+        subscribers_moved: subscriptions::migrate_subscribers(context).await?,
         edges_silent: boots::find_silent_boots(connection, context.now_ms).await?,
         credentials_forgotten: credentials::forget_old(connection, context.now_ms).await?,
         hours_rolled_up: metering::roll_up(connection, context.now_ms).await?,

@@ -11,6 +11,7 @@ use crate::catalogue::{self, PlanBody, ProductBody, VersionBody};
 use crate::context::Context;
 use crate::organisations::passwords::hash_password;
 use crate::organisations::{OperatorRole, store as people};
+use crate::subscriptions::PublicationBody;
 use crate::web::Failure;
 use shared::ids::{PersonId, ProductId};
 
@@ -156,7 +157,7 @@ async fn make_plan(
         Some(plan) => plan,
         None => catalogue::new_plan(context, product_id, body).await?,
     };
-    catalogue::publish_draft(context, &plan).await
+    catalogue::publish_draft(context, &plan, &PublicationBody::default()).await
 }
 
 fn plans() -> Result<Vec<PlanBody>, Failure> {

@@ -11,6 +11,7 @@ mod notices;
 mod pages;
 mod periods;
 mod plan_changes;
+mod plan_migrations;
 mod policy;
 mod routes;
 mod standing;
@@ -24,6 +25,10 @@ pub use model::{RequestView, Subscription, SubscriptionView};
 pub use pages::*;
 pub use periods::extend_periods;
 pub use plan_changes::{PlanChangeBody, PlanChangePreview, change_plan, preview_plan_change};
+pub use plan_migrations::{
+    MigrationRule, MigrationView, PublicationBody, PublicationPreview, begin_migration,
+    count_subscribers, find_migration, migrate_subscribers, preview_publication,
+};
 pub use policy::SandboxFacts;
 pub use routes::*;
 pub use standing::{

@@ -132,7 +132,7 @@ fn needs_approval(change: &WantedChange) -> bool {
         && change.to.terms.approval != catalogue::ApprovalPolicy::Automatic
 }
 
-fn differences(from: &Plan, to: &Plan) -> Vec<String> {
+pub(super) fn differences(from: &Plan, to: &Plan) -> Vec<String> {
     let mut sentences = vec![format!("Plan: {} becomes {}.", from.name, to.name)];
     let quota = |plan: &Plan| {
         plan.terms

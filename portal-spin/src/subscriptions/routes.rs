@@ -59,6 +59,19 @@ pub struct SubscriptionDetail {
     pub subscription: SubscriptionView,
     /// The go-live checklist as it stands.
     pub checklist: Vec<ChecklistItem>,
+    /// Which plan version was in force from when; each is billed by itself.
+    pub phases: Vec<PhaseView>,
+}
+
+/// A span on one plan version.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct PhaseView {
+    /// From when; until the next begins.
+    #[serde(with = "crate::encoding::time")]
+    #[schemars(with = "String")]
+    pub from: i64,
+    /// The plan version.
+    pub plan_id: String,
 }
 
 /// The queue.
@@ -218,6 +231,7 @@ pub async fn show_subscription(context: &Context) -> Outcome {
     response::ok(&SubscriptionDetail {
         subscription: view(context, &subscription).await?,
         checklist,
+        phases: store::list_phases(&context.connection, &subscription).await?,
     })
 }
 

@@ -6,6 +6,7 @@ use shared::plan::Counting;
 
 use super::model::{Request, Subscription};
 use super::periods::{boundaries, period_at};
+use super::routes::PhaseView;
 use crate::catalogue::{self, Plan};
 use crate::database::{Connection, DatabaseError, Row};
 use crate::edges::feed;
@@ -152,6 +153,27 @@ pub async fn list_of_app(
         .await?
         .iter()
         .map(read)
+        .collect()
+}
+
+/// The phases of a subscription, oldest first.
+pub async fn list_phases(
+    connection: &Connection,
+    subscription: &Subscription,
+) -> Result<Vec<PhaseView>, DatabaseError> {
+    connection
+        .query(
+            "SELECT from_ms, plan_id FROM subscription_phases WHERE subscription_id = $1 ORDER BY from_ms",
+            params![subscription.id.to_string()],
+        )
+        .await?
+        .iter()
+        .map(|row| {
+            Ok(PhaseView {
+                from: row.get(0)?,
+                plan_id: row.get(1)?,
+            })
+        })
         .collect()
 }
 

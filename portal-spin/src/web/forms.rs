@@ -96,6 +96,11 @@ impl Shown {
             .map_or("", |error| error.detail.as_str())
     }
 
+    /// Says what is wrong with the whole.
+    pub fn set_general(&mut self, detail: &str) {
+        detail.clone_into(&mut self.general);
+    }
+
     /// What is wrong with the whole.
     pub fn general(&self) -> &str {
         &self.general

@@ -78,6 +78,8 @@ const OPERATOR_NAVIGATION: &[(&str, &str, &[OperatorRole])] = &[
     ("Today", "/operator", OperatorRole::ANY),
     ("Agreements", "/operator/agreements", OperatorRole::ANY),
     ("Requests", "/operator/requests", OperatorRole::ANY),
+    ("Products", "/operator/products", OperatorRole::ANY),
+    ("Edges", "/operator/edges", OperatorRole::ANY),
     ("Webhooks", "/operator/webhooks", OperatorRole::ANY),
     ("Brand", "/operator/brand", OperatorRole::ANY),
 ];

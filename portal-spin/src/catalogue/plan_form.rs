@@ -1,0 +1,291 @@
+//! A plan as an HTML form: what its fields show, what they say, and which field an error belongs to.
+
+use serde_json::{Map, Value, json};
+
+use super::PlanBody;
+use super::model::Plan;
+use super::terms::{ApprovalPolicy, BillingCycle};
+use crate::web::forms::{Form, Shown};
+use crate::web::{Failure, FieldError};
+use shared::plan::QuotaEnforcement;
+
+/// How many rate limits the form offers.
+pub const LIMITS: usize = 3;
+
+/// The form of a plan as it stands.
+pub fn shown(plan: &Plan) -> Shown {
+    let terms = &plan.terms;
+    let mut values: Vec<(String, String)> = vec![
+        ("name".to_owned(), plan.name.clone()),
+        ("summary".to_owned(), plan.summary.clone()),
+        ("position".to_owned(), plan.position.to_string()),
+        ("is_default".to_owned(), ticked(plan.is_default)),
+        ("trial_days".to_owned(), terms.trial_days.to_string()),
+        (
+            "price".to_owned(),
+            terms.price.as_ref().map(pretty).unwrap_or_default(),
+        ),
+        (
+            "cycle".to_owned(),
+            match terms.cycle {
+                BillingCycle::Month => "month".to_owned(),
+                BillingCycle::Anniversary => "anniversary".to_owned(),
+            },
+        ),
+        (
+            "successful_calls".to_owned(),
+            terms.checklist.successful_calls.to_string(),
+        ),
+        (
+            "client_error_handled".to_owned(),
+            ticked(terms.checklist.client_error_handled),
+        ),
+        (
+            "rate_limit_handled".to_owned(),
+            ticked(terms.checklist.rate_limit_handled),
+        ),
+        (
+            "sla_hours".to_owned(),
+            terms.approval.sla_hours().to_string(),
+        ),
+    ];
+    let (mode, rules) = match &terms.approval {
+        ApprovalPolicy::Automatic => ("automatic", String::new()),
+        ApprovalPolicy::Manual { .. } => ("manual", String::new()),
+        ApprovalPolicy::Rules {
+            rules, otherwise, ..
+        } => {
+            let value = json!({ "rules": rules, "otherwise": otherwise });
+            ("rules", pretty(&value))
+        }
+    };
+    values.push(("approval".to_owned(), mode.to_owned()));
+    values.push(("rules".to_owned(), rules));
+    if let Some(quota) = &terms.quota {
+        values.push(("quota_limit".to_owned(), quota.limit.to_string()));
+        let (kind, ceiling) = match quota.enforcement {
+            QuotaEnforcement::Hard => ("hard", String::new()),
+            QuotaEnforcement::Soft => ("soft", String::new()),
+            QuotaEnforcement::Corridor { ceiling_percent } => {
+                ("corridor", ceiling_percent.to_string())
+            }
+        };
+        values.push(("quota_kind".to_owned(), kind.to_owned()));
+        values.push(("quota_ceiling".to_owned(), ceiling));
+    }
+    for (index, limit) in terms.rate_limits.iter().enumerate() {
+        values.push((format!("limit_{index}_name"), limit.name.clone()));
+        values.push((format!("limit_{index}_limit"), limit.limit.to_string()));
+        values.push((
+            format!("limit_{index}_window"),
+            limit.window_secs.to_string(),
+        ));
+    }
+    let borrowed: Vec<(&str, &str)> = values
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.as_str()))
+        .collect();
+    Shown::with_values(&borrowed)
+}
+
+fn ticked(is_ticked: bool) -> String {
+    if is_ticked { "yes" } else { "" }.to_owned()
+}
+
+fn pretty(value: &Value) -> String {
+    serde_json::to_string_pretty(value).unwrap_or_default()
+}
+
+/// What a sent form says of a plan. What the form does not show stays as it is.
+pub fn read(form: &Form, plan: &Plan) -> Result<PlanBody, Failure> {
+    let mut faults = Faults::default();
+    let mut terms = match serde_json::to_value(&plan.terms) {
+        Ok(Value::Object(terms)) => terms,
+        _ => Map::new(),
+    };
+    let price = form.text("price");
+    let price = if price.is_empty() {
+        Value::Null
+    } else {
+        faults.json("price", &price)
+    };
+    terms.insert("price".to_owned(), price);
+    terms.insert("quota".to_owned(), quota(form, &terms, &mut faults));
+    let limits = rate_limits(form, plan, &mut faults);
+    terms.insert("rate_limits".to_owned(), limits);
+    let trial_days = faults.number("trial_days", &form.text("trial_days"));
+    terms.insert("trial_days".to_owned(), json!(trial_days));
+    terms.insert("cycle".to_owned(), json!(form.text("cycle")));
+    terms.insert("approval".to_owned(), approval(form, &mut faults));
+    terms.insert(
+        "checklist".to_owned(),
+        json!({
+            "successful_calls": faults.number("successful_calls", &form.text("successful_calls")),
+            "client_error_handled": form.is_ticked("client_error_handled"),
+            "rate_limit_handled": form.is_ticked("rate_limit_handled"),
+        }),
+    );
+    let position = faults.number("position", &form.text("position"));
+    faults.check()?;
+    let terms = serde_json::from_value(Value::Object(terms)).map_err(|error| {
+        // What is typed by hand are the rules; everything else is chosen or a number.
+        Failure::field(
+            "rules",
+            "malformed",
+            format!("These terms do not read: {error}."),
+        )
+    })?;
+    Ok(PlanBody {
+        name: Some(form.text("name")),
+        summary: Some(form.text("summary")),
+        position: u32::try_from(position).ok(),
+        is_default: Some(form.is_ticked("is_default")),
+        private_organisation_id: None,
+        terms: Some(terms),
+    })
+}
+
+fn quota(form: &Form, terms: &Map<String, Value>, faults: &mut Faults) -> Value {
+    let limit = form.text("quota_limit");
+    if limit.is_empty() {
+        return Value::Null;
+    }
+    let mut quota = match terms.get("quota") {
+        Some(Value::Object(known)) => known.clone(),
+        _ => Map::from_iter([("name".to_owned(), json!("month"))]),
+    };
+    quota.insert(
+        "limit".to_owned(),
+        json!(faults.number("quota_limit", &limit)),
+    );
+    let enforcement = match form.text("quota_kind").as_str() {
+        "corridor" => {
+            let ceiling = faults.number("quota_ceiling", &form.text("quota_ceiling"));
+            json!({ "kind": "corridor", "ceiling_percent": ceiling })
+        }
+        "soft" => json!({ "kind": "soft" }),
+        _ => json!({ "kind": "hard" }),
+    };
+    quota.insert("enforcement".to_owned(), enforcement);
+    Value::Object(quota)
+}
+
+fn rate_limits(form: &Form, plan: &Plan, faults: &mut Faults) -> Value {
+    let mut limits = Vec::new();
+    for index in 0..LIMITS {
+        let name = form.text(&format!("limit_{index}_name"));
+        if name.is_empty() {
+            continue;
+        }
+        let known = plan
+            .terms
+            .rate_limits
+            .iter()
+            .find(|limit| limit.name == name);
+        let mut limit = match known.and_then(|limit| serde_json::to_value(limit).ok()) {
+            Some(Value::Object(known)) => known,
+            _ => Map::new(),
+        };
+        limit.insert("name".to_owned(), json!(name));
+        for (member, field) in [("limit", "limit"), ("window_secs", "window")] {
+            let field = format!("limit_{index}_{field}");
+            limit.insert(
+                member.to_owned(),
+                json!(faults.number(&field, &form.text(&field))),
+            );
+        }
+        limits.push(Value::Object(limit));
+    }
+    Value::Array(limits)
+}
+
+fn approval(form: &Form, faults: &mut Faults) -> Value {
+    let sla_hours = || form.text("sla_hours");
+    match form.text("approval").as_str() {
+        "manual" => {
+            json!({ "mode": "manual", "sla_hours": faults.number("sla_hours", &sla_hours()) })
+        }
+        "rules" => {
+            let mut policy = match faults.json("rules", &form.text("rules")) {
+                Value::Object(policy) => policy,
+                _ => Map::new(),
+            };
+            policy.insert("mode".to_owned(), json!("rules"));
+            let hours = faults.number("sla_hours", &sla_hours());
+            policy.insert("sla_hours".to_owned(), json!(hours));
+            Value::Object(policy)
+        }
+        _ => json!({ "mode": "automatic" }),
+    }
+}
+
+#[derive(Default)]
+struct Faults(Vec<FieldError>);
+
+impl Faults {
+    fn add(&mut self, field: &str, code: &str, detail: String) {
+        self.0.push(FieldError {
+            field: field.to_owned(),
+            code: code.to_owned(),
+            detail,
+        });
+    }
+
+    /// A whole number; an empty field is 0.
+    fn number(&mut self, field: &str, text: &str) -> u64 {
+        let text = text.replace([' ', '_'], "");
+        if text.is_empty() {
+            return 0;
+        }
+        text.parse().unwrap_or_else(|_| {
+            self.add(field, "not_a_number", "Give a whole number.".to_owned());
+            0
+        })
+    }
+
+    fn json(&mut self, field: &str, text: &str) -> Value {
+        serde_json::from_str(text).unwrap_or_else(|error| {
+            self.add(field, "malformed", format!("This is no JSON: {error}."));
+            Value::Null
+        })
+    }
+
+    fn check(self) -> Result<(), Failure> {
+        if self.0.is_empty() {
+            Ok(())
+        } else {
+            Err(Failure::fields(self.0))
+        }
+    }
+}
+
+/// The same failure with the form's names of the fields.
+pub fn named_as_in_form(mut failure: Failure) -> Failure {
+    for error in &mut failure.errors {
+        let Some(below) = error.field.strip_prefix("terms.") else {
+            continue;
+        };
+        let field = if below.starts_with("price") {
+            "price".to_owned()
+        } else if below.starts_with("approval") {
+            "rules".to_owned()
+        } else if below == "quota.enforcement.ceiling_percent" {
+            "quota_ceiling".to_owned()
+        } else if below.starts_with("quota") {
+            "quota_limit".to_owned()
+        } else if let Some((index, member)) = below
+            .strip_prefix("rate_limits[")
+            .and_then(|rest| rest.split_once("]."))
+        {
+            format!("limit_{index}_{}", member.trim_end_matches("_secs"))
+        } else {
+            continue;
+        };
+        // Price and rules are one field of the form each: the error says which part of it.
+        if matches!(field.as_str(), "price" | "rules") {
+            error.detail = format!("{below}: {}", error.detail);
+        }
+        error.field = field;
+    }
+    failure
+}
