@@ -31,9 +31,7 @@ pub use plan_migrations::{
 };
 pub use policy::SandboxFacts;
 pub use routes::*;
-pub use standing::{
-    check_live_credentials, has_agreement, list_scopes, outstanding_agreements,
-};
+pub use standing::{check_live_credentials, has_agreement, list_scopes, outstanding_agreements};
 pub use store::{
     Allowance, Terms, find_allowance, find_subscription, list_of_app, list_terms_of_app,
 };
