@@ -11,6 +11,7 @@
 
 #[cfg(all(feature = "compiler", not(target_family = "wasm")))]
 pub mod compiler;
+mod control;
 pub mod document;
 pub mod generation;
 #[cfg(all(feature = "guest", target_family = "wasm"))]
@@ -21,6 +22,7 @@ mod mock;
 pub mod operation;
 pub mod pattern;
 pub mod random;
+pub mod redaction;
 pub mod request;
 pub mod response;
 pub mod sample;
@@ -33,6 +35,7 @@ pub mod state;
 mod text;
 pub mod validation;
 
+pub use control::LATENCY_HEADER;
 pub use mock::{Context, Mock, Summary, tenant_of};
 pub use request::Request;
 pub use response::Response;

@@ -18,6 +18,8 @@ pub struct Scenario {
     pub seed: Option<String>,
     /// Lists are empty.
     pub empty: bool,
+    /// `latency=200`: answer after so many milliseconds.
+    pub latency_ms: Option<u64>,
 }
 
 /// The names a scenario can have, besides the names of examples.
@@ -46,17 +48,28 @@ impl Scenario {
             scenario.apply(preference.trim());
         }
         if let Some(value) = request.header("x-portico-scenario") {
-            for part in value.split([',', ';']).map(str::trim) {
-                match NAMES.iter().find(|(name, _)| *name == part) {
-                    Some((_, code)) => scenario.code = Some(*code),
-                    None if part == "empty" => scenario.empty = true,
-                    None if part.contains('=') => scenario.apply(part),
-                    None if !part.is_empty() => scenario.example = Some(part.to_owned()),
-                    None => {}
-                }
-            }
+            scenario.apply_names(value);
         }
         scenario
+    }
+
+    /// Reads what `x-portico-scenario` may hold.
+    pub fn named(text: &str) -> Scenario {
+        let mut scenario = Scenario::default();
+        scenario.apply_names(text);
+        scenario
+    }
+
+    fn apply_names(&mut self, text: &str) {
+        for part in text.split([',', ';']).map(str::trim) {
+            match NAMES.iter().find(|(name, _)| *name == part) {
+                Some((_, code)) => self.code = Some(*code),
+                None if part == "empty" => self.empty = true,
+                None if part.contains('=') => self.apply(part),
+                None if !part.is_empty() => self.example = Some(part.to_owned()),
+                None => {}
+            }
+        }
     }
 
     fn apply(&mut self, preference: &str) {
@@ -69,6 +82,7 @@ impl Scenario {
             "example" => self.example = Some(value.to_owned()),
             "dynamic" => self.dynamic = value == "true",
             "seed" => self.seed = Some(value.to_owned()),
+            "latency" => self.latency_ms = value.parse().ok(),
             _ => {}
         }
     }
@@ -105,7 +119,8 @@ mod tests {
                 example: Some("not there".to_owned()),
                 dynamic: true,
                 seed: Some("7".to_owned()),
-                empty: false
+                empty: false,
+                latency_ms: None
             }
         );
         let headers = [(

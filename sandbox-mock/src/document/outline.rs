@@ -13,6 +13,8 @@ pub struct Outline {
     pub version: String,
     /// `info.description`.
     pub description: String,
+    /// The path of the first server (or of a 2.0 document); every path below begins with it.
+    pub base_path: String,
     /// Every operation, in the order of the document.
     pub operations: Vec<OperationOutline>,
 }
@@ -80,6 +82,7 @@ pub fn outline(bytes: &[u8]) -> Result<Outline, SourceError> {
         }
     }
     Ok(Outline {
+        base_path: base,
         title: text("title"),
         version: text("version"),
         description: text("description"),

@@ -10,6 +10,8 @@ mod object;
 mod string;
 mod words;
 
+pub(crate) use words::date_time;
+
 use crate::json::Value;
 use crate::random::Random;
 use crate::schema::{Name, SchemaId, Schemas, Types};

@@ -135,6 +135,12 @@ async fn handle(request: Request) -> Response<FullBody<bytes::Bytes>> {
     let answer = mock
         .respond(request, &mut GuestStore::default(), &context)
         .await;
+    let latency_ms = answer
+        .header(crate::LATENCY_HEADER)
+        .and_then(|text| text.parse().ok());
+    if let Some(ms) = latency_ms {
+        spin_sdk::time::sleep(std::time::Duration::from_millis(ms)).await;
+    }
     into_http(answer)
 }
 

@@ -11,9 +11,10 @@ pub use read::{MAX_DEPTH, ReadError, read};
 pub use write::write_string;
 
 /// A JSON value. Integers outside 64 bits become floats, as in most parsers.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub enum Value {
     /// `null`
+    #[default]
     Null,
     /// `true` or `false`
     Bool(bool),

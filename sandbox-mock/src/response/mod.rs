@@ -67,6 +67,14 @@ impl Source {
     }
 }
 
+/// A body before it is rendered.
+pub(crate) struct Body {
+    pub(crate) value: Value,
+    pub(crate) source: Source,
+    /// The name of the declared example; empty for the only one.
+    pub(crate) example: Option<String>,
+}
+
 /// Makes the body for a media type: a declared example when it is valid, otherwise a generated value.
 pub(crate) fn make_body(
     api: &Api,
@@ -74,9 +82,14 @@ pub(crate) fn make_body(
     scenario: &Scenario,
     wish: &Wish<'_>,
     random: Random,
-) -> Result<(Value, Source), Unsatisfiable> {
+) -> Result<Body, Unsatisfiable> {
+    let of_example = |value, name: &str| Body {
+        value,
+        source: Source::Example,
+        example: Some(name.to_owned()),
+    };
     let named = scenario.example.as_ref();
-    if let Some((_, text)) =
+    if let Some((name, text)) =
         named.and_then(|named| media.examples.iter().find(|(name, _)| name == named))
     {
         let value = crate::json::read(text.as_bytes()).unwrap_or(Value::Null);
@@ -84,12 +97,12 @@ pub(crate) fn make_body(
             .schema
             .is_none_or(|id| is_valid(&api.schemas, id, &value, Direction::Response))
         {
-            return Ok((value, Source::Example));
+            return Ok(of_example(value, name));
         }
     }
     // What the client sent or what is remembered is more to the point than an example of another thing.
     if wish.examples && wish.overlay.is_none() {
-        for (_, text) in &media.examples {
+        for (name, text) in &media.examples {
             let Ok(value) = crate::json::read(text.as_bytes()) else {
                 continue;
             };
@@ -98,22 +111,27 @@ pub(crate) fn make_body(
                 .schema
                 .is_none_or(|id| is_valid(&api.schemas, id, &value, Direction::Response))
             {
-                return Ok((value, Source::Example));
+                return Ok(of_example(value, name));
             }
         }
     }
     let Some(id) = media.schema else {
-        return Ok((Value::Object(Vec::new()), Source::Generated));
+        return Ok(Body {
+            value: Value::Object(Vec::new()),
+            source: Source::Generated,
+            example: None,
+        });
     };
     let Made { value, is_example } = generate(&api.schemas, id, wish, random)?;
-    Ok((
+    Ok(Body {
         value,
-        if is_example {
+        source: if is_example {
             Source::Example
         } else {
             Source::Generated
         },
-    ))
+        example: None,
+    })
 }
 
 /// The id of the path in an example: another thing was asked for than the one the example shows.

@@ -111,8 +111,8 @@ fn own_error(
         dynamic: true,
         ..Scenario::default()
     };
-    let (value, _) = make_body(api, media, &scenario, &wish, random.clone()).ok()?;
-    let (content_type, body) = render(api, media, &value);
+    let made = make_body(api, media, &scenario, &wish, random.clone()).ok()?;
+    let (content_type, body) = render(api, media, &made.value);
     let mut response = Response {
         status,
         headers: Vec::new(),

@@ -1,8 +1,10 @@
 //! Remembering and recalling the items of collections.
 
 use super::family::{Part, Role, answer_schema, infer};
+use super::index::{Index, Keys};
 use super::paging::{self, Page};
 use super::store::Store;
+use crate::control::{Tenant, expired};
 use crate::generation::{Wish, generate};
 use crate::json::{Value, object, read};
 use crate::mock::Context;
@@ -13,10 +15,10 @@ use crate::response::{Problem, Response};
 use std::collections::HashMap;
 
 /// More items than this a collection of one tenant does not take.
-const MOST_ITEMS: usize = 2_000;
+pub(super) const MOST_ITEMS: usize = 2_000;
 /// How many deleted ids are known to have existed.
 const MOST_GONE: usize = 500;
-const LARGEST_ITEM: usize = 256 * 1024;
+pub(super) const LARGEST_ITEM: usize = 256 * 1024;
 
 /// The families of a document.
 #[derive(Debug, Default)]
@@ -64,62 +66,6 @@ pub(crate) struct Recall {
     entity: Option<Value>,
 }
 
-/// The ids of a collection.
-#[derive(Debug, Default)]
-struct Index {
-    sequence: u64,
-    ids: Vec<String>,
-    gone: Vec<String>,
-}
-
-impl Index {
-    fn read(bytes: Option<Vec<u8>>) -> Option<Index> {
-        let value = read(&bytes?).ok()?;
-        let texts = |name: &str| {
-            let entries = value
-                .get(name)
-                .and_then(Value::as_array)
-                .unwrap_or_default();
-            entries
-                .iter()
-                .filter_map(|entry| entry.as_str().map(str::to_owned))
-                .collect()
-        };
-        Some(Index {
-            sequence: value
-                .get("sequence")
-                .and_then(Value::as_i64)
-                .and_then(|number| u64::try_from(number).ok())
-                .unwrap_or(0),
-            ids: texts("ids"),
-            gone: texts("gone"),
-        })
-    }
-
-    fn bytes(&self) -> Vec<u8> {
-        let texts =
-            |ids: &[String]| Value::Array(ids.iter().map(|id| Value::from(id.as_str())).collect());
-        let sequence = Value::Int(i64::try_from(self.sequence).unwrap_or(i64::MAX));
-        object([
-            ("sequence", sequence),
-            ("ids", texts(&self.ids)),
-            ("gone", texts(&self.gone)),
-        ])
-        .to_string()
-        .into_bytes()
-    }
-}
-
-struct Keys {
-    index: String,
-}
-
-impl Keys {
-    fn item(&self, id: &str) -> String {
-        format!("{}/{}", self.index, crate::text::percent_encode(id))
-    }
-}
-
 impl Memory {
     pub(crate) fn new(api: &Api) -> Memory {
         let (parts, collections) = infer(api);
@@ -129,6 +75,17 @@ impl Memory {
     /// How many collections there are.
     pub fn collections(&self) -> usize {
         self.collections
+    }
+
+    /// The place of an operation in a family.
+    pub(crate) fn part(&self, operation: &Operation) -> Option<&Part> {
+        self.parts.get(&operation.index)
+    }
+
+    /// Whether an operation creates items of a collection.
+    pub(crate) fn creates(&self, operation: &Operation) -> bool {
+        self.part(operation)
+            .is_some_and(|part| part.role == Role::Create)
     }
 
     /// The names that the paths of items have for the values of the collection's path.
@@ -199,6 +156,7 @@ impl Memory {
         request: &Request<'_>,
         store: &mut S,
         context: &Context,
+        tenant: &Tenant,
     ) -> Result<Recall, Problem> {
         let Some(part) = self.parts.get(&operation.index) else {
             return Ok(Recall::default());
@@ -211,6 +169,9 @@ impl Memory {
         };
         match part.role {
             Role::Create => {
+                if !tenant.has_room(&keys.index) {
+                    return Err(full("collections"));
+                }
                 self.recall_for_create(
                     api,
                     operation,
@@ -236,6 +197,7 @@ impl Memory {
                         schema,
                         request,
                         store,
+                        (tenant.since_ms, context.now_ms),
                         &mut recall,
                     )
                     .await;
@@ -258,10 +220,13 @@ impl Memory {
                 {
                     return Err(not_found(part, &id));
                 }
-                let stored = store
+                let mut stored = store
                     .read(&keys.item(&id))
                     .await
                     .and_then(|bytes| read(&bytes).ok());
+                if let (Some(stored), Some(schema)) = (&mut stored, answer_schema(operation)) {
+                    expired(api, schema, stored, tenant.since_ms, context.now_ms);
+                }
                 recall.created = stored.is_none() && part.role == Role::Replace;
                 recall.is_known = stored.is_some();
                 let entity = match part.role {
@@ -328,13 +293,7 @@ impl Memory {
             recall.idempotency = Some((key, print));
         }
         if index.is_some_and(|index| index.ids.len() >= MOST_ITEMS) {
-            return Err(Problem {
-                statuses: vec![507],
-                code: "sandbox_full",
-                message: format!("The sandbox keeps {MOST_ITEMS} of these: delete some first."),
-                field: String::new(),
-                violations: Vec::new(),
-            });
+            return Err(full("items in this collection"));
         }
         let mut entity = match body {
             Some(body @ Value::Object(_)) => body.clone(),
@@ -392,13 +351,13 @@ impl Memory {
     #[allow(clippy::too_many_arguments)]
     pub(crate) async fn remember<S: Store>(
         &self,
-        _api: &Api,
         operation: &Operation,
         values: &[String],
         recall: &Recall,
         answer: &Value,
         store: &mut S,
         context: &Context,
+        tenant: &mut Tenant,
     ) -> Option<String> {
         let part = self
             .parts
@@ -416,6 +375,7 @@ impl Memory {
                     index.gone.remove(0);
                 }
                 store.remove(&keys.item(id)).await;
+                tenant.note_collection(&keys.index, context.now_ms);
                 store.write(&keys.index, index.bytes()).await;
                 None
             }
@@ -446,6 +406,7 @@ impl Memory {
                     return None;
                 }
                 store.write(&keys.item(&id), bytes).await;
+                tenant.note_collection(&keys.index, context.now_ms);
                 // Another instance may write the same index: look again and add the id until it is there.
                 for _ in 0..5 {
                     let mut index = Index::read(store.read(&keys.index).await).unwrap_or_default();
@@ -474,6 +435,7 @@ impl Memory {
         key: &(String, u64),
         response: &Response,
         store: &mut S,
+        tenant: &mut Tenant,
     ) {
         let headers = response
             .headers
@@ -490,6 +452,9 @@ impl Memory {
             ),
         ]);
         store.write(&key.0, kept.to_string().into_bytes()).await;
+        if let Some(oldest) = tenant.note_kept(&key.0) {
+            store.remove(&oldest).await;
+        }
     }
 }
 
@@ -514,6 +479,7 @@ async fn recall_list<S: Store>(
     schema: crate::schema::SchemaId,
     request: &Request<'_>,
     store: &mut S,
+    (since_ms, now_ms): (i64, i64),
     recall: &mut Recall,
 ) {
     let page = Page::read(api, operation, request);
@@ -534,11 +500,14 @@ async fn recall_list<S: Store>(
     let chosen = page.choose(&ids);
     let mut entries = Vec::with_capacity(chosen.ids.len());
     for id in &chosen.ids {
-        if let Some(entity) = store
+        if let Some(mut entity) = store
             .read(&keys.item(id))
             .await
             .and_then(|bytes| read(&bytes).ok())
         {
+            if let Some(entry) = paging::entry_schema(api, schema, operation) {
+                expired(api, entry, &mut entity, since_ms, now_ms);
+            }
             entries.push(paging::entry(api, part, schema, operation, entity));
         }
     }
@@ -623,6 +592,18 @@ fn fresh_id(
         }
     }
     None
+}
+
+fn full(what: &str) -> Problem {
+    Problem {
+        statuses: vec![507],
+        code: "sandbox_full",
+        message: format!(
+            "The sandbox keeps no more {what}: delete some, or POST /.portico/reset to begin anew."
+        ),
+        field: String::new(),
+        violations: Vec::new(),
+    }
 }
 
 fn not_found(part: &Part, id: &str) -> Problem {

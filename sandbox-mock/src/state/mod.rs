@@ -3,11 +3,14 @@
 //! Owns which operations form a collection, inferred from the document alone, and the port to wherever the memory is
 //! kept. Several instances of the mock may share one store, and each may vanish at any time, so nothing is kept here.
 
-mod family;
+pub(crate) mod family;
+mod index;
 mod memory;
 mod paging;
 mod store;
 
+pub(crate) use index::{export_collection, import_collection, item_key, stored_ids};
 pub(crate) use memory::Recall;
 pub use memory::{Family, Memory};
+pub(crate) use paging::page_of_generated;
 pub use store::{MemoryStore, NoStore, Store};

@@ -385,6 +385,14 @@ pub(crate) fn entry(
     operation: &Operation,
     entity: Value,
 ) -> Value {
+    match entry_schema(api, answer, operation) {
+        Some(items) => part.wrapped(api, items, entity),
+        None => entity,
+    }
+}
+
+/// The schema of the entries of a list.
+pub(crate) fn entry_schema(api: &Api, answer: SchemaId, operation: &Operation) -> Option<SchemaId> {
     let types = shape::types(&api.schemas, answer);
     let mut list = Some(answer);
     if !types.has(Types::ARRAY) {
@@ -392,8 +400,72 @@ pub(crate) fn entry(
             list = list.and_then(|id| shape::property(&api.schemas, id, &name));
         }
     }
-    match list.and_then(|id| shape::items(&api.schemas, id)) {
-        Some(items) => part.wrapped(api, items, entity),
-        None => entity,
+    shape::items(&api.schemas, list?)
+}
+
+/// A page of a list that was generated: what a client gets when nothing was created. The generated entries are all
+/// there are, so a walk ends behind them.
+pub(crate) fn page_of_generated(
+    api: &Api,
+    operation: &Operation,
+    request: &Request<'_>,
+    schema: SchemaId,
+    value: &Value,
+    is_empty: bool,
+) -> Option<Value> {
+    let mut page = Page::read(api, operation, request);
+    if !is_empty {
+        page.limit?;
     }
+    page.oldest_first = true;
+    let is_list = value.as_array().is_some();
+    let path = if is_list {
+        Vec::new()
+    } else {
+        list_member(api, schema, operation)?
+    };
+    let entries = path
+        .iter()
+        .try_fold(value, |value, name| value.get(name))?
+        .as_array()?;
+    let entries = if is_empty { &[] } else { entries };
+    // A cursor is the id of the entry before, or its place where entries have none.
+    let any = Part {
+        role: super::family::Role::List,
+        collection: String::new(),
+        parameter: "id".to_owned(),
+        outer_values: 0,
+    };
+    let ids: Vec<String> = entries
+        .iter()
+        .enumerate()
+        .map(|(place, entry)| {
+            any.id_of(entry)
+                .map_or_else(|| format!("entry_{place}"), |(_, id)| id)
+        })
+        .collect();
+    let chosen = page.choose(&ids);
+    let kept = ids
+        .iter()
+        .zip(entries)
+        .filter(|(id, _)| chosen.ids.contains(id))
+        .map(|(_, entry)| entry.clone())
+        .collect();
+    let paged = page.answer(api, schema, operation, request, &chosen, kept)?;
+    if is_list {
+        return Some(paged);
+    }
+    let mut value = value.clone();
+    for (name, member) in paged.as_object().unwrap_or_default() {
+        match (value.get(name).cloned(), member) {
+            (Some(mut inner @ Value::Object(_)), Value::Object(members)) => {
+                for (name, member) in members {
+                    inner.set(name, member.clone());
+                }
+                value.set(name, inner);
+            }
+            _ => value.set(name, member.clone()),
+        }
+    }
+    Some(value)
 }

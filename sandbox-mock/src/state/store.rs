@@ -5,6 +5,10 @@ use std::future::{Future, ready};
 
 /// A store of bytes by key. A store that fails behaves like an empty one: a sandbox then forgets, but answers.
 pub trait Store {
+    /// Whether anything is kept at all.
+    fn keeps(&self) -> bool {
+        true
+    }
     /// The bytes of a key.
     fn read(&mut self, key: &str) -> impl Future<Output = Option<Vec<u8>>>;
     /// Sets the bytes of a key.
@@ -76,6 +80,10 @@ impl Store for MemoryStore {
 pub struct NoStore;
 
 impl Store for NoStore {
+    fn keeps(&self) -> bool {
+        false
+    }
+
     fn read(&mut self, _: &str) -> impl Future<Output = Option<Vec<u8>>> {
         ready(None)
     }

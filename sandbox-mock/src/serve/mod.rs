@@ -3,24 +3,29 @@
 //! Owns the listener, the watch on the file and the swap. A request is answered by the mock that was current when it
 //! came; a document that cannot be read leaves the last good one in place. What is remembered stays.
 
+mod gate;
+
+pub use gate::{Asked, Gate, Judgement, Pass};
+
+use crate::control::LATENCY_HEADER;
 use crate::document::join_path;
 use crate::mock::{Context, Mock, Summary, tenant_of};
 use crate::request::Request;
 use crate::response::{Response, problem};
-use crate::state::{MemoryStore, NoStore};
+use crate::state::MemoryStore;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::{Bytes, Incoming};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use std::convert::Infallible;
 use std::future::Future;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::net::TcpListener;
 
 /// How the mock is served.
-#[derive(Debug, Clone)]
 pub struct Options {
     /// The document.
     pub spec: PathBuf,
@@ -30,13 +35,17 @@ pub struct Options {
     pub seed: u64,
     /// Whether what is created is remembered.
     pub stateful: bool,
+    /// Faults for every tenant: a JSON file as `/.portico/faults` takes it.
+    pub faults: Option<PathBuf>,
+    /// What stands in front of the mock.
+    pub gate: Option<Arc<dyn Gate>>,
 }
 
 /// What happens while serving, for whoever reports it.
 #[derive(Debug)]
 pub enum Event {
     /// The address that is listened on.
-    Listening(std::net::SocketAddr, Summary),
+    Listening(SocketAddr, Summary),
     /// The document changed and is served.
     Reloaded(Summary),
     /// The document changed and cannot be read.
@@ -51,6 +60,7 @@ struct Server {
     memory: Mutex<MemoryStore>,
     seed: u64,
     stateful: bool,
+    gate: Option<Arc<dyn Gate>>,
 }
 
 /// Serves until `stop` is ready.
@@ -59,7 +69,8 @@ pub async fn serve(
     stop: impl Future<Output = ()>,
     mut report: impl FnMut(Event) + Send + 'static,
 ) -> anyhow::Result<()> {
-    let (mock, summary, mut seen) = load(&options.spec)?;
+    let faults = options.faults.as_deref();
+    let (mock, summary, mut seen) = load(&options.spec, faults)?;
     let listener = TcpListener::bind(("127.0.0.1", options.port))
         .await
         .map_err(|error| {
@@ -74,6 +85,7 @@ pub async fn serve(
         memory: Mutex::default(),
         seed: options.seed,
         stateful: options.stateful,
+        gate: options.gate,
     });
     let watched = Arc::clone(&server);
     let watch = async move {
@@ -82,7 +94,7 @@ pub async fn serve(
             if seen.iter().all(|(path, time)| modified(path) == *time) {
                 continue;
             }
-            match load(&options.spec) {
+            match load(&options.spec, options.faults.as_deref()) {
                 Ok((mock, summary, files)) => {
                     seen = files;
                     *watched.mock.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(mock);
@@ -99,7 +111,7 @@ pub async fn serve(
     };
     let accept = async {
         loop {
-            let Ok((stream, _)) = listener.accept().await else {
+            let Ok((stream, peer)) = listener.accept().await else {
                 // Out of file descriptors, most likely: let some connections end.
                 tokio::time::sleep(Duration::from_millis(20)).await;
                 continue;
@@ -109,7 +121,7 @@ pub async fn serve(
             tokio::spawn(async move {
                 let service = hyper::service::service_fn(move |request| {
                     let server = Arc::clone(&server);
-                    async move { Ok::<_, Infallible>(server.answer(request).await) }
+                    async move { Ok::<_, Infallible>(server.answer(request, peer).await) }
                 });
                 // A connection that breaks off is the client's business.
                 let _ = auto::Builder::new(TokioExecutor::new())
@@ -134,7 +146,7 @@ fn modified(path: &Path) -> Option<SystemTime> {
 }
 
 /// Reads a document with the files beside it, and when each one was changed.
-fn load(spec: &Path) -> anyhow::Result<(Mock, Summary, Seen)> {
+fn load(spec: &Path, faults: Option<&Path>) -> anyhow::Result<(Mock, Summary, Seen)> {
     let mut seen = vec![(spec.to_owned(), modified(spec))];
     let bytes = std::fs::read(spec)
         .map_err(|error| anyhow::anyhow!("{} cannot be read: {error}", spec.display()))?;
@@ -144,8 +156,15 @@ fn load(spec: &Path) -> anyhow::Result<(Mock, Summary, Seen)> {
         seen.push((path.clone(), modified(&path)));
         std::fs::read(path).ok()
     };
-    let (mock, summary) = Mock::from_files(&bytes, &mut read_file)
+    let (mut mock, summary) = Mock::from_files(&bytes, &mut read_file)
         .map_err(|error| anyhow::anyhow!("{}: {error}", spec.display()))?;
+    if let Some(path) = faults {
+        seen.push((path.to_owned(), modified(path)));
+        let json = std::fs::read(path)
+            .map_err(|error| anyhow::anyhow!("{} cannot be read: {error}", path.display()))?;
+        mock.set_faults(&json)
+            .map_err(|problem| anyhow::anyhow!("{}: {problem}", path.display()))?;
+    }
     Ok((mock, summary, seen))
 }
 
@@ -165,7 +184,11 @@ pub fn read_files(spec: &Path) -> anyhow::Result<Vec<(String, Vec<u8>)>> {
 }
 
 impl Server {
-    async fn answer(&self, request: hyper::Request<Incoming>) -> hyper::Response<Full<Bytes>> {
+    async fn answer(
+        &self,
+        request: hyper::Request<Incoming>,
+        peer: SocketAddr,
+    ) -> hyper::Response<Full<Bytes>> {
         let (parts, body) = request.into_parts();
         let body = match Limited::new(body, LARGEST_BODY).collect().await {
             Ok(body) => body.to_bytes(),
@@ -177,48 +200,75 @@ impl Server {
                 ));
             }
         };
-        let headers: Vec<(String, String)> = parts
-            .headers
-            .iter()
-            .map(|(name, value)| {
-                (
-                    name.as_str().to_owned(),
-                    String::from_utf8_lossy(value.as_bytes()).into_owned(),
-                )
-            })
-            .collect();
-        let request = Request {
-            method: parts.method.as_str(),
-            path: parts.uri.path(),
-            query: parts.uri.query().unwrap_or(""),
-            headers: &headers,
-            body: &body,
+        let mut asked = Asked::read(&parts);
+        let Some(gate) = &self.gate else {
+            return into_http(held_back(self.respond(&asked, &body)).await);
         };
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "the server is the host: it reads the clock and hands the time on"
-        )]
-        let now = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
+        match gate.judge(asked.clone(), peer).await {
+            Judgement::Refuse(refusal) => into_http(refusal),
+            Judgement::Pass(pass) => {
+                asked.change(&pass);
+                let mut answer = held_back(self.respond(&asked, &body)).await;
+                gate.finish(pass.stream, &answer);
+                // The gateway's word counts: a declared header of the same name is only made up.
+                answer
+                    .headers
+                    .retain(|(name, _)| pass.fields.iter().all(|(own, _)| own != name));
+                answer.headers.extend(pass.fields);
+                into_http(answer)
+            }
+        }
+    }
+
+    fn respond(&self, asked: &Asked, body: &[u8]) -> Response {
+        let (path, query) = asked.target.split_once('?').unwrap_or((&asked.target, ""));
+        let request = Request {
+            method: &asked.method,
+            path,
+            query,
+            headers: &asked.headers,
+            body,
+        };
         let context = Context {
             seed: self.seed,
             tenant: tenant_of(&request),
-            now_ms: i64::try_from(now.as_millis()).unwrap_or(i64::MAX),
+            now_ms: now_ms(),
             stateful: self.stateful,
         };
         let mock = Arc::clone(&self.mock.read().unwrap_or_else(PoisonError::into_inner));
-        into_http(if self.stateful {
-            // The store is in memory: holding the lock costs microseconds and makes every request atomic.
-            mock.respond_now(
-                request,
-                &mut *self.memory.lock().unwrap_or_else(PoisonError::into_inner),
-                &context,
-            )
-        } else {
-            mock.respond_now(request, &mut NoStore, &context)
-        })
+        // The store is in memory: holding the lock costs microseconds and makes every request atomic.
+        let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
+        let answer = mock.respond_now(request, &mut *memory, &context);
+        if let Some(gate) = &self.gate
+            && path.starts_with("/.portico/")
+            && asked.method != "GET"
+        {
+            gate.move_clock(&context.tenant, mock.clock_ahead_ms(&mut *memory, &context));
+        }
+        answer
     }
+}
+
+/// An answer after as long as it says itself.
+async fn held_back(answer: Response) -> Response {
+    let ms = answer
+        .header(LATENCY_HEADER)
+        .and_then(|text| text.parse().ok());
+    if let Some(ms) = ms {
+        tokio::time::sleep(Duration::from_millis(ms)).await;
+    }
+    answer
+}
+
+fn now_ms() -> i64 {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the server is the host: it reads the clock and hands the time on"
+    )]
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    i64::try_from(now.as_millis()).unwrap_or(i64::MAX)
 }
 
 fn refusal(status: u16, code: &str, message: &str) -> Response {

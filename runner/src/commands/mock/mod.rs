@@ -1,0 +1,220 @@
+//! `portico mock`: serve a mock of an OpenAPI document, or compile it into a component.
+
+mod gate;
+mod programme;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::{Context, Result, bail};
+use clap::Subcommand;
+use gate::Gate;
+use programme::Programme;
+use sandbox_mock::document::{Outline, outline};
+use sandbox_mock::serve::{Event, Options, read_files, serve};
+use sandbox_mock::{Summary, compiler};
+
+/// What `mock` does.
+#[derive(clap::Args)]
+pub struct Arguments {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Subcommand)]
+enum Action {
+    /// Serve a mock; it follows the document when the file changes.
+    Serve(ServeArguments),
+    /// Compile a document into one component.
+    Build {
+        /// The OpenAPI document, JSON or YAML.
+        spec: PathBuf,
+        /// Where to write the component.
+        #[arg(short, long)]
+        output: PathBuf,
+        /// The generic component; by default `sandbox_guest.wasm` beside this program or in target/portico.
+        #[arg(long)]
+        guest: Option<PathBuf>,
+    },
+}
+
+#[derive(clap::Args)]
+struct ServeArguments {
+    /// The OpenAPI document, JSON or YAML.
+    spec: PathBuf,
+    /// The port on 127.0.0.1; 0 for any free one.
+    #[arg(long, default_value_t = 4010)]
+    port: u16,
+    /// Other seeds give other values.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Remember what is created.
+    #[arg(long)]
+    stateful: bool,
+    /// Latency and errors by operation, a JSON file in the form of `/.portico/faults`.
+    #[arg(long)]
+    faults: Option<PathBuf>,
+    /// Refuse what the gateway would refuse.
+    #[arg(long)]
+    enforce: bool,
+    /// The credentials, plans and routes to enforce, JSON or YAML; without it one key is made and printed.
+    #[arg(long, requires = "enforce")]
+    programme: Option<PathBuf>,
+}
+
+/// Runs `portico mock`.
+pub async fn run(arguments: Arguments) -> Result<ExitCode> {
+    match arguments.action {
+        Action::Serve(arguments) => serve_mock(arguments).await?,
+        Action::Build {
+            spec,
+            output,
+            guest,
+        } => {
+            let guest = find_guest(guest)?;
+            let component = std::fs::read(&guest)
+                .with_context(|| format!("{} cannot be read", guest.display()))?;
+            let built = compiler::build(&component, &read_files(&spec)?).await?;
+            std::fs::write(&output, &built.wasm)
+                .with_context(|| format!("{} cannot be written", output.display()))?;
+            println!("{}", built.summary);
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn serve_mock(arguments: ServeArguments) -> Result<()> {
+    let enforced = arguments
+        .enforce
+        .then(|| Enforced::start(&arguments.spec, arguments.programme.clone()))
+        .transpose()?
+        .map(Arc::new);
+    let stop = async {
+        // Without a signal handler the mock runs until it is killed.
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    };
+    let gate = enforced
+        .as_ref()
+        .map(|enforced| Arc::clone(&enforced.gate) as Arc<dyn sandbox_mock::serve::Gate>);
+    let options = Options {
+        spec: arguments.spec,
+        port: arguments.port,
+        seed: arguments.seed,
+        stateful: arguments.stateful,
+        faults: arguments.faults,
+        gate,
+    };
+    serve(options, stop, move |event| {
+        if let (Event::Reloaded(_), Some(enforced)) = (&event, &enforced)
+            && let Err(error) = enforced.follow()
+        {
+            eprintln!("the routes of the programme did not change: {error:#}");
+        }
+        report(event);
+    })
+    .await
+}
+
+/// The gate, and what it was made of.
+struct Enforced {
+    gate: Arc<Gate>,
+    programme: Option<PathBuf>,
+    made: Programme,
+    spec: PathBuf,
+    secret: String,
+}
+
+impl Enforced {
+    fn start(spec: &Path, programme: Option<PathBuf>) -> Result<Enforced> {
+        let made = match &programme {
+            Some(path) => read_programme(path)?,
+            None => {
+                let (programme, key) = Programme::small()?;
+                println!("key: {key}");
+                programme
+            }
+        };
+        let mut random = [0; 24];
+        getrandom::fill(&mut random).context("no randomness for the digests of keys")?;
+        let secret: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
+        let changes = made.changes(&read_outline(spec)?, &secret, gate::wall_clock_ms())?;
+        Ok(Enforced {
+            gate: Arc::new(Gate::start(changes, secret.clone())?),
+            programme,
+            made,
+            spec: spec.to_owned(),
+            secret,
+        })
+    }
+
+    /// Publishes the programme anew, with the routes that the document has now.
+    fn follow(&self) -> Result<()> {
+        let outline = read_outline(&self.spec)?;
+        let now_ms = gate::wall_clock_ms();
+        let changes = match &self.programme {
+            Some(path) => read_programme(path)?.changes(&outline, &self.secret, now_ms)?,
+            None => self.made.changes(&outline, &self.secret, now_ms)?,
+        };
+        self.gate.publish(changes);
+        Ok(())
+    }
+}
+
+fn read_programme(path: &Path) -> Result<Programme> {
+    let bytes =
+        std::fs::read(path).with_context(|| format!("{} cannot be read", path.display()))?;
+    Programme::parse(&bytes).with_context(|| path.display().to_string())
+}
+
+fn read_outline(spec: &Path) -> Result<Outline> {
+    let bytes =
+        std::fs::read(spec).with_context(|| format!("{} cannot be read", spec.display()))?;
+    outline(&bytes).with_context(|| spec.display().to_string())
+}
+
+fn report(event: Event) {
+    match event {
+        Event::Listening(address, summary) => {
+            print_summary(&summary);
+            println!("listening on http://{address}");
+        }
+        Event::Reloaded(summary) => {
+            println!("the document changed");
+            print_summary(&summary);
+        }
+        Event::Broken(reason) => eprintln!("the document changed and is not served: {reason}"),
+    }
+}
+
+fn print_summary(summary: &Summary) {
+    println!(
+        "{}: {} operations, {} schemas, {} collections that remember, {} webhooks",
+        summary.title, summary.operations, summary.schemas, summary.collections, summary.webhooks
+    );
+    for finding in &summary.findings {
+        println!("  {finding}");
+    }
+}
+
+fn find_guest(named: Option<PathBuf>) -> Result<PathBuf> {
+    const NAME: &str = "sandbox_guest.wasm";
+    if let Some(path) = named {
+        return Ok(path);
+    }
+    let beside = std::env::current_exe()
+        .ok()
+        .and_then(|program| Some(program.parent()?.join(NAME)));
+    let candidates: Vec<PathBuf> = beside
+        .into_iter()
+        .chain([PathBuf::from("target/portico").join(NAME)])
+        .collect();
+    match candidates.iter().find(|path| path.is_file()) {
+        Some(path) => Ok(path.clone()),
+        None => bail!(
+            "the generic component {NAME} is not beside this program: build it with `cargo build --profile wasm --target wasm32-wasip2 -p sandbox-mock` and name it with --guest"
+        ),
+    }
+}

@@ -1,0 +1,440 @@
+//! The mock: a compiled document that answers requests.
+//!
+//! Owns the order of things: match, check credentials, check the request, look into what is remembered, answer.
+
+mod answer;
+
+use crate::control::{
+    self, Fault, LATENCY_HEADER, LONGEST_MS, Log, Tenant, Why, draw, scenario_for,
+};
+use crate::document::{self, Finding, ReadFile};
+use crate::matching::{Matched, Routes};
+use crate::operation::{Api, Operation, compile};
+use crate::random::Random;
+use crate::redaction::redact_target;
+use crate::request::Request;
+use crate::response::{Problem, Response, SOURCE_HEADER, problem, refusal_response};
+use crate::source::SourceError;
+use crate::state::{Memory, Recall, Store};
+use crate::validation::request::{Accepted, challenge, check, check_credentials};
+
+/// A compiled document, ready to answer.
+#[derive(Debug)]
+pub struct Mock {
+    pub(crate) api: Api,
+    pub(crate) routes: Routes,
+    pub(crate) memory: Memory,
+    faults: Vec<Fault>,
+}
+
+/// What a document became.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Summary {
+    /// `info.title`.
+    pub title: String,
+    /// How many operations are served.
+    pub operations: usize,
+    /// How many schemas they need.
+    pub schemas: usize,
+    /// How many collections remember what is created.
+    pub collections: usize,
+    /// How many webhooks the document describes.
+    pub webhooks: usize,
+    /// What is not served as it is written.
+    pub findings: Vec<Finding>,
+}
+
+/// Who asks, and when.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Context {
+    /// Other seeds give other values.
+    pub seed: u64,
+    /// Whose memory is used.
+    pub tenant: String,
+    /// Unix time in milliseconds.
+    pub now_ms: i64,
+    /// Whether anything is remembered.
+    pub stateful: bool,
+}
+
+/// The tenant that a request belongs to: the app or organisation that the gateway names, else the credential.
+pub fn tenant_of(request: &Request<'_>) -> String {
+    let named = request
+        .header("x-portico-app")
+        .or_else(|| request.header("x-portico-organisation"));
+    if let Some(name) = named {
+        return name.to_owned();
+    }
+    let credential = request
+        .header("authorization")
+        .or_else(|| request.header("x-api-key"));
+    // Not the credential itself: it must not stand in a store.
+    credential.map_or_else(
+        || "default".to_owned(),
+        |text| format!("key_{:016x}", Random::for_parts(0, &[text]).next()),
+    )
+}
+
+/// An operation that was found, and what the request said.
+pub(crate) struct Call<'m> {
+    pub(crate) operation: &'m Operation,
+    pub(crate) values: Vec<String>,
+    pub(crate) accepted: Accepted,
+}
+
+impl Mock {
+    /// Compiles a document. Only one that is neither JSON nor YAML is an error.
+    pub fn from_source(bytes: &[u8]) -> Result<(Mock, Summary), SourceError> {
+        Mock::from_files(bytes, &mut |_| None)
+    }
+
+    /// Compiles a document and the relative files it refers to.
+    pub fn from_files(
+        bytes: &[u8],
+        read_file: ReadFile<'_>,
+    ) -> Result<(Mock, Summary), SourceError> {
+        let tree = document::load(bytes, read_file)?;
+        let api = compile(&tree);
+        drop(tree);
+        let routes = Routes::new(&api);
+        let memory = Memory::new(&api);
+        let summary = Summary {
+            title: api.title.clone(),
+            operations: api.operations.len(),
+            schemas: api.schemas.len(),
+            collections: memory.collections(),
+            webhooks: api.webhooks,
+            findings: api.findings.clone(),
+        };
+        Ok((
+            Mock {
+                api,
+                routes,
+                memory,
+                faults: Vec::new(),
+            },
+            summary,
+        ))
+    }
+
+    /// The operations that are served.
+    pub fn operations(&self) -> &[Operation] {
+        &self.api.operations
+    }
+
+    /// The collections that remember what is created.
+    pub fn families(&self) -> Vec<crate::state::Family> {
+        self.memory.families()
+    }
+
+    /// Sets what happens to calls of every tenant: a list of faults, as `/.portico/faults` takes it.
+    pub fn set_faults(&mut self, json: &[u8]) -> Result<(), String> {
+        let value = crate::json::read(json)
+            .map_err(|error| format!("line {}: {}", error.line, error.reason))?;
+        self.faults = Fault::read_all(&value)?;
+        Ok(())
+    }
+
+    /// Answers a request.
+    pub async fn respond<S: Store>(
+        &self,
+        request: Request<'_>,
+        store: &mut S,
+        context: &Context,
+    ) -> Response {
+        let is_head = request.method == "HEAD";
+        if !store.keeps() && control::path_of(request.path).is_some() {
+            return plain(
+                404,
+                "unknown_path",
+                "This mock keeps nothing to show or set.",
+            );
+        }
+        let mut tenant = Tenant::default();
+        let mut log = Log::default();
+        if store.keeps() {
+            tenant = Tenant::load(store, context).await;
+            if let Some(path) = control::path_of(request.path) {
+                let answer = control::serve(self, path, &request, store, context, &mut tenant);
+                let response = answer.await;
+                tenant.save(store).await;
+                return finished(response, is_head);
+            }
+            log = Log::load(store, &tenant).await;
+        }
+        let context = Context {
+            now_ms: context.now_ms.saturating_add(tenant.ahead_ms),
+            ..context.clone()
+        };
+        let mut why = Why {
+            outcome: "answered",
+            ..Why::default()
+        };
+        let answer = self.answer_call(&request, store, &context, &mut tenant, (log.next, &mut why));
+        let mut response = answer.await;
+        if why.latency_ms > 0 {
+            response = response.with(LATENCY_HEADER, why.latency_ms.to_string());
+        }
+        if store.keeps() {
+            let entry = why.entry(
+                &log.next_id(),
+                context.now_ms,
+                (request.method, redact_target(request.path, request.query)),
+                response.status,
+                response.header(SOURCE_HEADER),
+            );
+            log.append(&entry, store, &tenant).await;
+            tenant.save(store).await;
+        }
+        finished(response, is_head)
+    }
+
+    async fn answer_call<S: Store>(
+        &self,
+        request: &Request<'_>,
+        store: &mut S,
+        context: &Context,
+        tenant: &mut Tenant,
+        (number, why): (u64, &mut Why),
+    ) -> Response {
+        let call = match self.understand(request, context, why) {
+            Ok(call) => call,
+            Err(response) => return response,
+        };
+        let operation = call.operation;
+        let (mut scenario, asked) = scenario_for(&tenant.bindings, &operation.id, request);
+        why.scenario = asked;
+        let faults = tenant.faults.iter().chain(&self.faults);
+        let drawn = draw(
+            faults,
+            &operation.id,
+            Random::for_parts(
+                context.seed,
+                &[&context.tenant, &operation.id, &number.to_string()],
+            ),
+        );
+        why.latency_ms = scenario
+            .latency_ms
+            .unwrap_or(drawn.latency_ms)
+            .min(LONGEST_MS);
+        if scenario.code.is_none() {
+            scenario.code = drawn.status;
+            why.fault = drawn.status;
+        }
+        let recall = if context.stateful && scenario.code.is_none() {
+            let recall = self
+                .memory
+                .recall(
+                    &self.api,
+                    operation,
+                    &call.values,
+                    call.accepted.body.as_ref(),
+                    request,
+                    store,
+                    context,
+                    tenant,
+                )
+                .await;
+            match recall {
+                Ok(recall) => recall,
+                Err(problem) => {
+                    why.refused_by(&problem);
+                    let random = self.random(&call, request, context, &scenario, 0);
+                    return refusal_response(&self.api, Some(operation), request, &problem, random);
+                }
+            }
+        } else {
+            Recall::default()
+        };
+        if let Some(response) = recall.replay {
+            why.outcome = "replayed";
+            return response;
+        }
+        let (mut response, value) = self.answer(&call, request, context, &scenario, &recall, why);
+        if let Some(value) = value {
+            let location = self
+                .memory
+                .remember(
+                    operation,
+                    &call.values,
+                    &recall,
+                    &value,
+                    store,
+                    context,
+                    tenant,
+                )
+                .await;
+            if let (Some(location), 201) = (location, response.status) {
+                response.headers.retain(|(name, _)| name != "location");
+                response = response.with("location", location);
+            }
+        }
+        if let Some(link) = recall.link {
+            response.headers.retain(|(name, _)| name != "link");
+            response = response.with("link", link);
+        }
+        if let Some(key) = &recall.idempotency {
+            Memory::keep_answer(key, &response, store, tenant).await;
+        }
+        response
+    }
+
+    /// Answers from a state that is at hand; for callers without an executor.
+    pub fn respond_now<S: Store>(
+        &self,
+        request: Request<'_>,
+        store: &mut S,
+        context: &Context,
+    ) -> Response {
+        finish_now(self.respond(request, store, context))
+            .unwrap_or_else(|| plain(503, "store_busy", "The store did not answer."))
+    }
+
+    /// By how many milliseconds the clock of the tenant is ahead; for callers without an executor.
+    pub fn clock_ahead_ms<S: Store>(&self, store: &mut S, context: &Context) -> u64 {
+        let tenant = finish_now(Tenant::load(store, context)).unwrap_or_default();
+        u64::try_from(tenant.ahead_ms).unwrap_or(0)
+    }
+
+    /// Finds the operation and checks the request.
+    fn understand(
+        &self,
+        request: &Request<'_>,
+        context: &Context,
+        why: &mut Why,
+    ) -> Result<Call<'_>, Response> {
+        let (path, fragment) = split_fragment(request.path);
+        let mut matched = self.routes.find(request.method, path);
+        if request.method == "HEAD" && !matches!(matched, Matched::Operations(..)) {
+            matched = self.routes.find("GET", path);
+        }
+        let (indices, values) = match matched {
+            Matched::Operations(indices, values) => (indices, values),
+            Matched::OtherMethods(methods) => {
+                let allow = methods.join(", ");
+                if request.method == "OPTIONS" {
+                    return Err(Response {
+                        status: 204,
+                        headers: Vec::new(),
+                        body: Vec::new(),
+                    }
+                    .with("allow", allow));
+                }
+                let message = format!(
+                    "{} is not a method of {path}; it has {allow}.",
+                    request.method
+                );
+                why.outcome = "unknown_method";
+                return Err(plain(405, "method_not_allowed", &message).with("allow", allow));
+            }
+            Matched::Nothing => {
+                why.outcome = "unknown_path";
+                return Err(plain(
+                    404,
+                    "unknown_path",
+                    &format!(
+                        "{} {path} is not an operation of {}.",
+                        request.method, self.api.title
+                    ),
+                ));
+            }
+        };
+        let mut candidates: Vec<&Operation> = indices
+            .iter()
+            .filter_map(|index| self.api.operations.get(*index))
+            .collect();
+        if let Some(fragment) = fragment {
+            candidates.retain(|operation| operation.fragment.as_deref() == Some(fragment.as_str()));
+        }
+        // Several operations on one route: the one that knows most of what the request says.
+        let mut best: Option<Call<'_>> = None;
+        let mut refusal: Option<Response> = None;
+        for operation in candidates {
+            let random = || Random::for_parts(context.seed, &[&operation.id, request.path]);
+            why.try_operation(operation, refusal.is_none());
+            if let Err(broken) = check_credentials(&self.api, operation, request) {
+                let problem = Problem::of(&[broken]);
+                why.refused_by(&problem);
+                let response =
+                    refusal_response(&self.api, Some(operation), request, &problem, random());
+                let response = if response.status == 401 {
+                    response.with("www-authenticate", challenge(&self.api, operation))
+                } else {
+                    response
+                };
+                refusal.get_or_insert(response);
+                continue;
+            }
+            match check(&self.api, operation, &values, request) {
+                Ok(accepted)
+                    if best
+                        .as_ref()
+                        .is_none_or(|best| accepted.recognised > best.accepted.recognised) =>
+                {
+                    best = Some(Call {
+                        operation,
+                        values: values.clone(),
+                        accepted,
+                    });
+                }
+                Ok(_) => {}
+                Err(broken) => {
+                    let problem = Problem::of(&broken);
+                    why.refused_by(&problem);
+                    let response =
+                        refusal_response(&self.api, Some(operation), request, &problem, random());
+                    refusal.get_or_insert(response);
+                }
+            }
+        }
+        if let Some(best) = &best {
+            why.try_operation(best.operation, true);
+            why.outcome = "answered";
+            why.violations.clear();
+        }
+        best.ok_or_else(|| {
+            refusal.unwrap_or_else(|| plain(404, "unknown_path", "There is no such operation."))
+        })
+    }
+}
+
+/// Runs a future whose waits end at once.
+fn finish_now<T>(future: impl Future<Output = T>) -> Option<T> {
+    let mut future = std::pin::pin!(future);
+    let mut task = std::task::Context::from_waker(std::task::Waker::noop());
+    for _ in 0..100_000 {
+        if let std::task::Poll::Ready(value) = future.as_mut().poll(&mut task) {
+            return Some(value);
+        }
+    }
+    None
+}
+
+fn split_fragment(path: &str) -> (&str, Option<String>) {
+    let found = path.split_once('#').or_else(|| path.split_once("%23"));
+    match found {
+        Some((path, fragment)) => (path, Some(crate::text::percent_decode(fragment))),
+        None => (path, None),
+    }
+}
+
+pub(crate) fn plain(status: u16, code: &str, message: &str) -> Response {
+    let body = problem(status, code, message).to_string().into_bytes();
+    Response {
+        status,
+        headers: Vec::new(),
+        body,
+    }
+    .with("content-type", "application/problem+json")
+}
+
+fn finished(mut response: Response, is_head: bool) -> Response {
+    let length = response.body.len();
+    if is_head {
+        response.body.clear();
+    }
+    if matches!(response.status, 100..=199 | 204 | 304) {
+        return response;
+    }
+    response.with("content-length", length.to_string())
+}
