@@ -2,7 +2,7 @@
 
 use sandbox_mock::json::{Value, read};
 use sandbox_mock::state::MemoryStore;
-use sandbox_mock::{Context, Mock, Request, Response};
+use sandbox_mock::{Context, Mock, Request, Response, events};
 
 const DOCUMENT: &[u8] = include_bytes!("../../examples/demo-api/openapi.yaml");
 const CUSTOMER: &str = r#"{"email":"ines@example.com","name":"Ines Moreau"}"#;
@@ -341,4 +341,124 @@ fn a_list_that_was_generated_is_walked_by_limit_and_cursor_to_its_end() {
         "",
     );
     assert_eq!(list(&empty, "data"), []);
+}
+
+#[test]
+fn a_declared_webhook_follows_the_call_signed_and_is_retried_on_the_tenants_clock() {
+    let mut sandbox = Sandbox::new();
+    let set = r#"[{"url":"https://shop.example/hooks","secret":"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"}]"#;
+    assert_eq!(sandbox.put("/.portico/webhooks", set).0.status, 200);
+    let order = r#"{"customer_id":"cus_7Hq2LmX9aB","currency":"EUR","items":[{"product_id":"prod_4kTz81WqYc","quantity":2}]}"#;
+    let (_, order) = sandbox.post("/v1/orders", order);
+    let (_, why) = sandbox.get("/.portico/why");
+    let ids = list(&why, "deliveries").to_vec();
+    assert_eq!(ids.len(), 1, "{why}");
+    let context = Context {
+        seed: 1,
+        tenant: "one".to_owned(),
+        now_ms: NOW_MS,
+        stateful: true,
+    };
+    let due = |sandbox: &mut Sandbox| ready(events::due(&mut sandbox.store, &context));
+    let outgoing = due(&mut sandbox);
+    let [first] = outgoing.as_slice() else {
+        panic!("{outgoing:?}");
+    };
+    assert_eq!(first.url, "https://shop.example/hooks");
+    let event = read(&first.body).unwrap();
+    let holds_order = event.to_string().contains(text(&order, "id"));
+    assert!(holds_order, "{event} is not about {order}");
+    let names: Vec<&str> = first
+        .headers
+        .iter()
+        .map(|(name, _)| name.as_str())
+        .collect();
+    assert_eq!(
+        names,
+        [
+            "webhook-id",
+            "webhook-timestamp",
+            "webhook-signature",
+            "content-type"
+        ]
+    );
+    let fail = |sandbox: &mut Sandbox, id: &str| {
+        ready(events::settle(&mut sandbox.store, &context, id, Ok(500)));
+    };
+    fail(&mut sandbox, &first.delivery);
+    assert_eq!(due(&mut sandbox), [], "the next attempt is not due");
+    sandbox.post("/.portico/clock/advance", r#"{"seconds":6}"#);
+    assert_eq!(due(&mut sandbox).len(), 1);
+    // A day passes: each attempt of that day is made, and then it is given up.
+    sandbox.post("/.portico/clock/advance", r#"{"seconds":999999}"#);
+    for _ in 0..20 {
+        for outgoing in due(&mut sandbox) {
+            fail(&mut sandbox, &outgoing.delivery);
+        }
+    }
+    let (_, listed) = sandbox.get("/.portico/deliveries");
+    let delivery = &list(&listed, "deliveries")[0];
+    assert_eq!(text(delivery, "state"), "failed");
+    assert_eq!(list(delivery, "attempts").len(), 10);
+    assert!(delivery.get("secret").is_none());
+    let (_, sent) = sandbox.post("/.portico/events/refundSucceeded", "");
+    assert_eq!(list(&sent, "deliveries").len(), 1);
+    let id = due(&mut sandbox)[0].delivery.clone();
+    ready(events::settle(&mut sandbox.store, &context, &id, Ok(204)));
+    let (_, listed) = sandbox.get("/.portico/deliveries");
+    assert_eq!(text(&list(&listed, "deliveries")[0], "state"), "delivered");
+    assert_eq!(sandbox.post("/.portico/events/nothing", "").0.status, 404);
+    for bad in [
+        "{}",
+        r#"[{}]"#,
+        r#"[{"url":"ftp://a"}]"#,
+        r#"[{"url":"https://a","secret":"x"}]"#,
+    ] {
+        assert_eq!(
+            sandbox.put("/.portico/webhooks", bad).0.status,
+            422,
+            "{bad}"
+        );
+    }
+}
+
+#[test]
+fn a_callback_goes_where_the_request_says() {
+    let document = br#"
+openapi: 3.0.3
+info: {title: t, version: '1'}
+paths:
+  /streams:
+    post:
+      parameters: [{name: callbackUrl, in: query, required: true, schema: {type: string}}]
+      responses: {'201': {description: ok, content: {application/json: {schema: {type: object, required: [subscriptionId], properties: {subscriptionId: {type: string}}}}}}}
+      callbacks:
+        onData:
+          '{$request.query.callbackUrl}/data':
+            post:
+              requestBody: {content: {application/json: {schema: {type: object, required: [userData], properties: {userData: {type: string, minLength: 3}}}}}}
+              responses: {'202': {description: ok}}
+"#;
+    let mut sandbox = Sandbox::of(document);
+    let (created, _) = sandbox.post("/streams?callbackUrl=http%3A%2F%2Fclient.example%2Fx", "");
+    assert_eq!(created.status, 201);
+    let context = Context {
+        seed: 1,
+        tenant: "one".to_owned(),
+        now_ms: NOW_MS,
+        stateful: true,
+    };
+    let outgoing = ready(events::due(&mut sandbox.store, &context));
+    assert_eq!(outgoing[0].url, "http://client.example/x/data");
+    assert!(text(&read(&outgoing[0].body).unwrap(), "userData").len() >= 3);
+}
+
+/// Runs a future that waits for nothing.
+fn ready<T>(future: impl Future<Output = T>) -> T {
+    let mut future = std::pin::pin!(future);
+    let mut task = std::task::Context::from_waker(std::task::Waker::noop());
+    match future.as_mut().poll(&mut task) {
+        std::task::Poll::Ready(value) => value,
+        std::task::Poll::Pending => panic!("the store in memory waits"),
+    }
 }

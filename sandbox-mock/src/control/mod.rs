@@ -15,8 +15,9 @@ pub(crate) use binding::scenario_for;
 pub(crate) use fault::{Fault, LONGEST_MS, draw};
 pub(crate) use log::{Log, Why};
 pub(crate) use tenant::Tenant;
-pub(crate) use time::expired;
+pub(crate) use time::{expired, in_words};
 
+use crate::events::delivery;
 use crate::json::{Value, object, read};
 use crate::mock::{Context, Mock, plain};
 use crate::request::Request;
@@ -129,14 +130,19 @@ async fn route<S: Store>(
             tenant.set_ahead(0);
             Ok(Value::Null)
         }
-        (method, [setting @ ("faults" | "scenarios")]) => {
-            set_or_show(method, setting, request, tenant)
+        (method, [setting @ ("faults" | "scenarios" | "webhooks")]) => {
+            set_or_show(method, setting, request, context, tenant)
         }
+        ("GET" | "HEAD", ["deliveries"]) => Ok(object([(
+            "deliveries",
+            delivery::list(store, tenant).await,
+        )])),
+        ("POST", ["events", name]) => trigger(mock, name, request, store, context, tenant).await,
         _ => Err(Mistake {
             status: 404,
             code: "unknown_path",
             message: format!(
-                "{} {PREFIX}{path} is not a path of the sandbox. There are GET requests, requests/{{id}}, why, snapshot, clock, faults, scenarios; POST reset, seed, clock/advance; PUT snapshot, clock, faults, scenarios; DELETE requests, clock, faults, scenarios.",
+                "{} {PREFIX}{path} is not a path of the sandbox. There are GET requests, requests/{{id}}, why, snapshot, clock, faults, scenarios, webhooks, deliveries; POST reset, seed, clock/advance, events/{{name}}; PUT snapshot, clock, faults, scenarios, webhooks; DELETE requests, clock, faults, scenarios, webhooks.",
                 request.method
             ),
         }),
@@ -194,7 +200,7 @@ async fn explanation<S: Store>(
 fn clock(context: &Context, tenant: &Tenant) -> Value {
     let now_ms = context.now_ms.saturating_add(tenant.ahead_ms);
     object([
-        ("now", time::in_words(now_ms)),
+        ("now", in_words(now_ms)),
         ("ahead_secs", Value::Int(tenant.ahead_ms.div_euclid(1_000))),
     ])
 }
@@ -209,10 +215,51 @@ fn move_clock(tenant: &mut Tenant, ahead_ms: i64) -> Result<(), Mistake> {
     Ok(())
 }
 
+/// Sends an event that the document declares to the endpoints, about what the body holds.
+async fn trigger<S: Store>(
+    mock: &Mock,
+    name: &str,
+    request: &Request<'_>,
+    store: &mut S,
+    context: &Context,
+    tenant: &Tenant,
+) -> Result<Value, Mistake> {
+    let subject = match request.body {
+        [] => None,
+        _ => Some(body(request)?),
+    };
+    let name = crate::text::percent_decode(name);
+    let now = Context {
+        now_ms: context.now_ms.saturating_add(tenant.ahead_ms),
+        ..context.clone()
+    };
+    let number = delivery::count(store, tenant).await;
+    let subject = subject.as_ref();
+    let ids = delivery::trigger(mock, &name, subject, store, &now, tenant, number).await;
+    let ids = ids.ok_or_else(|| {
+        let events = mock.api.events.iter();
+        let known: Vec<&str> = events
+            .filter(|event| event.callback.is_none())
+            .map(|event| event.name.as_str())
+            .collect();
+        Mistake {
+            status: 404,
+            code: "not_found",
+            message: format!(
+                "{name} is no webhook of the document; there are {}.",
+                known.join(", ")
+            ),
+        }
+    })?;
+    let ids = ids.into_iter().map(Value::from).collect();
+    Ok(object([("deliveries", Value::Array(ids))]))
+}
+
 fn set_or_show(
     method: &str,
     setting: &str,
     request: &Request<'_>,
+    context: &Context,
     tenant: &mut Tenant,
 ) -> Result<Value, Mistake> {
     match method {
@@ -225,6 +272,7 @@ fn set_or_show(
             let value = body(request)?;
             match setting {
                 "faults" => Fault::read_all(&value).map(drop),
+                "webhooks" => delivery::check_endpoints(&value),
                 _ => Binding::read_all(&value).map(drop),
             }
             .map_err(Mistake::invalid)?;
@@ -237,6 +285,9 @@ fn set_or_show(
                 message: format!("{PREFIX}{setting} has GET, PUT and DELETE."),
             });
         }
+    }
+    if setting == "webhooks" {
+        return Ok(delivery::endpoints(tenant, context));
     }
     let set = tenant.settings.get(setting).cloned();
     Ok(set.unwrap_or(Value::Array(Vec::new())))

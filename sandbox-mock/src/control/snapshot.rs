@@ -2,6 +2,7 @@
 
 use super::{Fault, Mistake, Tenant};
 use crate::control::binding::Binding;
+use crate::events::delivery::check_endpoints;
 use crate::json::{Value, object};
 use crate::mock::Context;
 use crate::state::{Store, export_collection, import_collection};
@@ -66,6 +67,10 @@ pub(super) async fn restore<S: Store>(
         Binding::read_all(scenarios)
             .map_err(|problem| Mistake::invalid(format!("settings/scenarios{problem}")))?;
     }
+    if let Some(webhooks) = setting("webhooks") {
+        check_endpoints(webhooks)
+            .map_err(|problem| Mistake::invalid(format!("settings/webhooks{problem}")))?;
+    }
     tenant.forget_items(store).await;
     for (index_key, imported) in collections {
         if !tenant.has_room(&index_key) {
@@ -75,7 +80,7 @@ pub(super) async fn restore<S: Store>(
         tenant.note_collection(&index_key, context.now_ms);
     }
     tenant.set_ahead(ahead_ms);
-    for name in ["faults", "scenarios"] {
+    for name in ["faults", "scenarios", "webhooks"] {
         let value = setting(name).cloned();
         tenant.set(name, value.unwrap_or(Value::Array(Vec::new())));
     }

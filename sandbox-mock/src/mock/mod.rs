@@ -8,6 +8,8 @@ use crate::control::{
     self, Fault, LATENCY_HEADER, LONGEST_MS, Log, Tenant, Why, draw, scenario_for,
 };
 use crate::document::{self, Finding, ReadFile};
+use crate::events::delivery::set_off;
+use crate::json::Value;
 use crate::matching::{Matched, Routes};
 use crate::operation::{Api, Operation, compile};
 use crate::random::Random;
@@ -251,6 +253,15 @@ impl Mock {
             return response;
         }
         let (mut response, value) = self.answer(&call, request, context, &scenario, &recall, why);
+        if store.keeps() && (200..300).contains(&response.status) {
+            // A deletion is about what was there.
+            let subject = value
+                .as_ref()
+                .filter(|value| **value != Value::Null)
+                .or(recall.overlay.as_ref());
+            let about = (&call, request, subject);
+            why.deliveries = set_off(self, about, store, context, tenant, number).await;
+        }
         if let Some(value) = value {
             let location = self
                 .memory
@@ -399,7 +410,7 @@ impl Mock {
 }
 
 /// Runs a future whose waits end at once.
-fn finish_now<T>(future: impl Future<Output = T>) -> Option<T> {
+pub(crate) fn finish_now<T>(future: impl Future<Output = T>) -> Option<T> {
     let mut future = std::pin::pin!(future);
     let mut task = std::task::Context::from_waker(std::task::Waker::noop());
     for _ in 0..100_000 {

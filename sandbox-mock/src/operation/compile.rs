@@ -5,6 +5,7 @@ use super::{
     SchemeKind, SecurityScheme, Status, Style,
 };
 use crate::document::{Finding, METHODS};
+use crate::events::Event;
 use crate::schema::{Compiler, Dialect, resolve_reference};
 use crate::source::{NodeId, Tree};
 
@@ -79,12 +80,19 @@ pub fn compile(tree: &Tree) -> Api {
             }
             let mut operation = compile.operation(&api.security_schemes, method, path, item, node);
             operation.index = api.operations.len();
+            compile.callbacks(node, operation.index, &mut api.events);
             api.operations.push(operation);
         }
     }
-    api.webhooks = tree
-        .get(root, "webhooks")
-        .map_or(0, |node| tree.members(node).count());
+    let webhooks = tree.get(root, "webhooks");
+    for (name, item) in webhooks
+        .or_else(|| tree.get(root, "x-webhooks"))
+        .into_iter()
+        .flat_map(|webhooks| tree.members(webhooks))
+    {
+        compile.events(name, item, None, &mut api.events);
+        api.webhooks += 1;
+    }
     api.base_paths.retain(|path| !path.is_empty());
     api.base_paths
         .sort_by_key(|path| std::cmp::Reverse(path.len()));
@@ -294,6 +302,52 @@ impl Compile<'_> {
         }
         operation.security = self.security(schemes, node);
         operation
+    }
+
+    fn callbacks(&mut self, node: NodeId, operation: usize, events: &mut Vec<Event>) {
+        let tree = self.tree;
+        for (name, callback) in tree
+            .get(node, "callbacks")
+            .into_iter()
+            .flat_map(|callbacks| tree.members(callbacks))
+        {
+            let Some(callback) = self.resolved(callback, "the callback") else {
+                continue;
+            };
+            for (expression, item) in tree.members(callback) {
+                if !expression.starts_with("x-") {
+                    self.events(name, item, Some((operation, expression.to_owned())), events);
+                }
+            }
+        }
+    }
+
+    /// What the path item of a webhook or callback sends.
+    fn events(
+        &mut self,
+        name: &str,
+        item: NodeId,
+        callback: Option<(usize, String)>,
+        events: &mut Vec<Event>,
+    ) {
+        let tree = self.tree;
+        let Some(item) = self.resolved(item, "the event") else {
+            return;
+        };
+        for method in METHODS {
+            let Some(node) = tree.get(item, method) else {
+                continue;
+            };
+            let body = tree
+                .get(node, "requestBody")
+                .and_then(|body| self.resolved(body, "the body of the event"));
+            events.push(Event {
+                name: name.to_owned(),
+                method: method.to_ascii_uppercase(),
+                content: body.map(|body| self.content(body)).unwrap_or_default(),
+                callback: callback.clone(),
+            });
+        }
     }
 
     fn media_names(&self, operation: NodeId, key: &str) -> Vec<String> {

@@ -25,6 +25,8 @@ pub struct Api {
     pub(crate) security_schemes: Vec<SecurityScheme>,
     /// How many webhooks the document describes.
     pub webhooks: usize,
+    /// Webhooks and callbacks.
+    pub(crate) events: Vec<crate::events::Event>,
     /// What is not served as it is written.
     pub findings: Vec<Finding>,
 }

@@ -3,8 +3,10 @@
 //! Owns the listener, the watch on the file and the swap. A request is answered by the mock that was current when it
 //! came; a document that cannot be read leaves the last good one in place. What is remembered stays.
 
+mod deliveries;
 mod gate;
 
+pub use deliveries::Sender;
 pub use gate::{Asked, Gate, Judgement, Pass};
 
 use crate::control::LATENCY_HEADER;
@@ -17,6 +19,7 @@ use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::{Bytes, Incoming};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
+use std::collections::HashSet;
 use std::convert::Infallible;
 use std::future::Future;
 use std::net::SocketAddr;
@@ -39,6 +42,8 @@ pub struct Options {
     pub faults: Option<PathBuf>,
     /// What stands in front of the mock.
     pub gate: Option<Arc<dyn Gate>>,
+    /// Sends webhooks and callbacks; without it they are only listed.
+    pub sender: Option<Arc<dyn Sender>>,
 }
 
 /// What happens while serving, for whoever reports it.
@@ -61,6 +66,8 @@ struct Server {
     seed: u64,
     stateful: bool,
     gate: Option<Arc<dyn Gate>>,
+    /// Tenants that something waits to be sent for.
+    waiting: Mutex<HashSet<String>>,
 }
 
 /// Serves until `stop` is ready.
@@ -86,7 +93,9 @@ pub async fn serve(
         seed: options.seed,
         stateful: options.stateful,
         gate: options.gate,
+        waiting: Mutex::default(),
     });
+    let deliver = deliveries::deliver(Arc::clone(&server), options.sender);
     let watched = Arc::clone(&server);
     let watch = async move {
         loop {
@@ -133,6 +142,7 @@ pub async fn serve(
     tokio::select! {
         () = stop => Ok(()),
         () = watch => Ok(()),
+        () = deliver => Ok(()),
         () = accept => Ok(()),
     }
 }
@@ -244,6 +254,9 @@ impl Server {
             && asked.method != "GET"
         {
             gate.move_clock(&context.tenant, mock.clock_ahead_ms(&mut *memory, &context));
+        }
+        if asked.method != "GET" {
+            deliveries::note(self, &mut memory, &context);
         }
         answer
     }

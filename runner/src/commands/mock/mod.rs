@@ -2,6 +2,7 @@
 
 mod gate;
 mod programme;
+mod sender;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -14,6 +15,7 @@ use programme::Programme;
 use sandbox_mock::document::{Outline, outline};
 use sandbox_mock::serve::{Event, Options, read_files, serve};
 use sandbox_mock::{Summary, compiler};
+use sender::Sender;
 
 /// What `mock` does.
 #[derive(clap::Args)]
@@ -55,6 +57,9 @@ struct ServeArguments {
     /// Latency and errors by operation, a JSON file in the form of `/.portico/faults`.
     #[arg(long)]
     faults: Option<PathBuf>,
+    /// Send webhooks and callbacks to this machine too, not only to public addresses.
+    #[arg(long)]
+    webhooks_to_loopback: bool,
     /// Refuse what the gateway would refuse.
     #[arg(long)]
     enforce: bool,
@@ -106,6 +111,7 @@ async fn serve_mock(arguments: ServeArguments) -> Result<()> {
         stateful: arguments.stateful,
         faults: arguments.faults,
         gate,
+        sender: Some(Arc::new(Sender::new(arguments.webhooks_to_loopback)?)),
     };
     serve(options, stop, move |event| {
         if let (Event::Reloaded(_), Some(enforced)) = (&event, &enforced)
