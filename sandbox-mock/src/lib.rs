@@ -13,6 +13,7 @@
 pub mod compiler;
 mod control;
 pub mod document;
+pub mod drift;
 pub mod events;
 pub mod generation;
 #[cfg(all(feature = "guest", target_family = "wasm"))]

@@ -3,6 +3,7 @@
 //! The compiled document is in this module's memory because `portico mock build` called `prepare` and took a
 //! snapshot; a request therefore finds it ready.
 
+mod deliveries;
 #[cfg(feature = "spin-store")]
 mod key_value;
 
@@ -132,9 +133,14 @@ async fn handle(request: Request) -> Response<FullBody<bytes::Bytes>> {
         now_ms: i64::try_from(now.as_millis()).unwrap_or(i64::MAX),
         stateful: true,
     };
+    // Nothing runs between requests here: what is due goes out with the next one that changes something.
+    let deliver = request.method != "GET";
     let answer = mock
         .respond(request, &mut GuestStore::default(), &context)
         .await;
+    if deliver {
+        deliveries::send_due(&mut GuestStore::default(), &context).await;
+    }
     let latency_ms = answer
         .header(crate::LATENCY_HEADER)
         .and_then(|text| text.parse().ok());

@@ -1,5 +1,6 @@
 //! `portico mock`: serve a mock of an OpenAPI document, or compile it into a component.
 
+mod drift;
 mod gate;
 mod programme;
 mod sender;
@@ -28,6 +29,8 @@ pub struct Arguments {
 enum Action {
     /// Serve a mock; it follows the document when the file changes.
     Serve(ServeArguments),
+    /// Compare exchanges with production to the document and the mock.
+    Drift(drift::Arguments),
     /// Compile a document into one component.
     Build {
         /// The OpenAPI document, JSON or YAML.
@@ -72,6 +75,7 @@ struct ServeArguments {
 pub async fn run(arguments: Arguments) -> Result<ExitCode> {
     match arguments.action {
         Action::Serve(arguments) => serve_mock(arguments).await?,
+        Action::Drift(arguments) => return drift::run(&arguments),
         Action::Build {
             spec,
             output,
