@@ -309,6 +309,9 @@ routes! {
     POST "/apps/{app_id}/subscriptions/{subscription_id}/cancel" submit_cancellation Member(BUILDERS) => subscriptions::cancel_form;
     POST "/apps/{app_id}/subscriptions/{subscription_id}/withdraw" submit_withdrawal Member(BUILDERS) => subscriptions::withdraw_form;
     GET "/operator/requests" show_requests Operator(OperatorRole::ANY) => subscriptions::show_requests_page;
+    GET "/operator/requests/{request_id}" show_request_page Operator(OperatorRole::ANY) => subscriptions::show_request_page;
+    GET "/api/v1/operator/requests/{request_id}" show_subscription_request Operator(OperatorRole::ANY) => subscriptions::show_request, gives 200 subscriptions::RequestView;
+    GET "/apps/{app_id}/subscriptions/{subscription_id}/plan" show_plan_change Member(ANY_MEMBER) => subscriptions::preview_plan_change_page;
     POST "/operator/requests/{request_id}" submit_decision Operator(MANAGERS) => subscriptions::decide_request_form;
     GET "/api/v1/apps/{app_id}/subscriptions" list_subscriptions Member(ANY_MEMBER) => subscriptions::list_subscriptions, gives 200 subscriptions::SubscriptionList;
     POST "/api/v1/apps/{app_id}/subscriptions" create_subscription Member(BUILDERS) => subscriptions::create_subscription, takes subscriptions::SubscriptionBody, gives 201 subscriptions::SubscriptionView;

@@ -11,6 +11,8 @@ pub mod pages;
 pub mod publishing;
 pub mod routes;
 pub mod signing;
+#[cfg(test)]
+mod standing_properties;
 pub mod store;
 #[cfg(test)]
 mod tests;

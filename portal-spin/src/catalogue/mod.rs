@@ -26,7 +26,7 @@ use shared::ids::{OrganisationId, ProductId};
 use crate::database::{Connection, DatabaseError};
 
 pub use operator_pages::*;
-pub use pages::{show_catalogue, show_product};
+pub use pages::{price_in_words, show_catalogue, show_product};
 pub use plan_routes::*;
 pub(crate) use plan_routes::{new_plan, publish_draft};
 pub use plans::{find_plan, find_published_version, list_default_plans};

@@ -116,7 +116,7 @@ fn allowance_in_words(terms: &PlanTerms) -> String {
 }
 
 /// The price as one line; the full form stands in the API.
-pub(super) fn price_in_words(price: Option<&Value>) -> String {
+pub fn price_in_words(price: Option<&Value>) -> String {
     let Some(price) = price else {
         return "not stated".to_owned();
     };

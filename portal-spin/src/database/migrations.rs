@@ -44,6 +44,7 @@ migrations! {
     16 "0016_seed",
     120 "0120_webhooks",
     121 "0121_plan_migrations",
+    122 "0122_cancellation_reason",
     140 "0140_rollups",
     160 "0160_listings",
     161 "0161_oauth",

@@ -117,19 +117,23 @@ pub async fn cancel(
     organisation_id: OrganisationId,
     subscription: &mut Subscription,
     ends_at_ms: i64,
+    reason: &str,
 ) -> Result<(), DatabaseError> {
     subscription.ends_at_ms = Some(ends_at_ms);
     subscription.next_plan = None;
     if ends_at_ms <= context.now_ms {
         subscription.cancelled_at_ms = Some(ends_at_ms);
     }
-    record(
-        context,
-        organisation_id,
-        "subscription.cancelled",
-        subscription,
-    )
-    .await?;
+    let detail = json!({
+        "app_id": subscription.app_id.to_string(),
+        "plan_id": subscription.plan_id.to_string(),
+        "ends_at": crate::encoding::rfc3339(ends_at_ms),
+        "reason": reason,
+    });
+    let id = subscription.id.to_string();
+    let action = "subscription.cancelled";
+    audit::record(context, Some(organisation_id), action, &id, detail).await?;
+    store::put_cancellation_reason(&context.connection, subscription.id, reason).await?;
     store::publish(&context.connection, subscription, context.now_ms).await
 }
 
@@ -137,7 +141,14 @@ pub async fn cancel(
 pub async fn cancel_all(context: &Context, app_id: AppId) -> Result<(), DatabaseError> {
     let organisation_id = store::find_owner(&context.connection, app_id).await?;
     for mut subscription in store::list_of_app(&context.connection, app_id).await? {
-        cancel(context, organisation_id, &mut subscription, context.now_ms).await?;
+        cancel(
+            context,
+            organisation_id,
+            &mut subscription,
+            context.now_ms,
+            "The app was deleted.",
+        )
+        .await?;
     }
     Ok(())
 }

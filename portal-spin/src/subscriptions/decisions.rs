@@ -159,10 +159,7 @@ pub async fn decide(
     reason: &str,
 ) -> Result<(), Failure> {
     if request.outcome.is_some() {
-        return Err(Failure::conflict(
-            "already_decided",
-            "The request is already decided.",
-        ));
+        return Err(already_decided());
     }
     let organisation_id: OrganisationId = request
         .organisation_id
@@ -182,7 +179,10 @@ pub async fn decide(
     connection
         .transaction(async || {
             record(context, organisation_id, request).await?;
-            store::put_request(connection, request).await?;
+            // Two people at once: the second is told, and what it recorded is rolled back.
+            if !store::put_request(connection, request).await? {
+                return Err(already_decided());
+            }
             if outcome != "withdrawn" {
                 notices::tell_partner(context, organisation_id, &subscription, request).await?;
             }
@@ -192,6 +192,10 @@ pub async fn decide(
             Ok(())
         })
         .await
+}
+
+fn already_decided() -> Failure {
+    Failure::conflict("already_decided", "The request is already decided.")
 }
 
 async fn record(

@@ -13,10 +13,13 @@ mod periods;
 mod plan_changes;
 mod plan_migrations;
 mod policy;
+mod queue_pages;
 mod routes;
 mod standing;
 mod store;
 
+#[cfg(test)]
+mod state_properties;
 #[cfg(test)]
 mod tests;
 
@@ -30,6 +33,7 @@ pub use plan_migrations::{
     count_subscribers, find_migration, migrate_subscribers, preview_publication,
 };
 pub use policy::SandboxFacts;
+pub use queue_pages::*;
 pub use routes::*;
 pub use standing::{check_live_credentials, has_agreement, list_scopes, outstanding_agreements};
 pub use store::{

@@ -40,7 +40,7 @@ pub async fn tell_staff(
             to: row.get(0)?,
             subject: format!("{organisation} asks {}", wish(request)),
             text: format!(
-                "{organisation} asks {} with the app {}.\n\nAn answer is due by {}.\n\n{}/operator/requests#{}",
+                "{organisation} asks {} with the app {}.\n\nAn answer is due by {}.\n\n{}/operator/requests/{}",
                 wish(request),
                 app.name,
                 readable_time(request.due_at_ms),

@@ -1,21 +1,19 @@
-//! Pages of an app's plans, and the operator's queue.
+//! Pages of an app's plans.
 
 use askama::Template;
 use http::StatusCode;
 use shared::ids::AppId;
 
 use super::model::{Subscription, SubscriptionView};
-use super::plan_changes::{PlanChangeBody, ask_plan_change};
+use super::plan_changes::{PlanChangeBody, PlanChangePreview, ask_plan_change, preview_of_path};
 use super::policy::ChecklistItem;
 use super::routes;
-use super::{decisions, model::RequestView, store};
+use super::{decisions, store};
 use crate::apps::{App, find_app, may_build, organisation_page};
 use crate::catalogue;
 use crate::context::Context;
 use crate::encoding::readable_time;
-use crate::organisations::OperatorRole;
-use crate::organisations::store::find_organisation;
-use crate::routes::{MANAGERS, Outcome};
+use crate::routes::Outcome;
 use crate::web::forms::Shown;
 use crate::web::{Failure, Page, response};
 
@@ -162,6 +160,37 @@ pub async fn go_live_form(context: &Context) -> Outcome {
     after(context, outcome).await
 }
 
+#[derive(Template)]
+#[template(path = "subscriptions/templates/plan_change.html")]
+struct PlanChangePage {
+    page: Page,
+    preview: PlanChangePreview,
+    prices: (String, String),
+    effective: String,
+    when: String,
+    base: String,
+    back: String,
+}
+
+/// `GET /apps/{app_id}/subscriptions/{subscription_id}/plan?plan_id=…&when=…`: what would change.
+pub async fn preview_plan_change_page(context: &Context) -> Outcome {
+    let preview = match preview_of_path(context).await {
+        Ok(preview) => preview,
+        Err(failure) => return after::<()>(context, Err(failure)).await,
+    };
+    let back = format!("/apps/{}/subscriptions", context.path_text("app_id"));
+    let price = |plan: &catalogue::PlanView| catalogue::price_in_words(plan.terms.price.as_ref());
+    response::html(&PlanChangePage {
+        page: organisation_page(context, "Change of plan").await?,
+        prices: (price(&preview.from), price(&preview.to)),
+        effective: readable_time(preview.effective_at),
+        when: context.query("when").unwrap_or_default(),
+        base: format!("{back}/{}", context.path_text("subscription_id")),
+        back,
+        preview,
+    })
+}
+
 /// `POST /apps/{app_id}/subscriptions/{subscription_id}/plan`
 pub async fn change_plan_form(context: &Context) -> Outcome {
     let form = context.form();
@@ -176,7 +205,7 @@ pub async fn change_plan_form(context: &Context) -> Outcome {
 
 /// `POST /apps/{app_id}/subscriptions/{subscription_id}/cancel`
 pub async fn cancel_form(context: &Context) -> Outcome {
-    let outcome = routes::cancel(context, "period_end").await;
+    let outcome = routes::cancel(context, "period_end", &context.form().text("reason")).await;
     after(context, outcome).await
 }
 
@@ -184,81 +213,4 @@ pub async fn cancel_form(context: &Context) -> Outcome {
 pub async fn withdraw_form(context: &Context) -> Outcome {
     let outcome = routes::withdraw(context).await;
     after(context, outcome).await
-}
-
-struct QueueRow {
-    view: RequestView,
-    organisation: String,
-    app: String,
-    plan: String,
-    what: &'static str,
-    asked: String,
-    due: String,
-    is_late: bool,
-}
-
-#[derive(Template)]
-#[template(path = "subscriptions/templates/requests.html")]
-struct RequestsPage {
-    page: Page,
-    shown: Shown,
-    rows: Vec<QueueRow>,
-    may_decide: bool,
-}
-
-async fn render_queue(context: &Context, status: StatusCode, shown: Shown) -> Outcome {
-    let connection = &context.connection;
-    let mut rows = Vec::new();
-    for (place, request) in (1..).zip(store::list_waiting(connection, 200).await?) {
-        let organisation = match request.organisation_id.parse() {
-            Ok(organisation_id) => find_organisation(connection, organisation_id).await?,
-            Err(_) => None,
-        };
-        let subscription = store::find_subscription(connection, request.subscription_id).await?;
-        let app = match subscription {
-            Some(subscription) => find_app(connection, subscription.app_id).await?,
-            None => None,
-        };
-        let plan = catalogue::find_plan(connection, request.plan_id).await?;
-        rows.push(QueueRow {
-            organisation: organisation.map(|known| known.name).unwrap_or_default(),
-            app: app.map(|known| known.name).unwrap_or_default(),
-            plan: plan.map(|known| known.name).unwrap_or_default(),
-            what: match request.kind {
-                super::model::RequestKind::GoLive => "wants to go live",
-                super::model::RequestKind::ChangePlan => "wants another plan",
-            },
-            asked: readable_time(request.requested_at_ms),
-            due: readable_time(request.due_at_ms),
-            is_late: request.due_at_ms < context.now_ms,
-            view: request.view(Some(place)),
-        });
-    }
-    let may_decide = OperatorRole::any_of(&context.person()?.operator_roles, MANAGERS);
-    let page = RequestsPage {
-        page: Page::new(context, "Requests"),
-        shown,
-        rows,
-        may_decide,
-    };
-    response::html_with(status, &page)
-}
-
-/// `GET /operator/requests`
-pub async fn show_requests_page(context: &Context) -> Outcome {
-    render_queue(context, StatusCode::OK, Shown::default()).await
-}
-
-/// `POST /operator/requests/{request_id}`
-pub async fn decide_request_form(context: &Context) -> Outcome {
-    let form = context.form();
-    match routes::decide(context, &form.text("outcome"), &form.text("reason")).await {
-        Ok(_) => Ok(response::see_other("/operator/requests?done=saved")),
-        Err(mut failure) if failure.status != StatusCode::NOT_FOUND => {
-            failure.errors.clear();
-            let status = failure.status;
-            render_queue(context, status, Shown::again(form, failure)?).await
-        }
-        Err(failure) => Err(failure),
-    }
 }

@@ -110,6 +110,11 @@ async fn wanted_change(
 
 /// `GET …/plan-changes/preview?plan_id=…&when=…`
 pub async fn preview_plan_change(context: &Context) -> Outcome {
+    response::ok(&preview_of_path(context).await?)
+}
+
+/// What the change that the query names would do.
+pub(super) async fn preview_of_path(context: &Context) -> Result<PlanChangePreview, Failure> {
     let plan_id = context.query("plan_id").unwrap_or_default();
     let change = wanted_change(
         context,
@@ -117,7 +122,7 @@ pub async fn preview_plan_change(context: &Context) -> Outcome {
         &context.query("when").unwrap_or_default(),
     )
     .await?;
-    response::ok(&PlanChangePreview {
+    Ok(PlanChangePreview {
         changes: differences(&change.from, &change.to),
         needs_approval: needs_approval(&change),
         from: PlanView::from(&change.from),

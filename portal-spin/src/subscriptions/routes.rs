@@ -14,6 +14,7 @@ use crate::catalogue::{self, Plan};
 use crate::context::Context;
 use crate::database::DatabaseError;
 use crate::routes::Outcome;
+use crate::web::paging::{PageOf, PageRequest};
 use crate::web::{Failure, response};
 
 /// What a new subscription is given.
@@ -74,12 +75,8 @@ pub struct PhaseView {
     pub plan_id: String,
 }
 
-/// The queue.
-#[derive(Debug, Serialize, JsonSchema)]
-pub struct RequestList {
-    /// The rows, the most urgent first.
-    pub items: Vec<RequestView>,
-}
+/// The queue: what waits, the most urgent first (never more than 200); what is decided, newest first.
+pub type RequestList = PageOf<RequestView>;
 
 /// The app and the subscription of the path; both are the caller's.
 pub(super) async fn of_path(context: &Context) -> Result<(App, Subscription), Failure> {
@@ -270,14 +267,27 @@ pub async fn go_live(context: &Context) -> Outcome {
     response::created(&request.view(place))
 }
 
-/// `DELETE …/subscriptions/{subscription_id}?when=now|period_end`
+/// `DELETE …/subscriptions/{subscription_id}?when=now|period_end&reason=…`
 pub async fn cancel_subscription(context: &Context) -> Outcome {
-    let subscription = cancel(context, &context.query("when").unwrap_or_default()).await?;
+    let when = context.query("when").unwrap_or_default();
+    let reason = context.query("reason").unwrap_or_default();
+    let subscription = cancel(context, &when, &reason).await?;
     response::ok(&view(context, &subscription).await?)
 }
 
 /// Cancels the subscription of the path.
-pub(super) async fn cancel(context: &Context, when: &str) -> Result<Subscription, Failure> {
+pub(super) async fn cancel(
+    context: &Context,
+    when: &str,
+    reason: &str,
+) -> Result<Subscription, Failure> {
+    if reason.chars().count() > 500 {
+        return Err(Failure::field(
+            "reason",
+            "too_long",
+            "Use at most 500 characters.",
+        ));
+    }
     let (app, mut subscription) = of_path(context).await?;
     if subscription.state(context.now_ms) == "cancelled" {
         return Err(Failure::conflict(
@@ -302,7 +312,8 @@ pub(super) async fn cancel(context: &Context, when: &str) -> Result<Subscription
     context
         .connection
         .transaction(async || {
-            changes::cancel(context, app.organisation_id, &mut subscription, ends_at_ms).await
+            let owner = app.organisation_id;
+            changes::cancel(context, owner, &mut subscription, ends_at_ms, reason.trim()).await
         })
         .await?;
     Ok(subscription)
@@ -333,13 +344,49 @@ pub async fn withdraw_request(context: &Context) -> Outcome {
     response::ok(&withdraw(context).await?.view(None))
 }
 
-/// `GET /api/v1/operator/requests`
+/// `GET /api/v1/operator/requests?state=`
 pub async fn list_requests(context: &Context) -> Outcome {
-    let mut items = Vec::new();
-    for (place, request) in (1..).zip(store::list_waiting(&context.connection, 200).await?) {
-        items.push(request.view(Some(place)));
+    let state = state_wanted(context)?;
+    let page = PageRequest::read(context)?;
+    let limit = page.limit_and_one();
+    let found = store::list_requests(&context.connection, &state, &page.before, limit).await?;
+    let views = (1..)
+        .zip(&found)
+        .map(|(place, request)| request.view((state == "waiting").then_some(place)))
+        .collect();
+    response::ok(&page.page_of(views, |request: &RequestView| request.id.clone()))
+}
+
+/// The `state` that the queue is limited to; `waiting` without.
+pub(super) fn state_wanted(context: &Context) -> Result<String, Failure> {
+    let state = context
+        .query("state")
+        .unwrap_or_else(|| "waiting".to_owned());
+    if matches!(
+        state.as_str(),
+        "waiting" | "approved" | "refused" | "withdrawn"
+    ) {
+        return Ok(state);
     }
-    response::ok(&RequestList { items })
+    Err(Failure::field(
+        "state",
+        "unknown_value",
+        "Give `waiting`, `approved`, `refused` or `withdrawn`.",
+    ))
+}
+
+/// The request of the path.
+pub(super) async fn request_of_path(context: &Context) -> Result<Request, Failure> {
+    store::find_request(&context.connection, context.path_text("request_id"))
+        .await?
+        .ok_or_else(Failure::not_found)
+}
+
+/// `GET /api/v1/operator/requests/{request_id}`
+pub async fn show_request(context: &Context) -> Outcome {
+    let request = request_of_path(context).await?;
+    let place = store::place_of(&context.connection, &request).await?;
+    response::ok(&request.view(place))
 }
 
 /// `POST /api/v1/operator/requests/{request_id}/decisions`
@@ -355,9 +402,7 @@ pub(super) async fn decide(
     outcome: &str,
     reason: &str,
 ) -> Result<Request, Failure> {
-    let mut request = store::find_request(&context.connection, context.path_text("request_id"))
-        .await?
-        .ok_or_else(Failure::not_found)?;
+    let mut request = request_of_path(context).await?;
     if !matches!(outcome, "approved" | "refused") {
         return Err(Failure::field(
             "outcome",

@@ -325,11 +325,14 @@ fn read_request(row: &Row) -> Result<Request, DatabaseError> {
     })
 }
 
-/// Stores a wish, new or decided.
-pub async fn put_request(connection: &Connection, request: &Request) -> Result<(), DatabaseError> {
+/// Stores a wish, new or decided. Answers whether it was: what is decided stays decided.
+pub async fn put_request(
+    connection: &Connection,
+    request: &Request,
+) -> Result<bool, DatabaseError> {
     let findings = serde_json::to_string(&request.findings)
         .map_err(|error| DatabaseError::Shape(error.to_string()))?;
-    connection
+    let changed = connection
         .execute(
             "INSERT INTO subscription_requests (request_id, subscription_id, organisation_id, kind,
                 plan_id, note, requested_at_ms, requested_by, due_at_ms, findings, outcome, reason,
@@ -337,7 +340,8 @@ pub async fn put_request(connection: &Connection, request: &Request) -> Result<(
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
              ON CONFLICT (request_id) DO UPDATE SET outcome = excluded.outcome,
                 reason = excluded.reason, decided_at_ms = excluded.decided_at_ms,
-                decided_by = excluded.decided_by",
+                decided_by = excluded.decided_by
+                WHERE subscription_requests.outcome IS NULL",
             params![
                 &request.id,
                 request.subscription_id.to_string(),
@@ -356,7 +360,44 @@ pub async fn put_request(connection: &Connection, request: &Request) -> Result<(
             ],
         )
         .await?;
+    Ok(changed == 1)
+}
+
+/// Keeps what a partner said when it cancelled.
+pub async fn put_cancellation_reason(
+    connection: &Connection,
+    subscription_id: SubscriptionId,
+    reason: &str,
+) -> Result<(), DatabaseError> {
+    connection
+        .execute(
+            "UPDATE subscriptions SET cancellation_reason = $2 WHERE subscription_id = $1",
+            params![subscription_id.to_string(), reason],
+        )
+        .await?;
     Ok(())
+}
+
+/// Wishes of one state: those that wait by urgency, others newest first, before this id.
+pub async fn list_requests(
+    connection: &Connection,
+    state: &str,
+    before: &str,
+    limit: i64,
+) -> Result<Vec<Request>, DatabaseError> {
+    if state == "waiting" {
+        return list_waiting(connection, limit).await;
+    }
+    let sql = format!(
+        "SELECT {REQUEST_COLUMNS} FROM subscription_requests WHERE outcome = $1 AND request_id < $2
+         ORDER BY request_id DESC LIMIT $3"
+    );
+    connection
+        .query(&sql, params![state, before, limit])
+        .await?
+        .iter()
+        .map(read_request)
+        .collect()
 }
 
 /// The newest wish of a subscription.

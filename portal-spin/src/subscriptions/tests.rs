@@ -34,6 +34,14 @@ on_every_database! {
         let queue = portal.page("/operator/requests", &manager.token).await.expect(200).text();
         assert!(queue.contains("Black Friday") && queue.contains("Partner"));
         let id = waiting["request"]["id"].as_str().unwrap();
+        let place = told["links"][0].as_str().unwrap().strip_prefix("http://portal.test").unwrap();
+        assert_eq!(place, format!("/operator/requests/{id}"));
+        let item = portal.page(place, &manager.token).await.expect(200).text();
+        for words in ["Black Friday", actor.email.as_str(), "is due by", "a person decides", "Successful sandbox calls"] {
+            assert!(item.contains(words), "{words} is not in {item}");
+        }
+        let unreasoned = portal.submit(place, &manager.token, &[("outcome", "refused")]).await.expect(422).text();
+        assert!(unreasoned.contains("Say why: the partner reads it."));
         let decide = async |body: Value| portal.post(&format!("/api/v1/operator/requests/{id}/decisions"), &manager.token, body).await;
         assert_eq!(decide(json!({ "outcome": "refused" })).await.expect(422).json()["errors"][0]["field"], "reason");
         decide(json!({ "outcome": "refused", "reason": "Not this month." })).await.expect(200);
@@ -62,7 +70,11 @@ on_every_database! {
         portal.post("/internal/tick", &secret, json!({})).await.expect(200);
         let now = token().await;
         assert_eq!(portal.get(&subscription, &now).await.expect(200).json()["plan_name"], "Starter");
-        let ending = portal.call("DELETE", &subscription, &now, None).await.expect(200).json();
+        let shown = portal.page(&format!("{}/plan?when=now&plan_id={}", subscription.strip_prefix("/api/v1").unwrap(), catalogue["items"][0]["plans"][0]["id"].as_str().unwrap()), &now).await.expect(200).text();
+        assert!(shown.contains("Starter becomes Free") && shown.contains("Change the plan"), "{shown}");
+        let ending = portal.call("DELETE", &format!("{subscription}?reason=Too%20dear"), &now, None).await.expect(200).json();
+        let row = portal.context().await.connection.query_one("SELECT cancellation_reason FROM subscriptions WHERE cancellation_reason IS NOT NULL", vec![]).await.unwrap();
+        assert_eq!(row.get::<String>(0).unwrap(), "Too dear");
         assert_eq!((ending["state"].as_str(), ending["ends_at"].as_str()), (Some("ending"), Some("2026-03-01T00:00:00.000Z")));
         portal.advance_ms(32 * 24 * 3_600_000);
         portal.post("/internal/tick", &secret, json!({})).await.expect(200);

@@ -1,0 +1,174 @@
+//! The operator's queue: the list with its filters, and one request with everything that it is decided by.
+
+use askama::Template;
+use http::StatusCode;
+
+use super::model::{Request, RequestKind, RequestView};
+use super::{routes, store};
+use crate::apps::find_app;
+use crate::catalogue;
+use crate::context::Context;
+use crate::encoding::readable_time;
+use crate::organisations::OperatorRole;
+use crate::organisations::store::{find_organisation, find_person};
+use crate::routes::{MANAGERS, Outcome};
+use crate::web::forms::Shown;
+use crate::web::paging::PageRequest;
+use crate::web::{Failure, Page, response};
+
+struct QueueRow {
+    view: RequestView,
+    organisation: String,
+    app: String,
+    plan: String,
+    what: &'static str,
+    asked_by: String,
+    asked: String,
+    age: String,
+    due: String,
+    is_late: bool,
+    decided: String,
+}
+
+#[derive(Template)]
+#[template(path = "subscriptions/templates/requests.html")]
+struct RequestsPage {
+    page: Page,
+    state: String,
+    rows: Vec<QueueRow>,
+    next_cursor: Option<String>,
+}
+
+#[derive(Template)]
+#[template(path = "subscriptions/templates/request.html")]
+struct RequestPage {
+    page: Page,
+    shown: Shown,
+    row: QueueRow,
+    organisation_id: String,
+    may_decide: bool,
+}
+
+/// `3 d 4 h`, `5 h` or `12 min`.
+fn span(ms: i64) -> String {
+    let minutes = ms.max(0) / 60_000;
+    match (minutes / 1_440, minutes / 60 % 24, minutes % 60) {
+        (0, 0, minutes) => format!("{minutes} min"),
+        (0, hours, _) => format!("{hours} h"),
+        (days, hours, _) => format!("{days} d {hours} h"),
+    }
+}
+
+async fn row(context: &Context, request: &Request) -> Result<QueueRow, Failure> {
+    let connection = &context.connection;
+    let organisation = match request.organisation_id.parse() {
+        Ok(organisation_id) => find_organisation(connection, organisation_id).await?,
+        Err(_) => None,
+    };
+    let subscription = store::find_subscription(connection, request.subscription_id).await?;
+    let app = match subscription {
+        Some(subscription) => find_app(connection, subscription.app_id).await?,
+        None => None,
+    };
+    let plan = catalogue::find_plan(connection, request.plan_id).await?;
+    let asked_by = match request.requested_by.parse() {
+        Ok(person_id) => find_person(connection, person_id).await?,
+        Err(_) => None,
+    };
+    let decided_by = match request.decided_by.parse() {
+        Ok(person_id) => find_person(connection, person_id)
+            .await?
+            .map(|person| person.email),
+        Err(_) => Some(request.decided_by.clone()),
+    };
+    let place = store::place_of(connection, request).await?;
+    let until_ms = request.decided_at_ms.unwrap_or(context.now_ms);
+    Ok(QueueRow {
+        organisation: organisation.map(|known| known.name).unwrap_or_default(),
+        app: app.map_or("(deleted)".to_owned(), |known| known.name),
+        plan: plan.map(|known| known.name).unwrap_or_default(),
+        what: match request.kind {
+            RequestKind::GoLive => "wants to go live",
+            RequestKind::ChangePlan => "wants another plan",
+        },
+        asked_by: asked_by.map(|person| person.email).unwrap_or_default(),
+        asked: readable_time(request.requested_at_ms),
+        age: span(until_ms - request.requested_at_ms),
+        due: readable_time(request.due_at_ms),
+        is_late: request.due_at_ms < until_ms,
+        decided: request.decided_at_ms.map_or(String::new(), |at| {
+            format!(
+                "{} by {}",
+                readable_time(at),
+                decided_by.unwrap_or_default()
+            )
+        }),
+        view: request.view(place),
+    })
+}
+
+/// `GET /operator/requests?state=`: what waits, the most urgent first; or what was decided, newest first.
+pub async fn show_requests_page(context: &Context) -> Outcome {
+    let state = routes::state_wanted(context)?;
+    let request = PageRequest::read(context)?;
+    let limit = request.limit_and_one();
+    let found = store::list_requests(&context.connection, &state, &request.before, limit).await?;
+    let list = request.page_of(found, |known: &Request| known.id.clone());
+    let mut rows = Vec::with_capacity(list.items.len());
+    for known in &list.items {
+        rows.push(row(context, known).await?);
+    }
+    response::html(&RequestsPage {
+        page: Page::new(context, "Requests"),
+        state,
+        rows,
+        next_cursor: list.next_cursor,
+    })
+}
+
+async fn request_page(context: &Context, status: StatusCode, shown: Shown) -> Outcome {
+    let request = routes::request_of_path(context).await?;
+    let row = row(context, &request).await?;
+    let page = RequestPage {
+        page: Page::new(context, &format!("{} {}", row.organisation, row.what)),
+        shown,
+        organisation_id: request.organisation_id.clone(),
+        may_decide: OperatorRole::any_of(&context.person()?.operator_roles, MANAGERS)
+            && request.outcome.is_none(),
+        row,
+    };
+    response::html_with(status, &page)
+}
+
+/// `GET /operator/requests/{request_id}`: where the e-mail leads.
+pub async fn show_request_page(context: &Context) -> Outcome {
+    request_page(context, StatusCode::OK, Shown::default()).await
+}
+
+/// `POST /operator/requests/{request_id}`
+pub async fn decide_request_form(context: &Context) -> Outcome {
+    let form = context.form();
+    match routes::decide(context, &form.text("outcome"), &form.text("reason")).await {
+        Ok(_) => Ok(response::see_other("/operator/requests?done=saved")),
+        Err(failure)
+            if failure.status.is_client_error() && failure.status != StatusCode::NOT_FOUND =>
+        {
+            let status = failure.status;
+            request_page(context, status, Shown::again(form, failure)?).await
+        }
+        Err(failure) => Err(failure),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::span;
+
+    #[test]
+    fn an_age_is_told_in_its_largest_units() {
+        assert_eq!(
+            [span(90_000), span(7_200_000), span(180_000_000)],
+            ["1 min", "2 h", "2 d 2 h"]
+        );
+    }
+}
