@@ -5,7 +5,10 @@
 //! that turns every round, so that whatever else the machine does hits all of
 //! them; what counts are ratios within a round. Needs Envoy and the built filter
 //! (as the tests do). Prints a table and writes `target/bench/edge.json`.
-//! Rounds: `PORTICO_BENCH_ROUNDS` (default 40).
+//!
+//! `PORTICO_BENCH_ROUNDS`: rounds (default 40). `PORTICO_BENCH_ONLY`: names of the
+//! variants wanted, with commas between. `PORTICO_BENCH_BUILDS`: other builds of
+//! the filter to compare with, `name=path,…`.
 
 #[path = "../../tests/envoy/http.rs"]
 #[allow(dead_code)]

@@ -13,7 +13,7 @@ use std::process::{Child, Command, Stdio};
 
 /// One way to serve the same call.
 pub struct Variant {
-    pub name: &'static str,
+    pub name: String,
     pub address: SocketAddr,
     pub pid: u32,
     pub target: &'static str,
@@ -216,6 +216,21 @@ fn wait_for(address: SocketAddr, headers: &[(&str, &str)], status: u16, portal: 
     }
 }
 
+/// Other builds of the filter to compare with, as `name=path,…`.
+fn other_builds() -> Vec<(String, String)> {
+    let builds = std::env::var("PORTICO_BENCH_BUILDS").unwrap_or_default();
+    let pairs = builds.split(',').filter_map(|build| build.split_once('='));
+    pairs
+        .map(|(name, path)| (name.to_owned(), path.to_owned()))
+        .collect()
+}
+
+/// Whether a variant is among those named in `PORTICO_BENCH_ONLY`; all are where none is.
+fn is_wanted(name: &str) -> bool {
+    let only = std::env::var("PORTICO_BENCH_ONLY").unwrap_or_default();
+    only.is_empty() || only.split(',').any(|wanted| wanted == name)
+}
+
 /// Starts everything that is compared.
 pub fn start_variants() -> Bench {
     let (programme, key) = open_programme();
@@ -238,18 +253,22 @@ pub fn start_variants() -> Bench {
         directory,
         _programme: programme,
     };
-    let filter = find_filter().display().to_string();
-    let portico = PORTICO.replace("{filter}", &filter);
+    let portico = PORTICO.replace("{filter}", &find_filter().display().to_string());
     let api_key = API_KEY.replace("{key}", &key);
     let trio = format!("{api_key}{RATE_LIMIT}");
-    for (name, filters, logs) in [
-        ("no filter", "", false),
-        ("api_key_auth", api_key.as_str(), false),
-        ("native trio", trio.as_str(), true),
-        ("portico", portico.as_str(), false),
-        ("portico and JSON log", portico.as_str(), true),
-        ("ext_authz", EXT_AUTHZ, false),
-    ] {
+    let mut compared = vec![
+        ("no filter".to_owned(), String::new(), false),
+        ("api_key_auth".to_owned(), api_key, false),
+        ("native trio".to_owned(), trio, true),
+        ("portico".to_owned(), portico.clone(), false),
+        ("portico and JSON log".to_owned(), portico, true),
+        ("ext_authz".to_owned(), EXT_AUTHZ.to_owned(), false),
+    ];
+    for (name, filter) in other_builds() {
+        compared.push((name, PORTICO.replace("{filter}", &filter), false));
+    }
+    compared.retain(|(name, ..)| is_wanted(name));
+    for (name, filters, logs) in compared {
         let port = free_port();
         let log = bench
             .directory
@@ -262,12 +281,12 @@ pub fn start_variants() -> Bench {
         let portal = bench._programme.portal.port();
         let yaml = format!(
             "static_resources:\n  listeners:{}\n  clusters:{}{}{}\n",
-            listener(port, &log, filters, "route: {cluster: upstream}"),
+            listener(port, &log, &filters, "route: {cluster: upstream}"),
             cluster("upstream", upstream),
             cluster("authz", authz),
             cluster("portal", portal),
         );
-        let process = start(&bench.directory, name, &yaml);
+        let process = start(&bench.directory, &name, &yaml);
         let variant = Variant {
             name,
             address: SocketAddr::from(([127, 0, 0, 1], port)),
@@ -304,13 +323,10 @@ fn add_refusals(bench: &mut Bench, key: &str) {
             continue;
         };
         let variant = Variant {
-            name,
+            name: name.to_owned(),
             headers: vec![("x-api-key", text)],
             status: 401,
-            ..Variant {
-                headers: Vec::new(),
-                ..*base
-            }
+            ..*base
         };
         bench.variants.push(variant);
     }
