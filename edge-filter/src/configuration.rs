@@ -35,6 +35,9 @@ pub struct Configuration {
     pub realm: String,
     /// One accepted call in this many goes into the request log.
     pub sample_every: u32,
+    /// Whether Envoy chooses the route again once the identity headers are set.
+    /// A gateway whose routes do not look at them saves the second choice.
+    pub routes_by_identity: bool,
 }
 
 /// A path that passes without a credential: exact, or a prefix that ends in `*`.
@@ -106,6 +109,14 @@ impl Fields {
                 .collect::<Result<_, _>>()
                 .map(Some),
             Some(_) => refuse(field, problem),
+        }
+    }
+
+    fn take_flag(&mut self, field: &str) -> Result<Option<bool>, ConfigurationError> {
+        match self.0.remove(field) {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::Bool(flag)) => Ok(Some(flag)),
+            Some(_) => refuse(field, "must be true or false"),
         }
     }
 
@@ -184,6 +195,7 @@ impl Configuration {
             },
             realm: realm(&mut fields)?,
             sample_every: sample_every(&mut fields)?,
+            routes_by_identity: fields.take_flag("routes_by_identity")?.unwrap_or(true),
         };
         match fields.0.keys().next() {
             Some(unknown) => refuse(unknown, "is not a field of this filter: check its spelling"),
@@ -286,6 +298,7 @@ mod tests {
             (r#","public_paths":"/x""#, "public_paths"),
             (r#","realm":"a\"b""#, "realm"),
             (r#","sample_every":0"#, "sample_every"),
+            (r#","routes_by_identity":"no""#, "routes_by_identity"),
             (r#","portal_clutser":"p""#, "portal_clutser"),
         ] {
             let error = parse(&format!("{{{base}{extra}}}")).err().unwrap();

@@ -262,7 +262,7 @@ impl Replay {
         }
         if self.is_sweeping && !more {
             while self.is_sweeping && has_time() {
-                self.is_sweeping = programme.credentials.sweep_some();
+                self.is_sweeping = programme.sweep_some();
             }
         }
         more || self.is_sweeping

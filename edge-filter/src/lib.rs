@@ -32,6 +32,7 @@ pub mod leader;
 pub mod limit_fields;
 pub mod matcher;
 pub mod ports;
+pub mod prepared;
 pub mod programme;
 pub mod quota;
 pub mod rate_limit;

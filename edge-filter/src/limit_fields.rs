@@ -4,14 +4,15 @@
 //! fields, RFC 9651). Does not own: the numbers.
 
 use crate::account::Decision;
+use crate::bytes::push_number;
 use shared::plan::Plan;
-use std::fmt::Write as _;
+use std::rc::Rc;
 
 /// The two fields of one answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LimitFields {
-    /// `RateLimit-Policy`.
-    pub policy: String,
+    /// `RateLimit-Policy`: the same for every call under a plan in one period.
+    pub policy: Rc<str>,
     /// `RateLimit`.
     pub state: String,
 }
@@ -41,46 +42,56 @@ pub const fn whole_secs(ns: u64) -> u64 {
     ns.div_ceil(1_000_000_000)
 }
 
-impl LimitFields {
-    /// The fields for a decision; `None` where the plan limits nothing. Shadow
-    /// limits refuse nothing, so clients are not told of them.
-    #[must_use]
-    pub fn of(
-        plan: &Plan,
-        decision: &Decision,
-        period: Option<(u64, u64)>,
-        now_ms: u64,
-    ) -> Option<Self> {
-        let mut fields = Self {
-            policy: String::new(),
-            state: String::new(),
-        };
-        let limits = plan.rate_limits.iter().zip(&decision.standings);
-        for (limit, standing) in limits.filter(|(limit, _)| !limit.shadow) {
-            push_name(&mut fields.policy, &limit.name);
-            push_name(&mut fields.state, &limit.name);
-            let (q, w) = (limit.limit, limit.window_secs);
-            let (r, t) = (standing.remaining, whole_secs(standing.next_token_ns));
-            // Writing into a string does not fail.
-            let _ = write!(fields.policy, ";q={q};w={w}");
-            let _ = write!(fields.state, ";r={r};t={t}");
-        }
-        if let (Some(quota), Some((start_ms, end_ms))) = (&plan.quota, period)
-            && !quota.shadow
-        {
-            push_name(&mut fields.policy, &quota.name);
-            let q = quota.limit.min(MAX_INTEGER);
-            let w = (end_ms.saturating_sub(start_ms) / 1_000).max(1);
-            let _ = write!(fields.policy, ";q={q};w={w}");
-            if let Some(left) = decision.quota_left {
-                push_name(&mut fields.state, &quota.name);
-                let r = left.min(MAX_INTEGER);
-                let t = end_ms.saturating_sub(now_ms).div_ceil(1_000);
-                let _ = write!(fields.state, ";r={r};t={t}");
-            }
-        }
-        (!fields.policy.is_empty()).then_some(fields)
+fn push_member(field: &mut String, key: &str, value: u64) {
+    field.push_str(key);
+    push_number(field, value.min(MAX_INTEGER));
+}
+
+/// `RateLimit-Policy`; `None` where the plan limits nothing. Shadow limits refuse
+/// nothing, so clients are not told of them.
+#[must_use]
+pub fn policy_of(plan: &Plan, period: Option<(u64, u64)>) -> Option<Rc<str>> {
+    let mut policy = String::new();
+    for limit in plan.rate_limits.iter().filter(|limit| !limit.shadow) {
+        push_name(&mut policy, &limit.name);
+        push_member(&mut policy, ";q=", limit.limit.into());
+        push_member(&mut policy, ";w=", limit.window_secs.into());
     }
+    if let (Some(quota), Some((start_ms, end_ms))) = (&plan.quota, period)
+        && !quota.shadow
+    {
+        push_name(&mut policy, &quota.name);
+        push_member(&mut policy, ";q=", quota.limit);
+        let window_secs = (end_ms.saturating_sub(start_ms) / 1_000).max(1);
+        push_member(&mut policy, ";w=", window_secs);
+    }
+    (!policy.is_empty()).then(|| policy.into())
+}
+
+/// `RateLimit` for a decision.
+#[must_use]
+pub fn state_of(
+    plan: &Plan,
+    decision: &Decision,
+    period: Option<(u64, u64)>,
+    now_ms: u64,
+) -> String {
+    let mut state = String::with_capacity(96);
+    let limits = plan.rate_limits.iter().zip(&decision.standings);
+    for (limit, standing) in limits.filter(|(limit, _)| !limit.shadow) {
+        push_name(&mut state, &limit.name);
+        push_member(&mut state, ";r=", standing.remaining.into());
+        push_member(&mut state, ";t=", whole_secs(standing.next_token_ns));
+    }
+    if let (Some(quota), Some((_, end_ms)), Some(left)) = (&plan.quota, period, decision.quota_left)
+        && !quota.shadow
+    {
+        push_name(&mut state, &quota.name);
+        push_member(&mut state, ";r=", left);
+        let left_ms = end_ms.saturating_sub(now_ms);
+        push_member(&mut state, ";t=", left_ms.div_ceil(1_000));
+    }
+    state
 }
 
 #[cfg(test)]
@@ -134,13 +145,13 @@ mod tests {
             lease_is_low: false,
             opened_lease: false,
         };
-        let fields = LimitFields::of(&plan, &decision, Some((0, 2_592_000_000)), 500).unwrap();
+        let period = Some((0, 2_592_000_000));
         assert_eq!(
-            fields.policy,
+            policy_of(&plan, period).as_deref().unwrap(),
             r#""burst";q=50;w=1, "a\"b";q=50;w=1, "month";q=100000;w=2592000"#
         );
         assert_eq!(
-            fields.state,
+            state_of(&plan, &decision, period, 500),
             r#""burst";r=49;t=1, "a\"b";r=49;t=1, "month";r=99999;t=2592000"#
         );
     }

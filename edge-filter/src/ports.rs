@@ -3,6 +3,8 @@
 //! Owns: the traits. Does not own: any implementation; `host` has the one for
 //! Envoy, `testing` an in-memory one that lets several virtual machines share data.
 
+use crate::refusal::Refusal;
+
 /// What became of a compare-and-swap.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stored {
@@ -68,8 +70,24 @@ pub trait Host: SharedData {
     /// Whether `signature` of `message` was made with the key (SHA-256; the key
     /// as SubjectPublicKeyInfo), where the proxy can tell; `None` where it cannot.
     fn verify_signature(&self, key_der: &[u8], signature: &[u8], message: &[u8]) -> Option<bool>;
+    /// The headers of the request in hand, in Envoy's form.
+    fn request_headers(&self) -> Vec<u8>;
     /// The headers of the response in hand, in Envoy's form; empty where there is none.
     fn response_headers(&self) -> Vec<u8>;
+    /// Removes a header of the request.
+    fn remove_request_header(&self, name: &str);
+    /// Sets a header of the request in place of what it has under that name.
+    fn replace_request_header(&self, name: &str, value: &str);
+    /// Adds a header to the request.
+    fn add_request_header(&self, name: &str, value: &str);
+    /// Adds a header to the response.
+    fn add_response_header(&self, name: &str, value: &str);
+    /// Has the route chosen again.
+    fn clear_route(&self);
+    /// Puts the decision where access logs and traces find it.
+    fn describe(&self, decision: &str);
+    /// Answers the request here.
+    fn respond(&self, refusal: &Refusal);
     /// A number about the request in hand.
     fn number(&self, what: Number) -> Option<u64>;
 }

@@ -1,14 +1,22 @@
 //! One token bucket.
 //!
 //! A bucket is kept as the time at which it will be full again, in exact
-//! arithmetic: times are counted in 1/limit nanoseconds, where a token is worth
-//! exactly the window. Nothing is rounded in the caller's favour or against it,
-//! and a full bucket needs no storage. Does not own: where buckets are kept.
+//! arithmetic: whole nanoseconds, and the rest in 1/limit nanoseconds. Nothing is
+//! rounded in the caller's favour or against it, all of it fits in 64 bits, which
+//! WebAssembly divides natively, and a full bucket needs no storage. Does not
+//! own: where buckets are kept.
 
 use crate::bytes::Reader;
 
-/// Longest window, in seconds: keeps every product below 128 bits.
+/// Longest window, in seconds: keeps every sum below 64 bits.
 const MAX_WINDOW_SECS: u32 = 366 * 24 * 3600;
+
+/// A length of time: whole nanoseconds, and less than one in 1/limit nanoseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+struct Span {
+    ns: u64,
+    rest: u64,
+}
 
 /// A bucket that is not full.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,31 +53,46 @@ impl Bucket {
         }
     }
 
-    fn window_ns(&self) -> u128 {
-        u128::from(self.window_secs) * 1_000_000_000
+    const fn window_ns(&self) -> u64 {
+        self.window_secs as u64 * 1_000_000_000
     }
 
-    fn capacity(&self) -> u128 {
-        u128::from(self.limit) * self.window_ns()
-    }
-
-    /// How far the bucket is from full, in 1/limit nanoseconds. Never more than
-    /// empty: a clock that stepped back must not lock a caller out.
-    fn debt(&self, now_ns: u64) -> u128 {
-        if self.full_at_ns < now_ns {
-            return 0;
+    const fn window(&self) -> Span {
+        Span {
+            ns: self.window_ns(),
+            rest: 0,
         }
-        // Relative times keep these numbers within 64 bits for any usual limit,
-        // where WebAssembly divides natively.
-        let missing = u128::from(self.full_at_ns - now_ns) * u128::from(self.limit);
-        (missing + u128::from(self.full_at_rest)).min(self.capacity())
     }
 
-    fn set_debt(&mut self, now_ns: u64, debt: u128) {
-        let limit = u128::from(self.limit);
-        let missing_ns = u64::try_from(debt / limit).unwrap_or(u64::MAX);
-        self.full_at_ns = now_ns.saturating_add(missing_ns);
-        self.full_at_rest = u32::try_from(debt % limit).unwrap_or(0);
+    fn sum(&self, a: Span, b: Span) -> Span {
+        let (ns, rest) = (a.ns + b.ns, a.rest + b.rest);
+        let limit = u64::from(self.limit);
+        if rest < limit {
+            Span { ns, rest }
+        } else {
+            Span {
+                ns: ns + 1,
+                rest: rest - limit,
+            }
+        }
+    }
+
+    /// How far the bucket is from full. Never more than empty: a clock that
+    /// stepped back must not lock a caller out.
+    fn debt(&self, now_ns: u64) -> Span {
+        if self.full_at_ns < now_ns {
+            return Span::default();
+        }
+        let debt = Span {
+            ns: self.full_at_ns - now_ns,
+            rest: u64::from(self.full_at_rest),
+        };
+        debt.min(self.window())
+    }
+
+    fn set_debt(&mut self, now_ns: u64, debt: Span) {
+        self.full_at_ns = now_ns.saturating_add(debt.ns);
+        self.full_at_rest = u32::try_from(debt.rest).unwrap_or(0);
     }
 
     /// Gives the bucket another limit and window; tokens taken stay taken.
@@ -78,44 +101,81 @@ impl Bucket {
         if (limit, window_secs) == (self.limit, self.window_secs) {
             return;
         }
-        // A token is worth one window, so the debt scales with the window alone.
-        let debt =
-            (self.debt(now_ns) * u128::from(window_secs)).div_ceil(u128::from(self.window_secs));
+        // Counted in 1/limit nanoseconds a token is worth one window, whatever
+        // the limit: so the debt scales with the window alone.
+        let debt = self.debt(now_ns);
+        let debt = u128::from(debt.ns) * u128::from(self.limit) + u128::from(debt.rest);
+        let debt = (debt * u128::from(window_secs)).div_ceil(u128::from(self.window_secs));
         self.limit = limit;
         self.window_secs = window_secs;
-        let debt = debt.min(self.capacity());
-        self.set_debt(now_ns, debt);
+        let limit = u128::from(limit);
+        let debt = Span {
+            ns: u64::try_from(debt / limit).unwrap_or(u64::MAX),
+            rest: u64::try_from(debt % limit).unwrap_or(0),
+        };
+        self.set_debt(now_ns, debt.min(self.window()));
     }
 
-    fn cost(&self, tokens: u32) -> u128 {
+    /// The time in which so many tokens come back.
+    fn worth(&self, tokens: u32) -> Span {
+        let limit = u64::from(self.limit);
+        let (each, rest) = (self.window_ns() / limit, self.window_ns() % limit);
         // More tokens than fit would be refused for ever: such a call takes all.
-        u128::from(tokens.min(self.limit)) * self.window_ns()
+        match u64::from(tokens.min(self.limit)) {
+            1 => Span { ns: each, rest },
+            tokens => Span {
+                ns: each * tokens + rest * tokens / limit,
+                rest: rest * tokens % limit,
+            },
+        }
     }
 
     /// Whether `tokens` can be taken.
     #[must_use]
     pub fn has(&self, tokens: u32, now_ns: u64) -> bool {
-        self.debt(now_ns) + self.cost(tokens) <= self.capacity()
+        self.sum(self.debt(now_ns), self.worth(tokens)) <= self.window()
     }
 
     /// Takes `tokens`; the caller has asked [`Self::has`].
     pub fn take(&mut self, tokens: u32, now_ns: u64) {
-        let debt = (self.debt(now_ns) + self.cost(tokens)).min(self.capacity());
-        self.set_debt(now_ns, debt);
+        let debt = self.sum(self.debt(now_ns), self.worth(tokens));
+        self.set_debt(now_ns, debt.min(self.window()));
     }
 
     /// Nanoseconds until `tokens` can be taken.
     #[must_use]
     pub fn wait_ns(&self, tokens: u32, now_ns: u64) -> u64 {
-        let excess = (self.debt(now_ns) + self.cost(tokens)).saturating_sub(self.capacity());
-        u64::try_from(excess.div_ceil(u128::from(self.limit))).unwrap_or(u64::MAX)
+        let needed = self.sum(self.debt(now_ns), self.worth(tokens));
+        if needed <= self.window() {
+            return 0;
+        }
+        needed.ns - self.window_ns() + u64::from(needed.rest > 0)
     }
 
     /// What is left.
     #[must_use]
     pub fn standing(&self, now_ns: u64) -> Standing {
-        let left = (self.capacity() - self.debt(now_ns)) / self.window_ns();
-        let remaining = u32::try_from(left).unwrap_or(u32::MAX);
+        let debt = self.debt(now_ns);
+        let left = if debt.rest == 0 {
+            Span {
+                ns: self.window_ns() - debt.ns,
+                rest: 0,
+            }
+        } else {
+            Span {
+                ns: self.window_ns() - debt.ns - 1,
+                rest: u64::from(self.limit) - debt.rest,
+            }
+        };
+        // Estimated in floating point, which may be off by one, then made exact.
+        let estimate = left.ns as f64 * f64::from(self.limit) / self.window_ns() as f64;
+        let mut remaining = (estimate as u32).min(self.limit);
+        while self.worth(remaining) > left {
+            remaining -= 1;
+        }
+        while remaining < self.limit && self.worth(remaining + 1) <= left {
+            remaining += 1;
+        }
         Standing {
             remaining,
             next_token_ns: if remaining >= self.limit {
@@ -129,7 +189,7 @@ impl Bucket {
     /// Whether it need not be kept.
     #[must_use]
     pub fn is_full(&self, now_ns: u64) -> bool {
-        self.debt(now_ns) == 0
+        self.debt(now_ns) == Span::default()
     }
 
     /// Appends its 28 bytes.
@@ -143,13 +203,15 @@ impl Bucket {
 
     /// Reads what [`Self::write`] wrote.
     pub fn read(reader: &mut Reader<'_>) -> Option<Self> {
-        Some(Self {
+        let mut bucket = Self {
             key: reader.u64()?,
             full_at_ns: reader.u64()?,
             full_at_rest: reader.u32()?,
             limit: reader.u32()?.max(1),
             window_secs: reader.u32()?.clamp(1, MAX_WINDOW_SECS),
-        })
+        };
+        bucket.full_at_rest = bucket.full_at_rest.min(bucket.limit - 1);
+        Some(bucket)
     }
 }
 

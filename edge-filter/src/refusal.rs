@@ -68,7 +68,7 @@ impl Refusal {
             _ => {}
         }
         if let Some(limits) = circumstances.limits {
-            headers.push(("ratelimit-policy", limits.policy));
+            headers.push(("ratelimit-policy", limits.policy.to_string()));
             headers.push(("ratelimit", limits.state));
         }
         // A problem of texts and numbers serialises.

@@ -5,7 +5,7 @@
 //! workers' slots. Does not own: the contents of accounts, cells and feed log.
 
 use crate::account::{Account, AccountKey, find_account, with_account};
-use crate::bytes::Reader;
+use crate::bytes::{Reader, push_number};
 use crate::ports::{Host, SharedData, Stored};
 use shared::ids::EdgeBootId;
 
@@ -34,34 +34,55 @@ pub const LEDGER: &str = "portico.1.ledger";
 /// so this many in a row do not happen.
 pub const TRIES: u32 = 10_000;
 
+fn numbered(prefix: &str, numbers: &[u64]) -> String {
+    let mut key = String::with_capacity(prefix.len() + 24);
+    key.push_str(prefix);
+    for (place, number) in numbers.iter().enumerate() {
+        if place > 0 {
+            key.push('.');
+        }
+        push_number(&mut key, *number);
+    }
+    key
+}
+
 /// The key of a worker's slot.
 #[must_use]
 pub fn slot_key(slot: u16) -> String {
-    format!("portico.1.slot.{slot}")
+    numbered("portico.1.slot.", &[u64::from(slot)])
+}
+
+/// The key of the slot that an account is kept in.
+#[must_use]
+pub fn slot_of(account: AccountKey) -> String {
+    account_key(account.hash() % ACCOUNT_SLOTS)
 }
 
 /// The key of an account slot.
 #[must_use]
 pub fn account_key(slot: u64) -> String {
-    format!("portico.1.account.{slot}")
+    numbered("portico.1.account.", &[slot])
 }
 
 /// The key of a bucket of usage rows.
 #[must_use]
 pub fn usage_key(slot: u16, bucket: usize) -> String {
-    format!("portico.1.usage.{slot}.{bucket}")
+    numbered("portico.1.usage.", &[u64::from(slot), bucket as u64])
 }
 
 /// The key of a worker's newest samples for the request log.
 #[must_use]
 pub fn samples_key(slot: u16) -> String {
-    format!("portico.1.samples.{slot}")
+    numbered("portico.1.samples.", &[u64::from(slot)])
 }
 
 /// The key of a chunk of the feed log.
 #[must_use]
 pub fn chunk_key(generation: u32, chunk: u32) -> String {
-    format!("portico.1.feed.{}.{chunk}", generation % 2)
+    numbered(
+        "portico.1.feed.",
+        &[u64::from(generation % 2), u64::from(chunk)],
+    )
 }
 
 /// Which boot of the Envoy process this is.
@@ -201,18 +222,28 @@ pub fn update_account<T>(
     shared: &impl SharedData,
     key: AccountKey,
     now_ns: u64,
+    change: impl FnMut(&mut Account) -> (T, bool),
+) -> Option<T> {
+    update_account_in(shared, &slot_of(key), key, now_ns, change)
+}
+
+/// The same where the key of the account's slot is at hand.
+pub fn update_account_in<T>(
+    shared: &impl SharedData,
+    slot: &str,
+    key: AccountKey,
+    now_ns: u64,
     mut change: impl FnMut(&mut Account) -> (T, bool),
 ) -> Option<T> {
-    let slot = account_key(key.hash() % ACCOUNT_SLOTS);
     for _ in 0..TRIES {
-        let (bytes, version) = shared.read(&slot)?;
+        let (bytes, version) = shared.read(slot)?;
         let mut account = find_account(&bytes, key);
         let (answer, stores) = change(&mut account);
         if !stores {
             return Some(answer);
         }
         let bytes = with_account(&bytes, &account, now_ns);
-        match shared.write(&slot, &bytes, Some(version)) {
+        match shared.write(slot, &bytes, Some(version)) {
             Stored::Yes => return Some(answer),
             Stored::Changed => {}
             Stored::Failed => return None,

@@ -2,6 +2,7 @@
 //! and its clock stands still until it is moved.
 
 use crate::ports::{Host, Level, Number, PortalCall, SharedData, Stored};
+use crate::refusal::Refusal;
 use crate::request::encode_pairs;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -23,6 +24,10 @@ pub struct MemoryHost {
     /// Every this many writes with a version, another worker is faster.
     pub disturb_every: Cell<u32>,
     writes: Cell<u32>,
+    /// What the proxy was asked, in order: every line is a crossing.
+    pub crossings: RefCell<Vec<String>>,
+    /// The request in hand.
+    pub request: RefCell<Vec<(String, String)>>,
 }
 
 impl MemoryHost {
@@ -32,6 +37,15 @@ impl MemoryHost {
         host
     }
 
+    fn cross(&self, what: &str, on: &str) {
+        let line = format!("{what} {on}").trim_end().to_owned();
+        self.crossings.borrow_mut().push(line);
+    }
+
+    pub fn take_crossings(&self) -> Vec<String> {
+        self.crossings.take()
+    }
+
     pub fn advance_ms(&self, ms: u64) {
         self.now_ns.set(self.now_ns.get() + ms * 1_000_000);
     }
@@ -39,10 +53,12 @@ impl MemoryHost {
 
 impl SharedData for MemoryHost {
     fn read(&self, key: &str) -> Option<(Vec<u8>, u32)> {
+        self.cross("read", key);
         self.data.borrow().get(key).cloned()
     }
 
     fn write(&self, key: &str, value: &[u8], version: Option<u32>) -> Stored {
+        self.cross("write", key);
         let mut data = self.data.borrow_mut();
         self.version.set(self.version.get() + 1);
         if let (Some(expected), Some((_, stored))) = (version, data.get_mut(key)) {
@@ -64,6 +80,7 @@ impl SharedData for MemoryHost {
 
 impl Host for MemoryHost {
     fn now_ns(&self) -> u64 {
+        self.cross("time", "");
         self.now_ns.get()
     }
 
@@ -92,6 +109,7 @@ impl Host for MemoryHost {
     }
 
     fn client_address(&self) -> Option<String> {
+        self.cross("property", "source.address");
         self.client.borrow().clone()
     }
 
@@ -99,11 +117,54 @@ impl Host for MemoryHost {
         None
     }
 
+    fn request_headers(&self) -> Vec<u8> {
+        self.cross("request headers", "");
+        encode_pairs(&self.request.borrow())
+    }
+
     fn response_headers(&self) -> Vec<u8> {
+        self.cross("response headers", "");
         encode_pairs(&self.response.borrow())
     }
 
+    fn remove_request_header(&self, name: &str) {
+        self.cross("remove", name);
+        self.request.borrow_mut().retain(|(other, _)| other != name);
+    }
+
+    fn replace_request_header(&self, name: &str, value: &str) {
+        self.cross("replace", name);
+        let mut request = self.request.borrow_mut();
+        request.retain(|(other, _)| other != name);
+        request.push((name.to_owned(), value.to_owned()));
+    }
+
+    fn add_request_header(&self, name: &str, value: &str) {
+        self.cross("add", name);
+        let mut request = self.request.borrow_mut();
+        request.push((name.to_owned(), value.to_owned()));
+    }
+
+    fn add_response_header(&self, name: &str, value: &str) {
+        self.cross("add", name);
+        let mut response = self.response.borrow_mut();
+        response.push((name.to_owned(), value.to_owned()));
+    }
+
+    fn clear_route(&self) {
+        self.cross("clear route", "");
+    }
+
+    fn describe(&self, _: &str) {
+        self.cross("describe", "");
+    }
+
+    fn respond(&self, refusal: &Refusal) {
+        self.cross("respond", refusal.code.as_str());
+    }
+
     fn number(&self, what: Number) -> Option<u64> {
+        self.cross("property", &format!("{what:?}"));
         match what {
             Number::ResponseFlags => Some(self.flags.get()),
             Number::RequestBytes | Number::ResponseBytes => Some(0),

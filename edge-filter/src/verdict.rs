@@ -1,57 +1,74 @@
 //! What becomes of a request: the answer to the proxy, and what is remembered
 //! until the response has ended.
 
-use crate::access::Permit;
-use crate::account::AccountKey;
-use crate::limit_fields::LimitFields;
+use crate::ports::Host;
+use crate::prepared::Prepared;
 use crate::refusal::Refusal;
-use shared::ids::{CredentialId, InstallationId, MeterId, SubscriptionId};
-use shared::plan::{Meter, Plan};
+use shared::ids::CredentialId;
 use shared::problem::Code;
+use std::borrow::Cow;
 use std::rc::Rc;
 
 /// What the proxy is to do.
 #[derive(Debug)]
-pub enum Action {
+pub enum Action<'a> {
     /// Let it pass, with these changes.
-    Pass(Changes),
+    Pass(Changes<'a>),
     /// Answer it here.
     Refuse(Refusal),
 }
 
 /// A verdict and its description for access logs.
 #[derive(Debug)]
-pub struct Verdict {
+pub struct Verdict<'a> {
     /// What the proxy is to do.
-    pub action: Action,
+    pub action: Action<'a>,
     /// `code=… credential=… app=… plan=… operation=…`, as far as known.
-    pub metadata: String,
+    pub metadata: Rc<str>,
 }
+
+impl Verdict<'_> {
+    /// Has the proxy do it; whether the request goes on.
+    pub fn carry_out(&self, host: &impl Host) -> bool {
+        host.describe(&self.metadata);
+        let changes = match &self.action {
+            Action::Pass(changes) => changes,
+            Action::Refuse(refusal) => {
+                host.respond(refusal);
+                return false;
+            }
+        };
+        for name in &changes.remove {
+            host.remove_request_header(name);
+        }
+        if let Some(target) = &changes.target {
+            host.replace_request_header(":path", target);
+        }
+        for (name, value) in changes.add.iter() {
+            host.add_request_header(name, value);
+        }
+        if changes.reroutes {
+            host.clear_route();
+        }
+        true
+    }
+}
+
+/// Headers by name and value.
+pub type Headers = Rc<[(&'static str, Rc<str>)]>;
 
 /// Changes to the request headers.
-#[derive(Debug, Default)]
-pub struct Changes {
+#[derive(Debug)]
+pub struct Changes<'a> {
     /// Headers to remove.
-    pub remove: Vec<String>,
+    pub remove: Vec<&'a str>,
     /// Headers to set; none of them is left of what the client sent.
-    pub add: Vec<(&'static str, String)>,
+    pub add: Headers,
     /// The target without the credential.
     pub target: Option<String>,
+    /// Whether the route depends on what was set.
+    pub reroutes: bool,
 }
-
-/// What was reserved of a quota.
-#[derive(Debug, Clone, Copy)]
-pub struct Reservation {
-    /// From which account.
-    pub account: AccountKey,
-    /// In which period.
-    pub period: (u64, u64),
-    /// How many units.
-    pub units: u64,
-}
-
-/// A product's meters and, in the same order, their ids.
-pub type ProductMeters = (Rc<[Meter]>, Rc<[MeterId]>);
 
 /// A request between its headers and its end.
 #[derive(Debug, Default)]
@@ -59,53 +76,42 @@ pub struct Stream {
     /// When it came.
     pub started_ns: u64,
     /// Its method.
-    pub method: String,
+    pub method: Cow<'static, str>,
     /// `x-request-id`.
     pub request_id: String,
-    /// The credential, if known.
-    pub credential: Option<CredentialId>,
-    /// The subscription decided under.
-    pub subscription: Option<SubscriptionId>,
-    /// The installation of the token.
-    pub installation: Option<InstallationId>,
-    /// The operation.
-    pub operation: Option<Rc<str>>,
-    /// Units of one call.
-    pub weight: u32,
-    /// The product's meters.
-    pub meters: Option<ProductMeters>,
-    /// What counts.
-    pub plan: Option<Rc<Plan>>,
-    /// Why it was refused.
-    pub refused: Option<Code>,
-    /// What to settle.
-    pub reservation: Option<Reservation>,
-    /// What to tell the client.
-    pub limits: Option<LimitFields>,
     /// `content-length` of the request.
     pub content_length: Option<u64>,
+    /// The credential, if known, also where it was refused.
+    pub credential: Option<CredentialId>,
+    /// Under what it was decided, unless it was refused before that.
+    pub prepared: Option<Rc<Prepared>>,
+    /// Why it was refused.
+    pub refused: Option<Code>,
+    /// Units reserved of the quota.
+    pub reserved: Option<u64>,
+    /// `RateLimit` for the client.
+    pub limit_state: String,
+    /// What the response's headers said.
+    pub response: ResponseView,
 }
 
-impl Changes {
-    /// The headers that tell the upstream who calls.
-    #[must_use]
-    pub fn identify(mut self, permit: &Permit) -> Self {
-        let mut add = |name, value: String| self.add.push((name, value));
-        add(
-            "x-portico-environment",
-            permit.environment.as_str().to_owned(),
-        );
-        add(
-            "x-portico-organisation",
-            permit.texts.organisation.to_string(),
-        );
-        add("x-portico-app", permit.texts.app.to_string());
-        add("x-portico-plan", permit.texts.plan.to_string());
-        add("x-portico-credential", permit.texts.credential.clone());
-        add("x-portico-scopes", permit.scopes.clone());
-        if let Some(installation) = permit.installation {
-            add("x-portico-installation", installation.to_string());
-        }
-        self
-    }
+/// What matters of a response's headers.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct ResponseView {
+    /// `:status`; 0 where there was no response.
+    pub status: u16,
+    /// `content-length`.
+    pub content_length: Option<u64>,
+    /// The weight header's value.
+    pub weight: Option<u64>,
+    /// Values of headers that meters read.
+    pub metered: Vec<(String, u64)>,
+}
+
+/// A method's text, without a copy where it is a usual one.
+#[must_use]
+pub fn method_of(text: &str) -> Cow<'static, str> {
+    const USUAL: [&str; 7] = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"];
+    let usual = USUAL.into_iter().find(|usual| *usual == text);
+    usual.map_or_else(|| Cow::Owned(text.to_owned()), Cow::Borrowed)
 }

@@ -2,8 +2,12 @@
 
 use super::abi;
 use crate::ports::{Host, Level, Number, PortalCall, SharedData, Stored};
+use crate::refusal::Refusal;
 use crate::request::encode_pairs;
-use crate::verdict::Changes;
+
+/// The filter state that access logs and traces can print; Envoy puts `wasm.`
+/// before it. One text and not one per member: every crossing costs.
+const METADATA: &str = "portico";
 
 /// The proxy that runs this module.
 #[derive(Debug, Clone, Copy)]
@@ -60,16 +64,7 @@ impl Envoy {
         })
     }
 
-    /// Sets filter state that access logs can print.
-    pub fn set_property(self, path: &str, value: &str) {
-        // SAFETY: both texts are borrowed for the call.
-        unsafe {
-            abi::proxy_set_property(path.as_ptr(), path.len(), value.as_ptr(), value.len());
-        }
-    }
-
-    /// Adds a header.
-    pub fn add_header(self, map: u32, name: &str, value: &str) {
+    fn add_header(self, map: u32, name: &str, value: &str) {
         // SAFETY: both texts are borrowed for the call.
         unsafe {
             abi::proxy_add_header_map_value(
@@ -79,32 +74,6 @@ impl Envoy {
                 value.as_ptr(),
                 value.len(),
             );
-        }
-    }
-
-    /// Changes the request before it goes on.
-    pub fn change_request(self, changes: &Changes) {
-        for name in &changes.remove {
-            // SAFETY: the name is borrowed for the call.
-            unsafe {
-                abi::proxy_remove_header_map_value(abi::REQUEST_HEADERS, name.as_ptr(), name.len());
-            }
-        }
-        if let Some(target) = &changes.target {
-            let name = ":path";
-            // SAFETY: both texts are borrowed for the call.
-            unsafe {
-                abi::proxy_replace_header_map_value(
-                    abi::REQUEST_HEADERS,
-                    name.as_ptr(),
-                    name.len(),
-                    target.as_ptr(),
-                    target.len(),
-                );
-            }
-        }
-        for (name, value) in &changes.add {
-            self.add_header(abi::REQUEST_HEADERS, name, value);
         }
     }
 
@@ -121,24 +90,6 @@ impl Envoy {
                 size,
             )
         })
-    }
-
-    /// Answers the request here.
-    pub fn respond(self, status: u16, details: &str, headers: &[(&str, String)], body: &[u8]) {
-        let headers = encode_pairs(headers);
-        // SAFETY: everything is borrowed for the call.
-        unsafe {
-            abi::proxy_send_local_response(
-                u32::from(status),
-                details.as_ptr(),
-                details.len(),
-                body.as_ptr(),
-                body.len(),
-                headers.as_ptr(),
-                headers.len(),
-                -1,
-            );
-        }
     }
 
     /// Asks for ticks.
@@ -268,8 +219,74 @@ impl Host for Envoy {
         Some(answer.starts_with(&[0x08, 0x01]))
     }
 
+    fn request_headers(&self) -> Vec<u8> {
+        self.headers(abi::REQUEST_HEADERS)
+    }
+
     fn response_headers(&self) -> Vec<u8> {
         self.headers(abi::RESPONSE_HEADERS)
+    }
+
+    fn remove_request_header(&self, name: &str) {
+        // SAFETY: the name is borrowed for the call.
+        unsafe {
+            abi::proxy_remove_header_map_value(abi::REQUEST_HEADERS, name.as_ptr(), name.len());
+        }
+    }
+
+    fn replace_request_header(&self, name: &str, value: &str) {
+        // SAFETY: both texts are borrowed for the call.
+        unsafe {
+            abi::proxy_replace_header_map_value(
+                abi::REQUEST_HEADERS,
+                name.as_ptr(),
+                name.len(),
+                value.as_ptr(),
+                value.len(),
+            );
+        }
+    }
+
+    fn add_request_header(&self, name: &str, value: &str) {
+        self.add_header(abi::REQUEST_HEADERS, name, value);
+    }
+
+    fn add_response_header(&self, name: &str, value: &str) {
+        self.add_header(abi::RESPONSE_HEADERS, name, value);
+    }
+
+    fn clear_route(&self) {
+        self.foreign("clear_route_cache", &[]);
+    }
+
+    fn describe(&self, decision: &str) {
+        // SAFETY: both texts are borrowed for the call.
+        unsafe {
+            abi::proxy_set_property(
+                METADATA.as_ptr(),
+                METADATA.len(),
+                decision.as_ptr(),
+                decision.len(),
+            );
+        }
+    }
+
+    fn respond(&self, refusal: &Refusal) {
+        let headers = encode_pairs(&refusal.headers);
+        let details = refusal.code.as_str();
+        // SAFETY: everything is borrowed for the call.
+        unsafe {
+            abi::proxy_send_local_response(
+                u32::from(refusal.code.status()),
+                details.as_ptr(),
+                details.len(),
+                refusal.body.as_ptr(),
+                refusal.body.len(),
+                headers.as_ptr(),
+                headers.len(),
+                -1,
+            );
+        }
     }
 
     fn number(&self, what: Number) -> Option<u64> {

@@ -8,14 +8,9 @@ mod calls;
 
 use crate::leader::PortalAnswer;
 use crate::ports::{Host, Level};
-use crate::verdict::{Action, Verdict};
 use crate::worker::{TICK_MS, Worker};
 use calls::Envoy;
 use core::cell::RefCell;
-
-/// The filter state that access logs and traces can print; Envoy puts `wasm.`
-/// before it. One text and not one per member: every crossing costs.
-const METADATA: &str = "portico";
 
 const CONTINUE: u32 = 0;
 const STOP: u32 = 1;
@@ -85,48 +80,16 @@ extern "C" fn proxy_on_tick(root: u32) {
 
 #[unsafe(no_mangle)]
 extern "C" fn proxy_on_request_headers(stream: u32, _count: u32, _end: u32) -> u32 {
-    let envoy = Envoy;
-    let pairs = envoy.headers(abi::REQUEST_HEADERS);
-    let Some(Verdict { action, metadata }) =
-        with_worker(|worker| worker.decide(&envoy, stream, &pairs))
-    else {
-        return STOP;
-    };
-    envoy.set_property(METADATA, &metadata);
-    match action {
-        Action::Pass(changes) => {
-            envoy.change_request(&changes);
-            envoy.foreign("clear_route_cache", &[]);
-            CONTINUE
-        }
-        Action::Refuse(refusal) => {
-            let code = refusal.code;
-            envoy.respond(
-                code.status(),
-                code.as_str(),
-                &refusal.headers,
-                &refusal.body,
-            );
-            STOP
-        }
-    }
+    let pairs = Envoy.request_headers();
+    let verdict = with_worker(|worker| worker.decide(&Envoy, stream, &pairs));
+    let passes = verdict.is_some_and(|verdict| verdict.carry_out(&Envoy));
+    if passes { CONTINUE } else { STOP }
 }
 
 #[unsafe(no_mangle)]
 extern "C" fn proxy_on_response_headers(stream: u32, _count: u32, _end: u32) -> u32 {
-    let envoy = Envoy;
-    with_worker(|worker| {
-        if let Some(limits) = worker.response_fields(stream) {
-            envoy.add_header(abi::RESPONSE_HEADERS, "ratelimit-policy", &limits.policy);
-            envoy.add_header(abi::RESPONSE_HEADERS, "ratelimit", &limits.state);
-        }
-    });
+    with_worker(|worker| worker.take_response(&Envoy, stream));
     CONTINUE
-}
-
-#[unsafe(no_mangle)]
-extern "C" fn proxy_on_log(stream: u32) {
-    with_worker(|worker| worker.finish(&Envoy, stream));
 }
 
 #[unsafe(no_mangle)]
@@ -154,12 +117,15 @@ extern "C" fn proxy_on_http_call_response(
 
 #[unsafe(no_mangle)]
 extern "C" fn proxy_on_done(context: u32) -> u32 {
-    let is_last_root = ROOTS.with_borrow_mut(|roots| {
+    let (was_root, is_last) = ROOTS.with_borrow_mut(|roots| {
         let before = roots.len();
         roots.retain(|root| *root != context);
-        roots.len() != before && roots.is_empty()
+        (roots.len() != before, roots.is_empty())
     });
-    if is_last_root {
+    if !was_root {
+        // Also the end of a stream, for which nothing else need be exported.
+        with_worker(|worker| worker.finish(&Envoy, context));
+    } else if is_last {
         with_worker(|worker| worker.end(&Envoy));
     }
     1

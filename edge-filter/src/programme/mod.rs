@@ -86,8 +86,9 @@ pub struct Programme {
     pub keys: VerificationKeys,
     /// Counts changes of the keys: what was verified with others is forgotten.
     pub keys_version: u64,
-    /// The credentials.
-    pub credentials: CredentialTable,
+    /// Counts changes of any kind: what was worked out before one is forgotten.
+    pub version: u64,
+    credentials: CredentialTable,
     apps: Vec<AppState>,
     app_numbers: HashMap<AppId, u32>,
     organisations: HashMap<OrganisationId, Kept<Organisation>>,
@@ -227,6 +228,7 @@ impl Programme {
 
     /// Applies a change.
     pub fn apply(&mut self, change: Change) {
+        self.version += 1;
         let generation = self.generation;
         match change {
             Change::Programme(settings) => self.settings = Some(settings),
@@ -375,6 +377,7 @@ impl Programme {
 
     /// Stores packed credentials.
     pub fn add_packed(&mut self, rows: impl Iterator<Item = PackedCredential>) {
+        self.version += 1;
         for row in rows {
             if let Some(&app) = self.packed_apps.get(row.app as usize) {
                 self.credentials.upsert(NewCredential {
@@ -388,6 +391,13 @@ impl Programme {
         }
     }
 
+    /// Forgets some of the credentials that the last snapshot no longer had;
+    /// whether there may be more.
+    pub fn sweep_some(&mut self) -> bool {
+        self.version += 1;
+        self.credentials.sweep_some()
+    }
+
     /// A snapshot begins: it takes over in place, object by object.
     pub fn begin_snapshot(&mut self) {
         self.generation = self.generation.wrapping_add(1);
@@ -396,6 +406,7 @@ impl Programme {
 
     /// The snapshot is complete: what it does not have no longer exists.
     pub fn end_snapshot(&mut self) {
+        self.version += 1;
         let now = self.generation;
         let gone: Vec<_> = self
             .subscriptions

@@ -1,9 +1,9 @@
 //! Several virtual machines of one Envoy against a portal, all in memory.
 
 use super::*;
-use crate::request::encode_pairs;
 use crate::testing::MemoryHost;
-use crate::usage;
+use crate::usage::{self, BUCKETS};
+use crate::verdict::Action;
 use shared::credential::{Environment, KeyHash, Pepper, PlainKey};
 use shared::feed::{
     App, Change, Credential, FeedEntry, FeedPage, Organisation, Programme as Settings,
@@ -15,7 +15,7 @@ use shared::ids::{
 use shared::lease::LeaseGrant;
 use shared::plan::{
     Counting, Meter, MeterSource, Operation, Plan, Product, Quota, QuotaEnforcement, RateLimit,
-    WhenStale, WithoutLease,
+    RateLimitScope, WhenStale, WithoutLease,
 };
 use shared::signing::EdgeSecret;
 use shared::usage::{Report, ReportAnswer};
@@ -289,22 +289,41 @@ impl Edge {
         }
     }
 
+    /// What the proxy was asked since this was last asked, without the numbers of slots.
+    fn crossings(&self) -> Vec<String> {
+        let lines = self.host.take_crossings().into_iter();
+        lines
+            .map(|line| {
+                if line.contains("portico.1.") {
+                    line.trim_end_matches(|char: char| char.is_ascii_digit() || char == '.')
+                        .to_owned()
+                } else {
+                    line
+                }
+            })
+            .collect()
+    }
+
     /// A whole call on one worker; the refusal's code, or `ok`.
     fn call(&mut self, worker: usize, key: &str, status: u16) -> &'static str {
         self.streams += 1;
-        let pairs = encode_pairs(&[
-            (":method", "GET"),
-            (":path", "/hello"),
-            ("x-request-id", "r1"),
-            ("x-api-key", key),
-        ]);
+        let header = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        *self.host.request.borrow_mut() = vec![
+            header(":method", "GET"),
+            header(":path", "/hello"),
+            header("x-request-id", "r1"),
+            header("x-api-key", key),
+        ];
+        let pairs = self.host.request_headers();
         let worker = &mut self.workers[worker];
         let verdict = worker.decide(&self.host, self.streams, &pairs);
+        verdict.carry_out(&self.host);
         let code = match verdict.action {
             Action::Pass(_) => "ok",
             Action::Refuse(refusal) => refusal.code.as_str(),
         };
         *self.host.response.borrow_mut() = vec![(":status".into(), status.to_string())];
+        worker.take_response(&self.host, self.streams);
         worker.finish(&self.host, self.streams);
         code
     }
@@ -338,6 +357,113 @@ fn every_worker_knows_the_feed_and_one_speaks_with_the_portal() {
             .map(|report| report.applied_position),
         Some(7)
     );
+}
+
+#[test]
+fn a_call_crosses_into_the_proxy_no_more_often_than_it_must() {
+    let mut portal = Portal::new();
+    portal.ceiling = 1 << 40;
+    let mut full = plan();
+    let limit = |name: &str, per| RateLimit {
+        name: name.into(),
+        limit: 1_000_000,
+        window_secs: 60,
+        per,
+        shadow: false,
+    };
+    full.rate_limits = vec![
+        limit("burst", RateLimitScope::Subscription),
+        limit("each", RateLimitScope::Credential),
+        limit("hour", RateLimitScope::Operation),
+    ];
+    full.quota = Some(hard_quota(1 << 40));
+    portal.publish(Change::Plan(full));
+    let (live, hash) = key(1, Environment::Live);
+    portal.publish(Change::Credential(Credential {
+        addresses: vec!["127.0.0.0/8".into()],
+        ..credential(1, Environment::Live, hash)
+    }));
+    let mut edge = Edge::new(1, portal);
+    *edge.host.client.borrow_mut() = Some("127.0.0.1:5000".into());
+    edge.run(2_000);
+    assert_eq!(edge.call(0, &live, 200), "ok");
+    edge.run(100);
+    edge.host.take_crossings();
+    assert_eq!(edge.call(0, &live, 200), "ok");
+    let request = [
+        "request headers",
+        "time",
+        "property source.address",
+        "read portico.1.account",
+        "write portico.1.account",
+        "describe",
+        "remove x-api-key",
+        "add x-portico-environment",
+        "add x-portico-organisation",
+        "add x-portico-app",
+        "add x-portico-plan",
+        "add x-portico-credential",
+        "add x-portico-scopes",
+        "clear route",
+    ];
+    let response = ["response headers", "add ratelimit-policy", "add ratelimit"];
+    let end = [
+        "time",
+        "property ResponseFlags",
+        "property ResponseBytes",
+        "write portico.1.usage",
+    ];
+    let accepted = [&request[..], &response, &end].concat();
+    assert_eq!(edge.crossings(), accepted);
+
+    let mut mistyped = live.clone();
+    mistyped.pop();
+    assert_eq!(edge.call(0, &mistyped, 200), "malformed_credential");
+    let refused = [
+        "request headers",
+        "time",
+        "describe",
+        "respond malformed_credential",
+        "time",
+        "write portico.1.usage",
+    ];
+    assert_eq!(edge.crossings(), refused);
+}
+
+#[test]
+fn what_was_prepared_for_a_caller_ends_with_its_time_and_with_the_next_change() {
+    let mut portal = Portal::new();
+    let (live, hash) = key(1, Environment::Live);
+    portal.publish(Change::Credential(Credential {
+        expires_at_ms: Some(NOW_MS + 5_000),
+        addresses: vec!["127.0.0.0/8".into()],
+        ..credential(1, Environment::Live, hash)
+    }));
+    let mut edge = Edge::new(1, portal);
+    let from = |address: &str| Some(format!("{address}:5000"));
+    *edge.host.client.borrow_mut() = from("127.0.0.1");
+    edge.run(500);
+    assert_eq!(edge.call(0, &live, 200), "ok");
+    *edge.host.client.borrow_mut() = from("192.0.2.1");
+    assert_eq!(edge.call(0, &live, 200), "address_not_allowed");
+    *edge.host.client.borrow_mut() = from("127.0.0.1");
+    assert_eq!(edge.call(0, &live, 200), "ok");
+    edge.portal.publish(Change::App(App {
+        app: id(AppId::from_bytes, 2),
+        organisation: id(OrganisationId::from_bytes, 1),
+        suspended: true,
+    }));
+    edge.run(500);
+    assert_eq!(edge.call(0, &live, 200), "organisation_suspended");
+    edge.portal.publish(Change::App(App {
+        app: id(AppId::from_bytes, 2),
+        organisation: id(OrganisationId::from_bytes, 1),
+        suspended: false,
+    }));
+    edge.run(500);
+    assert_eq!(edge.call(0, &live, 200), "ok");
+    edge.run(4_000);
+    assert_eq!(edge.call(0, &live, 200), "expired_credential");
 }
 
 #[test]
@@ -498,10 +624,9 @@ fn a_hard_quota_is_spent_to_its_last_unit_and_failed_calls_give_theirs_back() {
     let mut portal = Portal::new();
     let live = portal.issue(1, Environment::Live);
     portal.ceiling = 500;
-    portal.publish(Change::Plan(Plan {
-        quota: Some(hard_quota(500)),
-        ..plan()
-    }));
+    let mut limited = plan();
+    limited.quota = Some(hard_quota(500));
+    portal.publish(Change::Plan(limited));
     // One environment only: the portal of this test keeps a single pool.
     portal.publish(Change::Subscription(subscription(vec![Environment::Live])));
     let mut edge = Edge::new(2, portal);
