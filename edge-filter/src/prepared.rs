@@ -15,6 +15,7 @@ use crate::limit_fields::policy_of;
 use crate::programme::{Extras, OperationState, Programme};
 use crate::shared_state::slot_of;
 use crate::verdict::Headers;
+use core::cell::Cell;
 use shared::credential::Environment;
 use shared::ids::MeterId;
 use shared::plan::Meter;
@@ -23,6 +24,9 @@ use std::rc::Rc;
 
 /// Callers kept; they replace one another past that.
 const PLACES: usize = 2_048;
+
+/// How soon a lease is asked for again: the elected worker looks once a tick.
+const ASK_AGAIN_MS: u64 = 20;
 
 /// A product's meters and, in the same order, their ids.
 pub type ProductMeters = (Rc<[Meter]>, Rc<[MeterId]>);
@@ -49,6 +53,8 @@ pub struct Prepared {
     pub policy: Option<Rc<str>>,
     /// The product's meters.
     pub meters: Option<ProductMeters>,
+    /// When a lease was last asked for on its behalf.
+    asked_at_ms: Cell<u64>,
     /// Networks it may be used from, where that is restricted.
     networks: Option<Box<[Network]>>,
     from_ms: u64,
@@ -86,6 +92,7 @@ impl Prepared {
             policy: policy_of(&permit.plan, period),
             meters: product.map(|product| (product.meters.clone(), product.meter_ids.clone())),
             networks: restricted.map(|extras| extras.networks.clone()),
+            asked_at_ms: Cell::new(0),
             from_ms: now_ms,
             until_ms: end_of(&permit, extras, programme, now_ms),
             permit,
@@ -97,6 +104,16 @@ impl Prepared {
     #[must_use]
     pub const fn holds_at(&self, now_ms: u64) -> bool {
         self.from_ms <= now_ms && now_ms < self.until_ms
+    }
+
+    /// Whether a lease is to be asked for again: not with every call until the
+    /// elected worker has looked at the list.
+    pub fn asks_at(&self, now_ms: u64) -> bool {
+        let asks = now_ms.abs_diff(self.asked_at_ms.get()) >= ASK_AGAIN_MS;
+        if asks {
+            self.asked_at_ms.set(now_ms);
+        }
+        asks
     }
 
     /// Whether it may be used from where the call comes. `client` is asked only

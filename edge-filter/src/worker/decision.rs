@@ -219,7 +219,8 @@ impl Worker {
             let stores = decision.outcome == Outcome::Pass || decision.opened_lease;
             (decision, stores)
         })?;
-        if decision.lease_is_low || decision.opened_lease {
+        let is_short = decision.lease_is_low || decision.opened_lease;
+        if is_short && prepared.asks_at(now_ms) {
             ask_for_lease(host, key);
         }
         let has_quota = permit.plan.quota.is_some() && prepared.period.is_some();
