@@ -141,13 +141,15 @@ pub struct Presence {
     pub decided: u64,
     /// Calls this owner has served: one that serves none is the main thread's.
     pub served: u64,
+    /// Whether the owner has ended in good order.
+    pub has_left: bool,
 }
 
 impl Presence {
     /// Whether the worker lives.
     #[must_use]
     pub const fn is_alive(&self, now_ms: u64) -> bool {
-        self.owner != 0 && now_ms < self.seen_at_ms.saturating_add(ALIVE_MS)
+        self.owner != 0 && !self.has_left && now_ms < self.seen_at_ms.saturating_add(ALIVE_MS)
     }
 
     fn read(bytes: &[u8]) -> Option<Self> {
@@ -158,6 +160,7 @@ impl Presence {
             applied_position: reader.u64()?,
             decided: reader.u64()?,
             served: reader.u64()?,
+            has_left: reader.u64()? == 1,
         })
     }
 
@@ -170,6 +173,7 @@ impl Presence {
             self.applied_position,
             self.decided,
             self.served,
+            u64::from(self.has_left),
         ]
         .into_iter()
         .flat_map(u64::to_le_bytes)
@@ -208,6 +212,7 @@ pub fn claim_slot(shared: &impl SharedData, owner: u64, now_ms: u64) -> Option<(
             applied_position: 0,
             decided: former.decided,
             served: 0,
+            has_left: false,
         };
         if shared.write(&key, &presence.to_bytes(), Some(version)) == Stored::Yes {
             return Some((slot, presence));

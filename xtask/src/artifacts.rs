@@ -43,25 +43,32 @@ pub fn target_directory() -> Result<PathBuf> {
     Ok(PathBuf::from(folder))
 }
 
+fn build_wasm(package: &str, target: &str) -> Result<()> {
+    invoke(&mut cargo(&[
+        "build",
+        "--quiet",
+        "--locked",
+        "--profile",
+        "wasm",
+        "--package",
+        package,
+        "--target",
+        target,
+    ]))
+}
+
+/// Builds Envoy's filter alone; where it is.
+pub fn build_edge_filter() -> Result<PathBuf> {
+    setup::wasm_targets()?;
+    build_wasm("edge-filter", "wasm32-wasip1")?;
+    Ok(target_directory()?.join("wasm32-wasip1/wasm/edge_filter.wasm"))
+}
+
 /// Builds everything.
 pub fn build() -> Result<Artifacts> {
-    setup::wasm_targets()?;
-    let wasm = |package: &'static str, target: &'static str| {
-        invoke(&mut cargo(&[
-            "build",
-            "--quiet",
-            "--locked",
-            "--profile",
-            "wasm",
-            "--package",
-            package,
-            "--target",
-            target,
-        ]))
-    };
-    wasm("edge-filter", "wasm32-wasip1")?;
-    wasm("portal-spin", "wasm32-wasip2")?;
-    wasm("sandbox-mock", "wasm32-wasip2")?;
+    build_edge_filter()?;
+    build_wasm("portal-spin", "wasm32-wasip2")?;
+    build_wasm("sandbox-mock", "wasm32-wasip2")?;
     invoke(&mut cargo(&[
         "build",
         "--quiet",

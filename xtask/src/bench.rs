@@ -3,47 +3,47 @@
 
 use crate::command;
 use crate::{artifacts, setup};
-use anyhow::{Result, bail};
-use clap::Args;
+use anyhow::Result;
+use clap::{Args, ValueEnum};
 use std::path::Path;
 
 #[derive(Args)]
 pub struct Options {
     /// Which benchmark; all where none is named
-    name: Option<String>,
+    #[arg(value_enum)]
+    name: Option<Name>,
 }
 
-/// The benchmarks: examples of the `tests` package, named `bench-…`.
-const NAMES: [&str; 1] = ["edge"];
+#[derive(Clone, Copy, ValueEnum)]
+enum Name {
+    /// CPU per request of the edge filter beside no filter, Envoy's own filters and ext_authz
+    Edge,
+}
 
 pub fn run(options: &Options) -> Result<()> {
-    let chosen: Vec<&str> = match options.name.as_deref() {
-        None => NAMES.to_vec(),
-        Some(name) if NAMES.contains(&name) => vec![name],
-        Some(name) => bail!("no benchmark `{name}`: there are {}", NAMES.join(", ")),
-    };
-    let artifacts = artifacts::build()?;
-    let envoy = setup::envoy(Path::new(".portico"))?;
-    for name in chosen {
-        let example = format!("bench-{name}");
-        run_example(&example, &artifacts, &envoy)?;
+    let all = Name::value_variants();
+    for name in options.name.as_ref().map_or(all, std::slice::from_ref) {
+        match name {
+            Name::Edge => edge()?,
+        }
     }
     Ok(())
 }
 
-fn run_example(example: &str, artifacts: &artifacts::Artifacts, envoy: &Path) -> Result<()> {
+fn edge() -> Result<()> {
+    let filter = artifacts::build_edge_filter()?;
+    let envoy = setup::envoy(Path::new(".portico"))?;
     command::invoke(
         command::cargo(&[
-            "run",
+            "bench",
             "--quiet",
             "--locked",
-            "--release",
             "--package",
-            "tests",
-            "--example",
-            example,
+            "edge-filter",
+            "--bench",
+            "edge",
         ])
         .env("PORTICO_ENVOY", envoy)
-        .env("PORTICO_ARTIFACTS", &artifacts.folder),
+        .env("PORTICO_EDGE_FILTER", filter),
     )
 }

@@ -235,11 +235,21 @@ impl Leader {
         }
     }
 
-    /// The last words of a clean end.
+    /// The last words of the one that leads. The boot has ended only if nobody
+    /// else lives: where the filter was loaded anew, the new one goes on with
+    /// boot, cells and leases, and is left the lead at once.
     pub(crate) fn end<H: Host>(&mut self, around: &Surroundings<'_, H>) {
-        if let Some(boot) = self.boot.filter(|_| self.leads(around.now_ms)) {
-            self.reporter.send(around, &boot, true);
+        let Some(boot) = self.boot.filter(|_| self.leads(around.now_ms)) else {
+            return;
+        };
+        let is_last = !presences(around.host)
+            .iter()
+            .any(|(_, worker)| worker.is_alive(around.now_ms));
+        self.reporter.send(around, &boot, is_last);
+        if let Some((_, version)) = around.host.read(LEADER) {
+            around.host.write(LEADER, &[], Some(version));
         }
+        self.resign();
     }
 }
 

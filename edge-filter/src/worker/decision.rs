@@ -37,6 +37,8 @@ impl Worker {
         if self.slot.is_none() {
             self.ensure_slot(host, now_ns / 1_000_000);
         }
+        // A position was told as applied: its first call may come before the next tick.
+        self.open(host, now_ns / 1_000_000);
         self.presence.decided += 1;
         #[cfg(feature = "fault-injection")]
         crate::fault::inject(request.fault, crate::fault::Moment::Request);

@@ -184,12 +184,12 @@ impl Worker {
         self.leader.take_answer(&around, token, answer);
     }
 
-    /// The Envoy process ends, or this configuration does.
+    /// This virtual machine ends: with the process, or because the filter was
+    /// loaded anew, when others take over from its shared data.
     pub fn end(&mut self, host: &impl Host) {
         let now_ms = host.now_ns() / 1_000_000;
-        self.told.seen_at_ms = 0;
-        self.show_presence(host, now_ms);
         self.share_samples(host);
+        self.leave_slot(host);
         let Some(configuration) = &self.configuration else {
             return;
         };

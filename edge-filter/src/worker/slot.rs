@@ -66,6 +66,15 @@ impl Worker {
         }
     }
 
+    /// Says that it lives no longer. The slot stays its own for a while: a call
+    /// in hand may still be counted.
+    pub(super) fn leave_slot(&mut self, host: &impl Host) {
+        if let Some(slot) = self.slot {
+            self.presence.has_left = true;
+            host.write(&slot_key(slot), &self.presence.to_bytes(), None);
+        }
+    }
+
     /// Hands the newest samples to the elected worker.
     pub(super) fn share_samples(&mut self, host: &impl Host) {
         if let (Some(slot), Some(bytes)) = (self.slot, self.request_log.take_changed()) {

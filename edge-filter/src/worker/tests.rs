@@ -651,6 +651,39 @@ fn a_hard_quota_is_spent_to_its_last_unit_and_failed_calls_give_theirs_back() {
 }
 
 #[test]
+fn a_filter_that_is_loaded_anew_goes_on_with_the_same_boot_and_only_the_last_one_ends_it() {
+    let mut portal = Portal::new();
+    portal.ceiling = 100_000;
+    portal.publish(Change::Plan(Plan {
+        quota: Some(hard_quota(100_000)),
+        ..plan()
+    }));
+    portal.publish(Change::Subscription(subscription(vec![Environment::Live])));
+    let live = portal.issue(1, Environment::Live);
+    let mut edge = Edge::new(2, portal);
+    edge.run(1_500);
+    for _ in 0..20 {
+        assert_eq!(edge.call(0, &live, 200), "ok");
+    }
+    edge.workers.push(new_worker(&edge.host));
+    edge.run(100);
+    let given_back = edge.portal.given_back;
+    for mut old in edge.workers.drain(..2).collect::<Vec<_>>() {
+        old.end(&edge.host);
+    }
+    for _ in 0..20 {
+        assert_eq!(edge.call(0, &live, 200), "ok");
+    }
+    edge.run(3_000);
+    assert_eq!(edge.portal.counted(), 40);
+    assert_eq!(edge.portal.given_back, given_back, "the leases go on");
+    assert!(edge.portal.reports.iter().all(|report| !report.ended));
+    edge.workers.remove(0).end(&edge.host);
+    edge.run(50);
+    assert!(edge.portal.reports.last().unwrap().ended);
+}
+
+#[test]
 fn a_slot_that_was_taken_over_is_given_up() {
     let mut portal = Portal::new();
     let live = portal.issue(1, Environment::Live);

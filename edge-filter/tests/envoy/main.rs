@@ -9,6 +9,7 @@ mod http;
 mod limits;
 mod portal;
 mod programme;
+mod reload;
 mod scale;
 mod stack;
 mod tokens;

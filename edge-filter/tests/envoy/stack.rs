@@ -15,6 +15,8 @@ pub struct Options {
     pub node_id: String,
     pub trusted_hops: u32,
     pub wasm: Option<PathBuf>,
+    /// Whether the listener comes from a file that Envoy watches.
+    pub watches_listener: bool,
 }
 
 impl Default for Options {
@@ -25,6 +27,7 @@ impl Default for Options {
             node_id: "edge-1".to_owned(),
             trusted_hops: 0,
             wasm: None,
+            watches_listener: false,
         }
     }
 }
@@ -148,7 +151,36 @@ fn echo(name: &'static str) -> Server {
     })
 }
 
+const WATCHED: &str = "listeners.yaml";
+
+/// Moves the listener out of the bootstrap into a file of its own.
+fn with_watched_listener(bootstrap: &str, directory: &Path) -> String {
+    let (head, rest) = bootstrap.split_once("  listeners:\n").unwrap();
+    let (listener, clusters) = rest.split_once("\n  clusters:").unwrap();
+    let typed =
+        "  - \"@type\": type.googleapis.com/envoy.config.listener.v3.Listener\n    name: gateway";
+    let listener = listener.replacen("  - name: gateway", typed, 1);
+    let file = directory.join(WATCHED);
+    std::fs::write(&file, format!("resources:\n{listener}\n")).unwrap();
+    let watch = format!(
+        "dynamic_resources:\n  lds_config:\n    path_config_source: {{path: {}}}\n\n",
+        file.display()
+    );
+    let head = head.replace("static_resources:", &format!("{watch}static_resources:"));
+    format!("{head}  clusters:{clusters}")
+}
+
 impl Envoy {
+    /// Gives the watched listener another configuration, as a control plane does.
+    pub fn reload(&self, from: &str, to: &str) {
+        let file = self.directory.join(WATCHED);
+        let listener = std::fs::read_to_string(&file).unwrap();
+        assert!(listener.contains(from));
+        let beside = file.with_extension("new");
+        std::fs::write(&beside, listener.replace(from, to)).unwrap();
+        std::fs::rename(&beside, &file).unwrap();
+    }
+
     pub fn start(portal: &Portal, options: &Options) -> Self {
         let (upstream, sandbox) = (echo("upstream"), echo("sandbox"));
         let (gateway, admin) = (free_port(), free_port());
@@ -178,6 +210,9 @@ impl Envoy {
             assert!(bootstrap.contains(&end));
             let more = format!("{}, {}}}", end.trim_end_matches('}'), options.configuration);
             bootstrap = bootstrap.replace(&end, &more);
+        }
+        if options.watches_listener {
+            bootstrap = with_watched_listener(&bootstrap, &directory);
         }
         let path = directory.join("bootstrap.yaml");
         std::fs::write(&path, bootstrap).unwrap();
