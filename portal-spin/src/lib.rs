@@ -32,7 +32,8 @@
 //! 7. A page's template extends `web/templates/layout.html`, has a field `page: Page`
 //!    (`Page::of_organisation(context, "Title", &name)`), imports `web/templates/forms.html` for fields,
 //!    puts the CSRF token into every form, and its `POST` answers `response::see_other("…?done=saved")`
-//!    or shows the form again with `web::forms::Shown::again`. Its tab: one line in `web::layout`. No
+//!    or shows the form again with `web::forms::Shown::again`. Its tab: one line in `web::layout` (`ORGANISATION_NAVIGATION`,
+//!    `APP_NAVIGATION` or `OPERATOR_NAVIGATION`); what waits for the operator: one line in `home::operator`. No
 //!    inline script or style; it works with JavaScript off.
 //! 8. Settings: a line in `configuration::VARIABLES`, read with `context.configuration().get("name")`.
 //! 9. Tests: `testing::on_every_database! { async fn sentence(portal: TestPortal) { … } }` runs on SQLite
@@ -63,6 +64,7 @@ pub mod database;
 pub mod edges;
 pub mod emails;
 pub mod encoding;
+pub mod guides;
 pub mod home;
 #[cfg(target_family = "wasm")]
 mod host;
@@ -73,7 +75,9 @@ pub mod oauth;
 pub mod organisations;
 pub mod ports;
 pub mod reactions;
+pub mod reference;
 pub mod routes;
+pub mod search;
 pub mod seed;
 pub mod subscriptions;
 #[cfg(test)]

@@ -38,8 +38,9 @@ use crate::organisations::{MemberRole, OperatorRole};
 use crate::ports::PortFuture;
 use crate::web::{Failure, Response};
 use crate::{
-    agreements, apps, audit, brand, catalogue, credentials, edges, emails, home, installations,
-    listings, metering, oauth, organisations, seed, subscriptions, web, webhooks,
+    agreements, apps, audit, brand, catalogue, credentials, edges, emails, guides, home,
+    installations, listings, metering, oauth, organisations, reference, search, seed,
+    subscriptions, web, webhooks,
 };
 
 /// What a handler answers.
@@ -369,6 +370,23 @@ routes! {
     POST "/operator/webhook-endpoints/{webhook_endpoint_id}/test-events" submit_operator_test_event Operator(ADMINISTRATORS) => webhooks::send_test_event_form;
     GET "/operator/webhook-endpoints/{webhook_endpoint_id}/deliveries/{event_id}" show_operator_webhook_delivery_page Operator(OperatorRole::ANY) => webhooks::show_delivery_page;
     POST "/operator/webhook-endpoints/{webhook_endpoint_id}/deliveries/{event_id}/resend" submit_operator_webhook_resend Operator(ADMINISTRATORS) => webhooks::resend_event_form;
+    // Reading: reference, guides, search
+    GET "/products/{product_slug}/reference" show_reference Public => reference::show_reference;
+    GET "/products/{product_slug}/reference/{tag_slug}" show_reference_group Public => reference::show_reference_group;
+    POST "/products/{product_slug}/try" submit_try Session => reference::try_operation;
+    GET "/guides" show_guides Public => guides::show_guides;
+    GET "/guides/{guide_slug}" show_guide_page Public => guides::show_guide_page;
+    GET "/search" show_search Public => search::show_search;
+    GET "/api/v1/search" search Public => search::search, gives 200 search::Found;
+    GET "/api/v1/guides" list_guides Public => guides::list_guides, gives 200 guides::GuideList;
+    GET "/api/v1/guides/{guide_slug}" show_guide Public => guides::show_guide, gives 200 guides::Guide;
+    GET "/operator/guides" show_operator_guides Operator(OperatorRole::ANY) => guides::show_operator_guides;
+    GET "/operator/guides/{guide_slug}" edit_guide Operator(OperatorRole::ANY) => guides::edit_guide;
+    POST "/operator/guides/{guide_slug}" submit_guide Operator(MANAGERS) => guides::save_guide_form;
+    POST "/operator/guides/{guide_slug}/delete" submit_guide_deletion Operator(MANAGERS) => guides::delete_guide_form;
+    PUT "/api/v1/operator/guides/{guide_slug}" put_guide Operator(MANAGERS) => guides::put_guide, takes guides::GuideBody, gives 200 guides::Guide;
+    DELETE "/api/v1/operator/guides/{guide_slug}" delete_guide Operator(MANAGERS) => guides::delete_guide, gives 204;
+
     // The operator's brand
     GET "/operator/brand" show_brand_page Operator(OperatorRole::ANY) => brand::show_brand_page;
     POST "/operator/brand" submit_brand Operator(ADMINISTRATORS) => brand::save_brand_form;

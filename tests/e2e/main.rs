@@ -1,9 +1,14 @@
 //! End-to-end tests of the whole product.
 
+mod accessibility;
+mod documents;
 mod first_call;
+mod operator_files;
 mod outages;
 mod pages;
 mod refusals;
 mod secrets;
+mod site;
 mod supervision;
 mod tools;
+mod without_scripts;

@@ -11,6 +11,17 @@ use std::process::Command;
 use std::time::Duration;
 use tempfile::TempDir;
 
+/// What pages are told of the reader.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Look {
+    /// Prefers light pages.
+    Light,
+    /// Prefers dark pages.
+    Dark,
+    /// Runs no scripts.
+    WithoutScripts,
+}
+
 /// A browser window with a profile of its own.
 pub struct Browser {
     pub window: Client,
@@ -24,6 +35,14 @@ impl Browser {
     /// # Errors
     /// When Chromium or its driver is missing or does not start.
     pub async fn open(width: u32, height: u32) -> Result<Self> {
+        Self::open_as(width, height, Look::Light).await
+    }
+
+    /// As [`Browser::open`], for a reader with a preference. The page is exactly `width` wide.
+    ///
+    /// # Errors
+    /// When Chromium or its driver is missing or does not start.
+    pub async fn open_as(width: u32, height: u32, look: Look) -> Result<Self> {
         let port = ports::free_port()?;
         let profile = tempfile::Builder::new()
             .prefix("portico-browser-")
@@ -43,12 +62,26 @@ impl Browser {
             "--disable-component-update".to_owned(),
             "--disable-sync".to_owned(),
             format!("--window-size={width},{height}"),
+            // 0 is dark, 1 is light.
+            format!(
+                "--blink-settings=preferredColorScheme={}",
+                u8::from(look != Look::Dark)
+            ),
             format!("--user-data-dir={}", profile.path().display()),
         ];
         let mut capabilities = serde_json::Map::new();
         capabilities.insert(
             "goog:chromeOptions".to_owned(),
-            json!({ "args": arguments }),
+            json!({
+                "args": arguments,
+                "mobileEmulation": {
+                    "deviceMetrics": { "width": width, "height": height, "pixelRatio": 1.0, "mobile": false, "touch": false },
+                },
+                "prefs": match look {
+                    Look::WithoutScripts => json!({ "profile.managed_default_content_settings.javascript": 2 }),
+                    _ => json!({}),
+                },
+            }),
         );
         let address = format!("http://127.0.0.1:{port}");
         let window = eventually("Chromium to start", Duration::from_secs(60), async || {

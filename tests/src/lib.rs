@@ -9,5 +9,6 @@ pub mod actors;
 pub mod browser;
 pub mod ports;
 pub mod process;
+pub mod site;
 pub mod stack;
 pub mod wait;

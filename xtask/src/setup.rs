@@ -116,6 +116,26 @@ pub fn postgres_programs() -> Option<PathBuf> {
     folders.pop()
 }
 
+/// axe-core, which the accessibility test runs on every page; from npm into `target/`. Without npm that
+/// test says that it was skipped.
+pub fn axe() -> Option<PathBuf> {
+    const VERSION: &str = "4.14.1";
+    let folder = crate::command::root().join("target/axe");
+    let file = folder.join("node_modules/axe-core/axe.min.js");
+    if !file.is_file() {
+        let mut npm = Command::new("npm");
+        npm.args(["install", "--silent", "--no-save", "--no-audit", "--prefix"])
+            .arg(&folder)
+            .arg(format!("axe-core@{VERSION}"));
+        if let Err(error) = invoke(&mut npm) {
+            eprintln!(
+                "axe-core is not installed ({error:#}): the accessibility test will be skipped"
+            );
+        }
+    }
+    file.is_file().then_some(file)
+}
+
 /// Installs with apt what the tests need and is missing, where that is possible.
 pub fn test_needs() -> Result<()> {
     let missing: Vec<&Need> = TEST_NEEDS

@@ -16,6 +16,7 @@ pub fn run(options: &Options) -> Result<()> {
     setup::test_needs()?;
     let artifacts = artifacts::build()?;
     let envoy = setup::envoy(Path::new(".portico"))?;
+    let axe = setup::axe();
     // The runner and the end-to-end tests share the release build of wasmtime;
     // everything else is quicker to build, and stricter, unoptimised.
     let quick = [
@@ -41,6 +42,9 @@ pub fn run(options: &Options) -> Result<()> {
             .env("PORTICO_ENVOY", &envoy)
             .env("PORTICO_EDGE_FILTER", artifacts.edge_filter())
             .env("PORTICO_ARTIFACTS", &artifacts.folder);
+        if let Some(axe) = &axe {
+            command.env("PORTICO_AXE", axe);
+        }
         if let Some(folder) = setup::postgres_programs() {
             command.env("PORTICO_POSTGRES_PROGRAMS", folder);
         }

@@ -1,7 +1,7 @@
 //! Publishing: from Markdown to a version that is in force, told to edges and to partners; reminders
 //! while a grace period runs.
 
-use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd, html};
+use pulldown_cmark::{Event, Tag, TagEnd, html};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
@@ -16,6 +16,7 @@ use crate::emails::{Message, queue_email};
 use crate::encoding::{hex, readable_time, rfc3339};
 use crate::organisations::{Faults, MemberRole, store::list_member_emails};
 use crate::web::Failure;
+use crate::web::markdown::harmless_events;
 use crate::{audit, edges, params, webhooks};
 
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
@@ -358,23 +359,6 @@ pub async fn send_reminders(context: &Context) -> Result<u64, DatabaseError> {
 /// The exact bytes that are shown, hashed and kept. Raw HTML in the source is shown as text, and links
 /// lead only to web and mail addresses.
 pub fn render_document(title: &str, label: &str, markdown: &str) -> String {
-    let options =
-        Options::ENABLE_TABLES | Options::ENABLE_FOOTNOTES | Options::ENABLE_STRIKETHROUGH;
-    let mut is_dropped_link = false;
-    let events = Parser::new_ext(markdown, options).filter_map(|event| match event {
-        Event::Html(text) | Event::InlineHtml(text) => Some(Event::Text(text)),
-        Event::Start(Tag::Link { ref dest_url, .. }) if !is_harmless(dest_url) => {
-            is_dropped_link = true;
-            None
-        }
-        Event::End(TagEnd::Link) if is_dropped_link => {
-            is_dropped_link = false;
-            None
-        }
-        // An image would load from elsewhere, and could change after it was accepted.
-        Event::Start(Tag::Image { .. }) | Event::End(TagEnd::Image) => None,
-        event => Some(event),
-    });
     let mut document = String::new();
     let heading = Event::Text(format!("{title} ({label})").into());
     html::push_html(
@@ -391,12 +375,6 @@ pub fn render_document(title: &str, label: &str, markdown: &str) -> String {
         ]
         .into_iter(),
     );
-    html::push_html(&mut document, events);
+    html::push_html(&mut document, harmless_events(markdown));
     document
-}
-
-fn is_harmless(url: &str) -> bool {
-    ["https://", "http://", "mailto:", "#"]
-        .iter()
-        .any(|start| url.starts_with(start))
 }

@@ -229,6 +229,22 @@ pub async fn find_version(
     .transpose()
 }
 
+/// The published version's document as it was uploaded, and the operations the product has of it.
+pub async fn published_document(
+    connection: &Connection,
+    product_id: ProductId,
+) -> Result<Option<(String, Vec<Operation>)>, DatabaseError> {
+    let row = connection
+        .query_optional(
+            "SELECT document, operations FROM product_versions
+             WHERE product_id = $1 AND published_at_ms IS NOT NULL ORDER BY number DESC LIMIT 1",
+            params![product_id.to_string()],
+        )
+        .await?;
+    row.map(|row| Ok((row.get(0)?, from_json(&row.get::<String>(1)?)?)))
+        .transpose()
+}
+
 /// Operations of the published version; none before it.
 pub async fn published_operations(
     connection: &Connection,

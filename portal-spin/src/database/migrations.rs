@@ -49,6 +49,7 @@ migrations! {
     160 "0160_listings",
     161 "0161_oauth",
     180 "0180_brand",
+    181 "0181_guides",
 }
 
 /// Brings the database to the newest schema of this code. Safe to run any number of times and by

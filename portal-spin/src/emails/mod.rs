@@ -12,7 +12,7 @@ use shared::ids::EmailId;
 
 use crate::context::Context;
 use crate::database::DatabaseError;
-use crate::encoding::rfc3339;
+use crate::encoding::{escape_html, rfc3339};
 use crate::params;
 use crate::routes::Outcome;
 use crate::web::response;
@@ -58,7 +58,7 @@ pub async fn queue_email(context: &Context, message: &Message) -> Result<(), Dat
 fn html_of(text: &str) -> String {
     let paragraphs = text.split("\n\n").map(|paragraph| {
         let lines = paragraph.lines().map(|line| {
-            let escaped = escape(line);
+            let escaped = escape_html(line);
             if is_link(line) {
                 format!("<a href=\"{escaped}\">{escaped}</a>")
             } else {
@@ -72,13 +72,6 @@ fn html_of(text: &str) -> String {
 
 fn is_link(line: &str) -> bool {
     line.starts_with("https://") || line.starts_with("http://")
-}
-
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
-        .replace('"', "&quot;")
 }
 
 #[derive(Serialize)]

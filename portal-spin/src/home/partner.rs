@@ -13,6 +13,7 @@ use crate::catalogue;
 use crate::context::Context;
 use crate::credentials::{self, CredentialBody};
 use crate::encoding::readable_time;
+use crate::guides;
 use crate::metering::{self, QuotaView};
 use crate::organisations::organisation_pages::NextStep;
 use crate::organisations::store::{Organisation, find_organisation};
@@ -175,6 +176,20 @@ pub(crate) async fn example_path(
     Ok("/".to_owned())
 }
 
+/// The newest news of the operator: title, address, day.
+async fn read_news(context: &Context) -> Result<Vec<(String, String, String)>, Failure> {
+    let published = guides::list_published(&context.connection).await?;
+    Ok(published
+        .into_iter()
+        .filter(|guide| guide.kind == "news")
+        .take(4)
+        .map(|news| {
+            let at = news.published_at.map(readable_time).unwrap_or_default();
+            (news.title, format!("/guides/{}", news.slug), at)
+        })
+        .collect())
+}
+
 async fn quota_lines(
     context: &Context,
     apps: &[AppLine],
@@ -256,7 +271,7 @@ async fn render(context: &Context, new_key: Option<String>) -> Outcome {
         gateway: context.configuration().get("gateway_url").to_owned(),
         example_path: example_path(context, apps.first().map(|app| app.app_id)).await?,
         quotas: quota_lines(context, &apps, environment).await?,
-        news: Vec::new(),
+        news: read_news(context).await?,
         organisation,
         apps,
         activity,

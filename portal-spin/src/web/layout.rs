@@ -50,7 +50,7 @@ pub struct Page {
 }
 
 /// What everyone can read.
-const PLACES: &[(&str, &str)] = &[("Products", "/products")];
+const PLACES: &[(&str, &str)] = &[("Products", "/products"), ("Guides", "/guides")];
 
 /// Pages of an app: label, path below the app. Each domain with pages of an app adds its line.
 const APP_NAVIGATION: &[(&str, &str)] = &[
@@ -81,6 +81,7 @@ const OPERATOR_NAVIGATION: &[(&str, &str, &[OperatorRole])] = &[
     ("Products", "/operator/products", OperatorRole::ANY),
     ("Edges", "/operator/edges", OperatorRole::ANY),
     ("Webhooks", "/operator/webhooks", OperatorRole::ANY),
+    ("Guides", "/operator/guides", OperatorRole::ANY),
     ("Brand", "/operator/brand", OperatorRole::ANY),
 ];
 

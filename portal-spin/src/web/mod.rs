@@ -13,6 +13,7 @@ pub mod help;
 pub mod idempotency;
 pub mod layout;
 pub mod lists;
+pub mod markdown;
 pub mod openapi;
 pub mod paging;
 pub mod response;
