@@ -22,6 +22,7 @@ pub mod account;
 pub mod address;
 pub mod bytes;
 pub mod configuration;
+pub mod configuration_reference;
 pub mod credential;
 #[cfg(feature = "fault-injection")]
 pub mod fault;
