@@ -51,6 +51,7 @@
 
 pub mod access;
 pub mod agreements;
+pub mod analytics;
 pub mod app;
 pub mod apps;
 pub mod audit;

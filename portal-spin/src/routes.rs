@@ -38,7 +38,7 @@ use crate::organisations::{MemberRole, OperatorRole};
 use crate::ports::PortFuture;
 use crate::web::{Failure, Response};
 use crate::{
-    agreements, apps, audit, brand, catalogue, credentials, edges, emails, guides, home,
+    agreements, analytics, apps, audit, brand, catalogue, credentials, edges, emails, guides, home,
     installations, listings, metering, oauth, organisations, reference, search, seed,
     subscriptions, web, webhooks,
 };
@@ -429,6 +429,14 @@ routes! {
     DELETE "/api/v1/installations/{installation_id}" remove_installation Session => installations::remove_installation, gives 200 installations::InstallationView;
     GET "/api/v1/apps/{app_id}/installations" list_app_installations Member(ANY_MEMBER) => installations::list_app_installations, gives 200 installations::InstallationList;
     GET "/api/v1/apps/{app_id}/installations/{installation_id}" show_app_installation Member(BUILDERS) => installations::show_app_installation, gives 200 installations::InstallationView;
+
+    // Usage over all apps of an organisation
+    GET "/organisations/{organisation_id}/usage" show_organisation_usage Member(ANY_MEMBER) => analytics::show_usage;
+    GET "/api/v1/organisations/{organisation_id}/usage" read_organisation_usage Member(ANY_MEMBER) => analytics::read_usage, gives 200 analytics::Report;
+    // The operator's analytics
+    GET "/operator/analytics" show_analytics Operator(OperatorRole::ANY) => analytics::show_report;
+    GET "/operator/analytics/{report}" show_analytics_report Operator(OperatorRole::ANY) => analytics::show_report;
+    GET "/api/v1/operator/analytics/{report}" read_analytics_report Operator(OperatorRole::ANY) => analytics::read_report, gives 200 analytics::Report;
 
     // Edges
     GET "/edge/v1/feed" read_feed Edge => edges::read_feed;

@@ -50,6 +50,7 @@ migrations! {
     161 "0161_oauth",
     180 "0180_brand",
     181 "0181_guides",
+    200 "0200_analytics",
 }
 
 /// Brings the database to the newest schema of this code. Safe to run any number of times and by

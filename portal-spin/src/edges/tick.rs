@@ -8,7 +8,7 @@ use super::{boots, programme};
 use crate::context::Context;
 use crate::routes::Outcome;
 use crate::web::response;
-use crate::{agreements, credentials, emails, metering, oauth, subscriptions, webhooks};
+use crate::{agreements, analytics, credentials, emails, metering, oauth, subscriptions, webhooks};
 
 /// What a tick did.
 #[derive(Debug, Default, Serialize, schemars::JsonSchema)]
@@ -27,6 +27,8 @@ pub struct TickView {
     pub hours_rolled_up: u64,
     /// Hours and days that differed from their minutes and will be done again.
     pub rollups_wrong: u64,
+    /// Days of usage summed for analytics.
+    pub days_analysed: u64,
     /// Lines dropped from request logs.
     pub samples_dropped: u64,
     /// Organisations reminded of an agreement that is due.
@@ -52,6 +54,7 @@ pub async fn run_tick(context: &Context) -> Outcome {
         credentials_forgotten: credentials::forget_old(connection, context.now_ms).await?,
         hours_rolled_up: metering::roll_up(connection, context.now_ms).await?,
         rollups_wrong: metering::check_next_rollup(connection, context.now_ms).await?,
+        days_analysed: analytics::refresh(context).await?,
         samples_dropped: metering::drop_old_samples(connection, context.now_ms).await?,
         reminders_sent: agreements::publishing::send_reminders(context).await?,
         emails_sent: emails::send_due_emails(context).await?,

@@ -6,6 +6,7 @@
 
 mod cells;
 mod model;
+mod organisation_reads;
 mod pages;
 mod quantities;
 mod reads;
@@ -21,10 +22,13 @@ mod rollup_tests;
 mod tests;
 
 pub use cells::merge_cells;
-pub use model::{Granularity, QuotaView, UsageView, is_refusal};
+pub use model::{Granularity, QuotaView, UsageView, is_refusal, percentile};
+pub use organisation_reads::{
+    CallFilter, CallSum, SampledRequest, list_calls, list_latencies, list_sampled_requests,
+};
 pub use pages::show_usage_page;
 pub use quantities::{counts, used_units};
-pub use reads::{counted_calls, last_used, sandbox_facts};
+pub use reads::{counted_calls, insert_calls_of_days, last_used, sandbox_facts, take_changed_days};
 pub use rollup_routes::{RollupCheckView, check_rollups, rebuild_rollups};
 pub use rollups::{check_next as check_next_rollup, roll_up};
 pub use routes::{LoggedRequest, RequestLog, last_day, list_requests, quotas_of_app, show_usage};

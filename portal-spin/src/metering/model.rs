@@ -280,7 +280,7 @@ fn parts(tallies: BTreeMap<&str, Tally>) -> Vec<Part> {
 }
 
 /// The upper bound of the bucket that holds this percentile, in milliseconds.
-fn percentile(latency: &[u64; LATENCY_BUCKETS], percent: u64) -> Option<f64> {
+pub fn percentile(latency: &[u64; LATENCY_BUCKETS], percent: u64) -> Option<f64> {
     let all: u64 = latency.iter().sum();
     let wanted = (all * percent).div_ceil(100);
     let mut seen = 0;

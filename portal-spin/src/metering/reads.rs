@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use shared::ids::{AppId, CredentialId};
 use shared::plan::Operation;
 
+use super::spans::{Coarsest, Span};
 use crate::database::{Connection, DatabaseError};
 use crate::params;
 use crate::subscriptions::SandboxFacts;
@@ -87,4 +88,46 @@ pub async fn sandbox_facts(
     }
     facts.operations_tried = tried.len() as u64;
     Ok(facts)
+}
+
+/// Days whose hours were rolled up or made again since they were last taken, oldest first. Call it inside
+/// the transaction that reads them: a day that changes later comes again.
+pub async fn take_changed_days(
+    connection: &Connection,
+    limit: i64,
+) -> Result<Vec<i64>, DatabaseError> {
+    let mut days = connection
+        .query(
+            "DELETE FROM usage_changed_days WHERE day IN (
+                SELECT day FROM usage_changed_days ORDER BY day LIMIT $1) RETURNING day",
+            params![limit],
+        )
+        .await?
+        .iter()
+        .map(|row| row.get(0))
+        .collect::<Result<Vec<i64>, _>>()?;
+    days.sort_unstable();
+    Ok(days)
+}
+
+/// Sums the calls of known apps in whole days into another domain's table. `select` and `tail` read `c`:
+/// the series' columns, `minute`, `count`; each call is counted once.
+pub async fn insert_calls_of_days(
+    connection: &Connection,
+    table: &str,
+    select: &str,
+    tail: &str,
+    days: std::ops::Range<i64>,
+) -> Result<u64, DatabaseError> {
+    Span {
+        select,
+        scope: "s.app_id <> '' AND s.is_call_count = 1",
+        group: tail,
+        scope_parameters: params![],
+        from: days.start * 1_440,
+        to: days.end * 1_440,
+        coarsest: Coarsest::Day,
+    }
+    .insert_into(connection, table)
+    .await
 }

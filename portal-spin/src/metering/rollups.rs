@@ -129,6 +129,7 @@ async fn roll_up_boot(
         if (day + 1) * 24 <= hours_until {
             sum_days(connection, boot, day, day + 1).await?;
         }
+        note_changed_days(connection, day, day).await?;
         connection
             .execute(
                 "DELETE FROM usage_stale_hours WHERE edge_boot_id = $1 AND hour = $2",
@@ -146,6 +147,7 @@ async fn roll_up_boot(
     if from < until {
         sum_hours(connection, boot, from, until).await?;
         sum_days(connection, boot, from.div_euclid(24), until.div_euclid(24)).await?;
+        note_changed_days(connection, from.div_euclid(24), (until - 1).div_euclid(24)).await?;
         connection
             .execute(
                 "UPDATE usage_rollups SET hours_until = $2 WHERE edge_boot_id = $1",
@@ -155,6 +157,25 @@ async fn roll_up_boot(
         rolled += (until - from).unsigned_abs();
     }
     Ok(rolled)
+}
+
+/// Tells whoever sums days further that these changed. A row that stands is locked, not left alone: who
+/// takes it meanwhile waits and then reads what was changed.
+async fn note_changed_days(
+    connection: &Connection,
+    first: i64,
+    last: i64,
+) -> Result<(), DatabaseError> {
+    for day in first..=last {
+        connection
+            .execute(
+                "INSERT INTO usage_changed_days (day) VALUES ($1)
+                 ON CONFLICT (day) DO UPDATE SET day = excluded.day",
+                params![day],
+            )
+            .await?;
+    }
+    Ok(())
 }
 
 async fn first_hour(connection: &Connection, boot: &str) -> Result<Option<i64>, DatabaseError> {

@@ -35,11 +35,28 @@ pub(super) struct Span<'a> {
 
 /// What every source gives.
 const COLUMNS: &str =
-    "p.subscription_id, p.installation_id, p.meter_id, p.operation, p.outcome, p.is_call_count";
+    "p.app_id, p.environment, p.credential_id, p.subscription_id, p.installation_id,
+    p.meter_id, p.operation, p.outcome, p.is_call_count";
 
 impl Span<'_> {
     /// Runs the read.
     pub(super) async fn read(self, connection: &Connection) -> Result<Vec<Row>, DatabaseError> {
+        let (sql, parameters) = self.statement();
+        connection.query(&sql, parameters).await
+    }
+
+    /// Puts what it reads into a table: `table (columns)`.
+    pub(super) async fn insert_into(
+        self,
+        connection: &Connection,
+        table: &str,
+    ) -> Result<u64, DatabaseError> {
+        let (sql, parameters) = self.statement();
+        let sql = format!("INSERT INTO {table} {sql}");
+        connection.execute(&sql, parameters).await
+    }
+
+    fn statement(self) -> (String, Vec<Value>) {
         let first = self.scope_parameters.len() + 1;
         let hour_from = div_up(self.from, 60);
         let hour_to = self.to.div_euclid(60);
@@ -65,8 +82,9 @@ impl Span<'_> {
         };
         let sql = format!(
             "WITH p AS (
-                SELECT s.series, s.edge_boot_id, s.subscription_id, s.installation_id, s.meter_id,
-                    s.operation, s.outcome, s.is_call_count, {edge_hour} AS edge_hour
+                SELECT s.series, s.edge_boot_id, s.app_id, s.environment, s.credential_id,
+                    s.subscription_id, s.installation_id, s.meter_id, s.operation, s.outcome,
+                    s.is_call_count, {edge_hour} AS edge_hour
                 FROM usage_series s LEFT JOIN usage_rollups r ON r.edge_boot_id = s.edge_boot_id
                 WHERE {scope})
              SELECT {select} FROM ({sources}) c {group}",
@@ -74,7 +92,7 @@ impl Span<'_> {
             select = self.select,
             group = self.group,
         );
-        connection.query(&sql, parameters).await
+        (sql, parameters)
     }
 }
 

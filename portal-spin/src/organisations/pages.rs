@@ -7,6 +7,7 @@ use super::registration::{self, RegistrationRequest, Verified};
 use super::routes::{self, SessionView};
 use super::sessions::ABSOLUTE_LIMIT_MS;
 use super::{recovery, second_factor, store};
+use crate::analytics;
 use crate::context::Context;
 use crate::routes::Outcome;
 use crate::web::forms::Shown;
@@ -40,6 +41,9 @@ struct RegisterPage {
 /// `GET /register`
 pub async fn show_register(context: &Context) -> Outcome {
     let source = context.query("source").unwrap_or_default();
+    if context.person_optional().is_none() {
+        analytics::count_visit(context, &source).await?;
+    }
     let page = Page::new(context, "Create your account");
     response::html(&RegisterPage {
         page,

@@ -67,6 +67,7 @@ const APP_NAVIGATION: &[(&str, &str)] = &[
 const ORGANISATION_NAVIGATION: &[(&str, &str, &[MemberRole])] = &[
     ("Home", "", crate::routes::ANY_MEMBER),
     ("Apps", "/apps", crate::routes::ANY_MEMBER),
+    ("Usage", "/usage", crate::routes::ANY_MEMBER),
     ("Members", "/members", crate::routes::ANY_MEMBER),
     ("Agreements", "/agreements", crate::routes::ANY_MEMBER),
     ("Webhooks", "/webhooks", crate::routes::ANY_MEMBER),
@@ -76,6 +77,7 @@ const ORGANISATION_NAVIGATION: &[(&str, &str, &[MemberRole])] = &[
 /// Entries of the operator's navigation.
 const OPERATOR_NAVIGATION: &[(&str, &str, &[OperatorRole])] = &[
     ("Today", "/operator", OperatorRole::ANY),
+    ("Analytics", "/operator/analytics", OperatorRole::ANY),
     ("Agreements", "/operator/agreements", OperatorRole::ANY),
     ("Requests", "/operator/requests", OperatorRole::ANY),
     ("Products", "/operator/products", OperatorRole::ANY),

@@ -1,0 +1,32 @@
+//! Analytics: what the programme brings, and where partners get stuck.
+//!
+//! Owns the sums of calls by partner, product, day, week and month (derived from the cells, made again
+//! when a day changes), the first successes of each partner, and the reports on them. Reads what other
+//! domains keep: registrations, acceptances, credentials, subscriptions, the audit log. Does not own
+//! usage itself (`metering`) nor money (`billing`). A number has one definition, which stands beside it
+//! and in docs/glossary.md.
+
+mod calendar;
+mod chart;
+mod funnel;
+mod pages;
+mod partners;
+mod period;
+mod programme;
+mod questions;
+mod refresh;
+mod report;
+mod stages;
+mod store;
+mod trend;
+mod usage;
+
+#[cfg(test)]
+mod slow;
+#[cfg(test)]
+mod tests;
+
+pub use pages::{read_report, show_report};
+pub use refresh::{count_visit, refresh};
+pub use report::Report;
+pub use usage::{read_usage, show_usage};

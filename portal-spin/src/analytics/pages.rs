@@ -1,0 +1,179 @@
+//! The operator's analytics: every report as page, JSON and CSV, at one address each.
+
+use askama::Template;
+
+use super::report::Report;
+use super::{partners, programme, questions};
+use crate::context::Context;
+use crate::ports::PortFuture;
+use crate::routes::Outcome;
+use crate::web::{Failure, Page, response};
+
+type Make = for<'a> fn(&'a Context) -> PortFuture<'a, Result<Report, Failure>>;
+
+/// A report of the operator's: its place in the URL, its label, whether the span can be chosen.
+pub struct Entry {
+    /// In the URL.
+    pub name: &'static str,
+    /// In the list of reports; empty: reached from other reports only.
+    pub label: &'static str,
+    /// Whether `from` and `to` are read.
+    pub has_span: bool,
+    make: Make,
+}
+
+macro_rules! reports {
+    ($($name:literal $label:literal $has_span:literal => $make:path;)*) => {
+        /// Every report.
+        pub const REPORTS: &[Entry] = &[$(Entry {
+            name: $name,
+            label: $label,
+            has_span: $has_span,
+            make: |context| Box::pin($make(context)),
+        }),*];
+    };
+}
+
+reports! {
+    "home" "Overview" true => programme::home;
+    "funnel" "Funnel" true => programme::show_funnel;
+    "cohorts" "Cohorts" true => programme::show_cohorts;
+    "partners" "Partners" true => partners::rank_partners;
+    "products" "Products" true => partners::show_products;
+    "friction" "Friction" true => programme::show_friction;
+    "limits" "Hitting limits" false => questions::who_hits_limits;
+    "never-called" "Never called" false => questions::who_never_called;
+    "growing" "Growing" false => questions::who_grows;
+    "quiet" "Going quiet" false => questions::who_goes_quiet;
+    "churned" "Churned" false => questions::who_churned;
+    "one-off-prices" "One-off prices" false => questions::who_has_a_one_off_price;
+    "partner" "" true => partners::show_partner;
+}
+
+/// An entry of the list of reports.
+pub(super) struct Place {
+    pub(super) label: &'static str,
+    pub(super) href: String,
+    pub(super) is_current: bool,
+}
+
+#[derive(Template)]
+#[template(path = "analytics/templates/report.html")]
+pub(super) struct ReportPage {
+    pub(super) page: Page,
+    pub(super) report: Report,
+    pub(super) places: Vec<Place>,
+    /// Whether the span can be chosen here.
+    pub(super) has_span: bool,
+    /// Fields of the query that the form keeps.
+    pub(super) kept: Vec<(String, String)>,
+    /// The address of this report as CSV, up to the table's name.
+    pub(super) csv: String,
+}
+
+/// `format=csv&table=…` of the same query.
+pub(super) fn csv_address(context: &Context, path: &str) -> String {
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    for (name, value) in query_pairs(context) {
+        if name != "format" && name != "table" {
+            query.append_pair(&name, &value);
+        }
+    }
+    query.append_pair("format", "csv");
+    format!("{path}?{}&table=", query.finish())
+}
+
+pub(super) fn query_pairs(context: &Context) -> Vec<(String, String)> {
+    let query = context.request.uri().query().unwrap_or_default();
+    form_urlencoded::parse(query.as_bytes())
+        .into_owned()
+        .collect()
+}
+
+/// The table that `?format=csv&table=` asks for; `None` where another format is wanted.
+pub(super) fn csv(
+    context: &Context,
+    report: &Report,
+) -> Result<Option<crate::web::Response>, Failure> {
+    match context.query("format").as_deref() {
+        None | Some("json" | "html") => return Ok(None),
+        Some("csv") => {}
+        Some(_) => {
+            let detail = "Give `csv`, or leave it out.";
+            return Err(Failure::field("format", "unknown_value", detail));
+        }
+    }
+    let wanted = context.query("table");
+    let table = match &wanted {
+        None => report.tables.first(),
+        Some(name) => report.tables.iter().find(|table| table.name == *name),
+    };
+    let table = table.ok_or_else(|| {
+        let names: Vec<&str> = report.tables.iter().map(|table| table.name).collect();
+        Failure::field(
+            "table",
+            "unknown_value",
+            format!("Give one of {}.", names.join(", ")),
+        )
+    })?;
+    let file = format!(
+        "{}-{}-{}-{}.csv",
+        report.name, table.name, report.from, report.to
+    );
+    Ok(Some(response::download(
+        "text/csv; charset=utf-8",
+        &file,
+        table.csv(),
+    )))
+}
+
+fn entry(context: &Context) -> Result<&'static Entry, Failure> {
+    let name = match context.path_text("report") {
+        "" => "home",
+        name => name,
+    };
+    REPORTS
+        .iter()
+        .find(|entry| entry.name == name)
+        .ok_or_else(Failure::not_found)
+}
+
+/// `GET /api/v1/operator/analytics/{report}`
+pub async fn read_report(context: &Context) -> Outcome {
+    let report = (entry(context)?.make)(context).await?;
+    match csv(context, &report)? {
+        Some(file) => Ok(file),
+        None => response::ok(&report),
+    }
+}
+
+/// `GET /operator/analytics` and `GET /operator/analytics/{report}`
+pub async fn show_report(context: &Context) -> Outcome {
+    let entry = entry(context)?;
+    let report = (entry.make)(context).await?;
+    if let Some(file) = csv(context, &report)? {
+        return Ok(file);
+    }
+    let path = format!("/operator/analytics/{}", entry.name);
+    let places = REPORTS
+        .iter()
+        .filter(|known| !known.label.is_empty())
+        .map(|known| Place {
+            label: known.label,
+            href: format!("/operator/analytics/{}", known.name),
+            is_current: known.name == entry.name,
+        })
+        .collect();
+    let kept = query_pairs(context)
+        .into_iter()
+        .filter(|(name, _)| !matches!(name.as_str(), "from" | "to" | "format" | "table"))
+        .collect();
+    response::html(&ReportPage {
+        page: Page::new(context, &report.title),
+        csv: csv_address(context, &path),
+        places,
+        has_span: entry.has_span,
+        kept,
+        report,
+    })
+}

@@ -1,0 +1,115 @@
+//! The span of days that a report is about, and the one before it.
+
+use super::calendar::{
+    DAY_MS, day_label, day_of, first_day_of_month, month_label, month_of_day, parse_day,
+};
+use crate::context::Context;
+use crate::web::Failure;
+
+/// The longest span: as long as anything is kept.
+const LONGEST_DAYS: i64 = 3_660;
+
+/// Whole days, UTC; the end is not part of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Days {
+    /// First day.
+    pub from: i64,
+    /// The day behind the last.
+    pub to: i64,
+}
+
+impl Days {
+    /// `?from=2026-01-01&to=2026-01-31`, both included; without them, so many months up to the present
+    /// one.
+    pub fn read(context: &Context, months: i64) -> Result<Self, Failure> {
+        let present = month_of_day(day_of(context.now_ms));
+        let day = |name: &str| match context.query(name) {
+            None => Ok(None),
+            Some(text) => parse_day(&text)
+                .map(Some)
+                .ok_or_else(|| Failure::field(name, "malformed", "Give a day like 2026-01-31.")),
+        };
+        let days = Self {
+            from: day("from")?.unwrap_or_else(|| first_day_of_month(present + 1 - months)),
+            to: day("to")?.map_or_else(|| first_day_of_month(present + 1), |last| last + 1),
+        };
+        if days.from >= days.to || days.to - days.from > LONGEST_DAYS {
+            return Err(Failure::field(
+                "from",
+                "out_of_range",
+                "Give a first day that is not after the last, and at most ten years.",
+            ));
+        }
+        Ok(days)
+    }
+
+    /// The last so many days, the present one included.
+    pub fn last(now_ms: i64, days: i64) -> Self {
+        let to = day_of(now_ms) + 1;
+        Self {
+            from: to - days,
+            to,
+        }
+    }
+
+    /// The months, if the span is whole months.
+    pub fn months(self) -> Option<(i64, i64)> {
+        let (from, to) = (month_of_day(self.from), month_of_day(self.to));
+        let is_whole = first_day_of_month(from) == self.from && first_day_of_month(to) == self.to;
+        is_whole.then_some((from, to))
+    }
+
+    /// The span of the same length before: the same number of months where it is whole months.
+    pub fn before(self) -> Self {
+        let from = match self.months() {
+            Some((from, to)) => first_day_of_month(2 * from - to),
+            None => 2 * self.from - self.to,
+        };
+        Self {
+            from,
+            to: self.from,
+        }
+    }
+
+    /// Whether a moment is in it.
+    pub fn holds(self, at_ms: i64) -> bool {
+        at_ms >= self.from * DAY_MS && at_ms < self.to * DAY_MS
+    }
+
+    /// First and last day, as in a query.
+    pub fn labels(self) -> (String, String) {
+        (day_label(self.from), day_label(self.to - 1))
+    }
+
+    /// The months that it touches, with their names.
+    pub fn month_names(self) -> Vec<(i64, String)> {
+        (month_of_day(self.from)..=month_of_day(self.to - 1))
+            .map(|month| (month, month_label(month)))
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn days(from: &str, to: &str) -> Days {
+        Days {
+            from: parse_day(from).unwrap(),
+            to: parse_day(to).unwrap(),
+        }
+    }
+
+    #[test]
+    fn the_period_before_is_as_long_and_ends_where_this_begins() {
+        assert_eq!(
+            days("2026-03-01", "2026-05-01").before(),
+            days("2026-01-01", "2026-03-01")
+        );
+        assert_eq!(
+            days("2026-03-02", "2026-03-12").before(),
+            days("2026-02-20", "2026-03-02")
+        );
+        assert_eq!(days("2026-03-02", "2026-05-01").months(), None);
+    }
+}

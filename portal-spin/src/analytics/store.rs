@@ -1,0 +1,466 @@
+//! What reports read: journeys, and calls by partner, product and month. Only sums, never cells.
+
+use std::collections::BTreeMap;
+
+use super::funnel::{Journey, Step};
+use super::period::Days;
+use crate::database::{Connection, DatabaseError, Row, Value};
+use crate::params;
+
+/// Every partner's way, and those who registered and never verified.
+pub async fn list_journeys(connection: &Connection) -> Result<Vec<Journey>, DatabaseError> {
+    let mut milestones: BTreeMap<String, Vec<(Step, i64)>> = BTreeMap::new();
+    for row in connection
+        .query(
+            "SELECT organisation_id, milestone, at_ms FROM partner_milestones",
+            vec![],
+        )
+        .await?
+    {
+        let name: String = row.get(1)?;
+        if let Ok(step) = name.parse() {
+            let at_ms = row.get(2)?;
+            milestones
+                .entry(row.get(0)?)
+                .or_default()
+                .push((step, at_ms));
+        }
+    }
+    let rows = connection
+        .query(
+            "SELECT o.organisation_id, o.name, o.source, o.partner_type,
+                COALESCE((SELECT MIN(r.created_at) FROM registrations r
+                    WHERE r.organisation_id = o.organisation_id), o.created_at),
+                o.created_at,
+                (SELECT MIN(a.accepted_at) FROM acceptances a WHERE a.organisation_id = o.organisation_id),
+                (SELECT MIN(c.created_at_ms) FROM apps p JOIN credentials c ON c.app_id = p.app_id
+                    WHERE p.organisation_id = o.organisation_id)
+             FROM organisations o",
+            vec![],
+        )
+        .await?;
+    let mut journeys = Vec::with_capacity(rows.len());
+    for row in rows {
+        let mut journey = Journey {
+            organisation_id: row.get(0)?,
+            name: row.get(1)?,
+            source: row.get(2)?,
+            partner_type: row.get(3)?,
+            ..Journey::default()
+        };
+        for (at, column) in journey.at_ms.iter_mut().zip(4..8) {
+            *at = row.get(column)?;
+        }
+        for (step, at_ms) in milestones
+            .remove(&journey.organisation_id)
+            .unwrap_or_default()
+        {
+            if let Some(at) = journey.at_ms.get_mut(step as usize) {
+                *at = Some(at_ms);
+            }
+        }
+        journeys.push(journey);
+    }
+    let unverified = connection
+        .query(
+            "SELECT MIN(r.organisation_name), MIN(r.source), MIN(r.created_at) FROM registrations r
+             WHERE r.completed_at IS NULL AND NOT EXISTS (SELECT 1 FROM registrations d
+                WHERE d.email = r.email AND d.completed_at IS NOT NULL)
+             GROUP BY r.email",
+            vec![],
+        )
+        .await?;
+    for row in unverified {
+        let mut journey = Journey {
+            name: row.get(0)?,
+            source: row.get(1)?,
+            ..Journey::default()
+        };
+        if let Some(at) = journey.at_ms.first_mut() {
+            *at = row.get(2)?;
+        }
+        journeys.push(journey);
+    }
+    Ok(journeys)
+}
+
+/// Calls of something over a span.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Calls {
+    /// Let through, whatever the answer.
+    pub calls: i64,
+    /// 2xx.
+    pub successes: i64,
+    /// 4xx.
+    pub client_errors: i64,
+    /// 5xx.
+    pub server_errors: i64,
+    /// Refused by a rate limit.
+    pub rate_limited: i64,
+    /// Refused by the quota.
+    pub quota_exceeded: i64,
+    /// Refused at the gateway for any reason, limits included.
+    pub refused: i64,
+}
+
+impl Calls {
+    const SUMS: &str = "CAST(SUM(d.calls) AS BIGINT), CAST(SUM(d.successes) AS BIGINT),
+        CAST(SUM(d.client_errors) AS BIGINT), CAST(SUM(d.server_errors) AS BIGINT),
+        CAST(SUM(d.rate_limited) AS BIGINT), CAST(SUM(d.quota_exceeded) AS BIGINT),
+        CAST(SUM(d.refused) AS BIGINT)";
+
+    fn read(row: &Row, first: usize) -> Result<Self, DatabaseError> {
+        Ok(Self {
+            calls: row.get(first)?,
+            successes: row.get(first + 1)?,
+            client_errors: row.get(first + 2)?,
+            server_errors: row.get(first + 3)?,
+            rate_limited: row.get(first + 4)?,
+            quota_exceeded: row.get(first + 5)?,
+            refused: row.get(first + 6)?,
+        })
+    }
+
+    /// Let through or refused.
+    pub const fn all(&self) -> i64 {
+        self.calls + self.refused
+    }
+
+    /// Refused by a limit.
+    pub const fn limited(&self) -> i64 {
+        self.rate_limited + self.quota_exceeded
+    }
+
+    /// Adds others.
+    pub const fn add(&mut self, other: &Self) {
+        self.calls += other.calls;
+        self.successes += other.successes;
+        self.client_errors += other.client_errors;
+        self.server_errors += other.server_errors;
+        self.rate_limited += other.rate_limited;
+        self.quota_exceeded += other.quota_exceeded;
+        self.refused += other.refused;
+    }
+}
+
+/// Table, unit and numbers of a span: months where it is whole months, else days.
+fn source(days: Days) -> (&'static str, &'static str, [Value; 2]) {
+    match days.months() {
+        Some((from, to)) => ("partner_months", "month", [from, to].map(Value::Integer)),
+        None => (
+            "partner_days",
+            "day",
+            [days.from, days.to].map(Value::Integer),
+        ),
+    }
+}
+
+/// Live calls by partner.
+pub async fn live_calls_by_partner(
+    connection: &Connection,
+    days: Days,
+) -> Result<BTreeMap<String, Calls>, DatabaseError> {
+    let (table, unit, numbers) = source(days);
+    let sql = format!(
+        "SELECT d.organisation_id, {} FROM {table} d
+         WHERE d.environment = 'live' AND d.{unit} >= $1 AND d.{unit} < $2
+         GROUP BY d.organisation_id",
+        Calls::SUMS
+    );
+    let rows = connection.query(&sql, numbers.to_vec()).await?;
+    rows.iter()
+        .map(|row| Ok((row.get(0)?, Calls::read(row, 1)?)))
+        .collect()
+}
+
+/// Live calls of a product by a partner.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProductCalls {
+    /// The product; empty for calls of no subscription.
+    pub product_id: String,
+    /// The partner.
+    pub organisation_id: String,
+    /// The calls.
+    pub calls: Calls,
+}
+
+/// Live calls by product and partner.
+pub async fn live_calls_by_product(
+    connection: &Connection,
+    days: Days,
+) -> Result<Vec<ProductCalls>, DatabaseError> {
+    let (table, unit, numbers) = source(days);
+    let sql = format!(
+        "SELECT d.product_id, d.organisation_id, {} FROM {table} d
+         WHERE d.environment = 'live' AND d.{unit} >= $1 AND d.{unit} < $2
+         GROUP BY d.product_id, d.organisation_id",
+        Calls::SUMS
+    );
+    let rows = connection.query(&sql, numbers.to_vec()).await?;
+    rows.iter()
+        .map(|row| {
+            Ok(ProductCalls {
+                product_id: row.get(0)?,
+                organisation_id: row.get(1)?,
+                calls: Calls::read(row, 2)?,
+            })
+        })
+        .collect()
+}
+
+/// Calls of one partner by day, an environment.
+pub async fn calls_of_partner_by_day(
+    connection: &Connection,
+    organisation_id: &str,
+    environment: &str,
+    days: Days,
+) -> Result<BTreeMap<i64, Calls>, DatabaseError> {
+    let sql = format!(
+        "SELECT d.day, {} FROM partner_days d
+         WHERE d.organisation_id = $1 AND d.environment = $2 AND d.day >= $3 AND d.day < $4
+         GROUP BY d.day",
+        Calls::SUMS
+    );
+    let rows = connection
+        .query(
+            &sql,
+            params![organisation_id, environment, days.from, days.to],
+        )
+        .await?;
+    rows.iter()
+        .map(|row| Ok((row.get(0)?, Calls::read(row, 1)?)))
+        .collect()
+}
+
+/// Partners that were active (a live 2xx), and how they moved, in a month.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Month {
+    /// Active.
+    pub active: i64,
+    /// Active for the first time.
+    pub new: i64,
+    /// Active, not in the month before, but earlier.
+    pub returned: i64,
+    /// Active in the month before and not in this one.
+    pub churned: i64,
+    /// Their successful live calls.
+    pub successes: i64,
+}
+
+/// Every month since the first call, as the sums stand; and the month behind the last, with its leavers.
+pub async fn list_months(connection: &Connection) -> Result<BTreeMap<i64, Month>, DatabaseError> {
+    let rows = connection
+        .query(
+            "WITH a AS (SELECT organisation_id, month, SUM(successes) AS successes FROM partner_months
+                WHERE environment = 'live' AND successes > 0 GROUP BY organisation_id, month),
+             f AS (SELECT organisation_id, MIN(month) AS first FROM a GROUP BY organisation_id)
+             SELECT a.month, COUNT(*), COUNT(b.organisation_id),
+                SUM(CASE WHEN f.first = a.month THEN 1 ELSE 0 END), CAST(SUM(a.successes) AS BIGINT)
+             FROM a JOIN f ON f.organisation_id = a.organisation_id
+             LEFT JOIN a b ON b.organisation_id = a.organisation_id AND b.month = a.month + 1
+             GROUP BY a.month ORDER BY a.month",
+            vec![],
+        )
+        .await?;
+    let mut months: BTreeMap<i64, Month> = BTreeMap::new();
+    let mut stayed: BTreeMap<i64, i64> = BTreeMap::new();
+    for row in rows {
+        let (month, active, stay, new): (i64, i64, i64, i64) =
+            (row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?);
+        let entry = months.entry(month).or_default();
+        (entry.active, entry.new, entry.successes) = (active, new, row.get(4)?);
+        stayed.insert(month + 1, stay);
+        months.entry(month + 1).or_default().churned = active - stay;
+    }
+    for (number, month) in &mut months {
+        let stay = stayed.get(number).copied().unwrap_or_default();
+        month.returned = month.active - month.new - stay;
+    }
+    Ok(months)
+}
+
+/// How many partners of each month of first live call were active so many months later.
+pub async fn list_retention(
+    connection: &Connection,
+) -> Result<BTreeMap<i64, BTreeMap<i64, i64>>, DatabaseError> {
+    let rows = connection
+        .query(
+            "WITH a AS (SELECT DISTINCT organisation_id, month FROM partner_months
+                WHERE environment = 'live' AND successes > 0),
+             f AS (SELECT organisation_id, MIN(month) AS first FROM a GROUP BY organisation_id)
+             SELECT f.first, a.month - f.first, COUNT(*)
+             FROM f JOIN a ON a.organisation_id = f.organisation_id
+             GROUP BY f.first, a.month - f.first",
+            vec![],
+        )
+        .await?;
+    let mut cohorts: BTreeMap<i64, BTreeMap<i64, i64>> = BTreeMap::new();
+    for row in rows {
+        cohorts
+            .entry(row.get(0)?)
+            .or_default()
+            .insert(row.get(1)?, row.get(2)?);
+    }
+    Ok(cohorts)
+}
+
+/// Live calls by partner and week, of these weeks.
+pub async fn live_successes_by_week(
+    connection: &Connection,
+    weeks: std::ops::Range<i64>,
+) -> Result<BTreeMap<String, BTreeMap<i64, i64>>, DatabaseError> {
+    let rows = connection
+        .query(
+            "SELECT organisation_id, week, CAST(SUM(successes) AS BIGINT) FROM partner_weeks
+             WHERE environment = 'live' AND successes > 0 AND week >= $1 AND week < $2
+             GROUP BY organisation_id, week",
+            params![weeks.start, weeks.end],
+        )
+        .await?;
+    let mut partners: BTreeMap<String, BTreeMap<i64, i64>> = BTreeMap::new();
+    for row in rows {
+        partners
+            .entry(row.get(0)?)
+            .or_default()
+            .insert(row.get(1)?, row.get(2)?);
+    }
+    Ok(partners)
+}
+
+/// The day of each partner's last live 2xx, where it lies in these days.
+pub async fn last_live_days(
+    connection: &Connection,
+    days: Days,
+) -> Result<BTreeMap<String, i64>, DatabaseError> {
+    let rows = connection
+        .query(
+            "SELECT organisation_id, MAX(day) FROM partner_days
+             WHERE environment = 'live' AND successes > 0 AND day >= $1
+             GROUP BY organisation_id",
+            params![days.from],
+        )
+        .await?;
+    let mut last = BTreeMap::new();
+    for row in rows {
+        let day: i64 = row.get(1)?;
+        if day < days.to {
+            last.insert(row.get(0)?, day);
+        }
+    }
+    Ok(last)
+}
+
+/// An action of the operator's staff on a partner: a human touch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Touch {
+    /// The partner.
+    pub organisation_id: String,
+    /// When.
+    pub at_ms: i64,
+    /// What was done, as in the audit log.
+    pub action: String,
+}
+
+/// Human touches since a moment: audit records of a partner by someone with a role on the operator's
+/// side who is not a member of it.
+pub async fn list_touches(
+    connection: &Connection,
+    since_ms: i64,
+) -> Result<Vec<Touch>, DatabaseError> {
+    let rows = connection
+        .query(
+            "SELECT r.organisation_id, r.recorded_at, r.action
+             FROM (SELECT DISTINCT person_id FROM operator_members) o
+             JOIN audit_records r ON r.actor = o.person_id
+             WHERE r.organisation_id IS NOT NULL AND r.recorded_at >= $1
+                AND NOT EXISTS (SELECT 1 FROM members m
+                    WHERE m.organisation_id = r.organisation_id AND m.person_id = o.person_id)",
+            params![since_ms],
+        )
+        .await?;
+    rows.iter()
+        .map(|row| {
+            Ok(Touch {
+                organisation_id: row.get(0)?,
+                at_ms: row.get(1)?,
+                action: row.get(2)?,
+            })
+        })
+        .collect()
+}
+
+/// Views of the sign-up page by source.
+pub async fn visits_by_source(
+    connection: &Connection,
+    days: Days,
+) -> Result<BTreeMap<String, i64>, DatabaseError> {
+    let rows = connection
+        .query(
+            "SELECT source, CAST(SUM(views) AS BIGINT) FROM visits WHERE day >= $1 AND day < $2
+             GROUP BY source",
+            params![days.from, days.to],
+        )
+        .await?;
+    rows.iter()
+        .map(|row| Ok((row.get(0)?, row.get(1)?)))
+        .collect()
+}
+
+/// Names of all products.
+pub async fn product_names(
+    connection: &Connection,
+) -> Result<BTreeMap<String, String>, DatabaseError> {
+    let rows = connection
+        .query("SELECT product_id, name FROM products", vec![])
+        .await?;
+    rows.iter()
+        .map(|row| Ok((row.get(0)?, row.get(1)?)))
+        .collect()
+}
+
+/// A standing subscription on a plan that one partner alone may have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OneOff {
+    /// The partner.
+    pub organisation_id: String,
+    /// Its name.
+    pub name: String,
+    /// The app.
+    pub app: String,
+    /// The product.
+    pub product: String,
+    /// The plan.
+    pub plan: String,
+}
+
+/// Who has a one-off price.
+pub async fn list_one_off(connection: &Connection) -> Result<Vec<OneOff>, DatabaseError> {
+    let rows = connection
+        .query(
+            "SELECT o.organisation_id, o.name, a.name, r.name, p.name
+             FROM subscriptions s JOIN plans p ON p.plan_id = s.plan_id
+             JOIN products r ON r.product_id = s.product_id
+             JOIN apps a ON a.app_id = s.app_id
+             JOIN organisations o ON o.organisation_id = a.organisation_id
+             WHERE p.private_organisation_id IS NOT NULL AND s.cancelled_at_ms IS NULL
+             ORDER BY o.name, a.name",
+            vec![],
+        )
+        .await?;
+    rows.iter()
+        .map(|row| {
+            Ok(OneOff {
+                organisation_id: row.get(0)?,
+                name: row.get(1)?,
+                app: row.get(2)?,
+                product: row.get(3)?,
+                plan: row.get(4)?,
+            })
+        })
+        .collect()
+}
+
+/// A row count or any other single number.
+pub async fn number(connection: &Connection, sql: &str) -> Result<i64, DatabaseError> {
+    connection.query_one(sql, vec![]).await?.get(0)
+}
