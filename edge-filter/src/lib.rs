@@ -29,9 +29,12 @@ pub mod fault;
 pub mod feed_log;
 #[cfg(target_family = "wasm")]
 mod host;
+#[cfg(test)]
+mod hostile;
 pub mod leader;
 pub mod limit_fields;
 pub mod matcher;
+pub mod metrics;
 pub mod ports;
 pub mod prepared;
 pub mod programme;

@@ -70,6 +70,10 @@ pub trait Host: SharedData {
     /// Whether `signature` of `message` was made with the key (SHA-256; the key
     /// as SubjectPublicKeyInfo), where the proxy can tell; `None` where it cannot.
     fn verify_signature(&self, key_der: &[u8], signature: &[u8], message: &[u8]) -> Option<bool>;
+    /// A counter of the proxy; `None` where it refuses.
+    fn define_counter(&self, name: &str) -> Option<u32>;
+    /// Adds to a counter.
+    fn add_to_counter(&self, counter: u32, amount: u64);
     /// The headers of the request in hand, in Envoy's form.
     fn request_headers(&self) -> Vec<u8>;
     /// The headers of the response in hand, in Envoy's form; empty where there is none.

@@ -26,6 +26,8 @@ pub struct MemoryHost {
     writes: Cell<u32>,
     /// What the proxy was asked, in order: every line is a crossing.
     pub crossings: RefCell<Vec<String>>,
+    /// Counters by name.
+    pub counters: RefCell<Vec<(String, u64)>>,
     /// The request in hand.
     pub request: RefCell<Vec<(String, String)>>,
 }
@@ -115,6 +117,16 @@ impl Host for MemoryHost {
 
     fn verify_signature(&self, _: &[u8], _: &[u8], _: &[u8]) -> Option<bool> {
         None
+    }
+
+    fn define_counter(&self, name: &str) -> Option<u32> {
+        let mut counters = self.counters.borrow_mut();
+        counters.push((name.to_owned(), 0));
+        u32::try_from(counters.len() - 1).ok()
+    }
+
+    fn add_to_counter(&self, counter: u32, amount: u64) {
+        self.counters.borrow_mut()[counter as usize].1 += amount;
     }
 
     fn request_headers(&self) -> Vec<u8> {

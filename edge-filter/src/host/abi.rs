@@ -6,6 +6,8 @@ pub const OK: u32 = 0;
 /// A compare-and-swap found another version.
 pub const CAS_MISMATCH: u32 = 8;
 
+/// A metric that only grows.
+pub const COUNTER: u32 = 0;
 /// Header maps.
 pub const REQUEST_HEADERS: u32 = 0;
 /// Response headers of the stream.
@@ -99,6 +101,8 @@ unsafe extern "C" {
         timeout_ms: u32,
         token: *mut u32,
     ) -> u32;
+    pub fn proxy_define_metric(kind: u32, name: *const u8, length: usize, id: *mut u32) -> u32;
+    pub fn proxy_increment_metric(id: u32, amount: i64) -> u32;
     pub fn proxy_call_foreign_function(
         name: *const u8,
         name_length: usize,

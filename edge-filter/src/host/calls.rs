@@ -219,6 +219,22 @@ impl Host for Envoy {
         Some(answer.starts_with(&[0x08, 0x01]))
     }
 
+    fn define_counter(&self, name: &str) -> Option<u32> {
+        let mut id = 0;
+        // SAFETY: the name is borrowed for the call; `id` outlives it.
+        let status = unsafe {
+            abi::proxy_define_metric(abi::COUNTER, name.as_ptr(), name.len(), &raw mut id)
+        };
+        (status == abi::OK).then_some(id)
+    }
+
+    fn add_to_counter(&self, counter: u32, amount: u64) {
+        // SAFETY: no pointers.
+        unsafe {
+            abi::proxy_increment_metric(counter, i64::try_from(amount).unwrap_or(i64::MAX));
+        }
+    }
+
     fn request_headers(&self) -> Vec<u8> {
         self.headers(abi::REQUEST_HEADERS)
     }

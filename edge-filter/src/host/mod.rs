@@ -83,6 +83,7 @@ extern "C" fn proxy_on_request_headers(stream: u32, _count: u32, _end: u32) -> u
     let pairs = Envoy.request_headers();
     let verdict = with_worker(|worker| worker.decide(&Envoy, stream, &pairs));
     let passes = verdict.is_some_and(|verdict| verdict.carry_out(&Envoy));
+    with_worker(|worker| worker.time_request(&Envoy, stream));
     if passes { CONTINUE } else { STOP }
 }
 

@@ -8,6 +8,7 @@ use crate::configuration::Configuration;
 use crate::credential::{Presented, find_presented};
 use crate::leader::portal_answers;
 use crate::limit_fields::{LimitFields, state_of, whole_secs};
+use crate::metrics::{Metric, Metrics};
 use crate::ports::{Host, Stored};
 use crate::prepared::Prepared;
 use crate::quota::NoRoom;
@@ -43,8 +44,27 @@ impl Worker {
         #[cfg(feature = "fault-injection")]
         crate::fault::inject(request.fault, crate::fault::Moment::Request);
         let verdict = self.judge_request(host, &request, &mut record, now_ns);
+        self.metrics.add(
+            match (&record.refused, &record.prepared) {
+                (Some(_), _) => Metric::Refused,
+                (None, Some(_)) => Metric::Accepted,
+                (None, None) => Metric::Public,
+            },
+            1,
+        );
         self.streams.insert(stream, record);
         verdict
+    }
+
+    /// Takes the time that a request has cost, of those that are timed.
+    pub fn time_request(&mut self, host: &impl Host, stream: u32) {
+        if !Metrics::times(stream) {
+            return;
+        }
+        if let Some(record) = self.streams.get(&stream) {
+            let own_ns = host.now_ns().saturating_sub(record.started_ns);
+            self.metrics.add(Metric::TimedNs, own_ns);
+        }
     }
 
     fn judge_request<'a>(

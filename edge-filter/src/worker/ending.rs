@@ -2,6 +2,7 @@
 //! cell and the sample it goes into.
 
 use super::Worker;
+use crate::metrics::{Metric, Metrics};
 use crate::ports::{Host, Number};
 use crate::prepared::Prepared;
 use crate::request::header_pairs;
@@ -134,6 +135,15 @@ fn read_response(pairs: &[u8], prepared: Option<&Rc<Prepared>>) -> ResponseView 
 impl Worker {
     /// Takes note of a response and adds the limit fields to it.
     pub fn take_response(&mut self, host: &impl Host, stream: u32) {
+        let began_ns = Metrics::times(stream).then(|| host.now_ns());
+        self.note_response(host, stream);
+        if let Some(began_ns) = began_ns {
+            let own_ns = host.now_ns().saturating_sub(began_ns);
+            self.metrics.add(Metric::TimedNs, own_ns);
+        }
+    }
+
+    fn note_response(&mut self, host: &impl Host, stream: u32) {
         let Some(record) = self.streams.get_mut(&stream) else {
             return;
         };
@@ -182,6 +192,11 @@ impl Worker {
             host.write(&usage_key(slot, bucket), self.usage.bucket(bucket), None);
         }
         self.sample(&record, &ending, now_ms, latency_us);
+        if Metrics::times(stream) {
+            let own_ns = host.now_ns().saturating_sub(now_ns);
+            self.metrics.add(Metric::TimedNs, own_ns);
+            self.metrics.add(Metric::Timed, 1);
+        }
     }
 
     fn sample(&mut self, record: &Stream, ending: &Ending, now_ms: u64, latency_us: u64) {

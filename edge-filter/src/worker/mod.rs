@@ -11,6 +11,7 @@ use crate::bytes::TagKey;
 use crate::configuration::Configuration;
 use crate::feed_log::{Head, Replay};
 use crate::leader::{Leader, Ledger, PortalAnswer, Surroundings};
+use crate::metrics::Metrics;
 use crate::ports::{Host, Level};
 use crate::prepared::PreparedCache;
 use crate::programme::Programme;
@@ -77,6 +78,7 @@ pub struct Worker {
     usage: UsageTable,
     request_log: RequestLog,
     leader: Leader,
+    metrics: Metrics,
     streams: HashMap<u32, Stream, BuildHasherDefault<StreamHasher>>,
     drop_at_ms: u64,
     malformed_told: u64,
@@ -119,6 +121,7 @@ impl Worker {
         let is_busy = self.catch_up(host, now_ns, SLICE_NS);
         self.show_presence(host, now_ms);
         self.share_samples(host);
+        self.metrics.flush(host);
         self.drop_stored(host, now_ms);
         let (Some(slot), Some(configuration)) = (self.slot, &self.configuration) else {
             return TICK_MS;
@@ -189,6 +192,7 @@ impl Worker {
     pub fn end(&mut self, host: &impl Host) {
         let now_ms = host.now_ns() / 1_000_000;
         self.share_samples(host);
+        self.metrics.flush(host);
         self.leave_slot(host);
         let Some(configuration) = &self.configuration else {
             return;

@@ -684,6 +684,27 @@ fn a_filter_that_is_loaded_anew_goes_on_with_the_same_boot_and_only_the_last_one
 }
 
 #[test]
+fn metrics_are_few_and_count_every_call() {
+    let mut portal = Portal::new();
+    let keys: Vec<String> = (1..40)
+        .map(|seed| portal.issue(seed, Environment::Live))
+        .collect();
+    let mut edge = Edge::new(1, portal);
+    edge.run(500);
+    for key in keys.iter().cycle().take(200) {
+        assert_eq!(edge.call(0, key, 200), "ok");
+        assert_eq!(edge.call(0, "nonsense", 200), "malformed_credential");
+    }
+    edge.run(50);
+    let counters = edge.host.counters.take();
+    let count = |name: &str| counters.iter().find(|(own, _)| own == name).unwrap().1;
+    assert_eq!(counters.len(), 5);
+    assert_eq!(count("portico.calls_accepted"), 200);
+    assert_eq!(count("portico.calls_refused"), 200);
+    assert_eq!(count("portico.calls_timed"), 400 / 64);
+}
+
+#[test]
 fn a_slot_that_was_taken_over_is_given_up() {
     let mut portal = Portal::new();
     let live = portal.issue(1, Environment::Live);
