@@ -51,7 +51,7 @@ pub const FIELDS: &[Field] = &[
         name: "public_paths",
         kind: "list of texts",
         default: "`[]`",
-        meaning: "Paths that pass without a credential: exact, or a prefix that ends in one `*`. Nothing is counted there.",
+        meaning: "Paths that pass without a credential: exact, or a prefix that ends in one `*`. They are counted apart, under no credential.",
     },
     Field {
         name: "public_environment",
@@ -70,6 +70,12 @@ pub const FIELDS: &[Field] = &[
         kind: "whole number from 1",
         default: "`100`",
         meaning: "One accepted call in so many goes into the request log. Refused and failed calls all do.",
+    },
+    Field {
+        name: "routes_by_identity",
+        kind: "true or false",
+        default: "`true`",
+        meaning: "Whether Envoy chooses the route again once the identity headers are set, for routes that look at `x-portico-environment`. `false` saves the second choice where none does.",
     },
 ];
 
@@ -146,6 +152,7 @@ mod tests {
         let mut names: Vec<&str> = Vec::new();
         for start in [
             "take_text(\"",
+            "take_flag(\"",
             "take_required(\"",
             "take_required(\n            \"",
             "take_secret(\n            \"",
