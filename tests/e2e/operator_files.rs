@@ -104,9 +104,9 @@ fn every_variable_that_a_manifest_sets_is_one_of_the_application() -> Result<()>
         .unwrap_or_default()
         .lines()
         .filter_map(|line| {
-            line.split("- name: ")
-                .nth(1)
-                .or(line.split("{ name: ").nth(1))
+            let line = line.trim_start();
+            line.strip_prefix("- name: ")
+                .or(line.strip_prefix("- { name: "))
         })
         .map(|rest| rest.split([',', ' ']).next().unwrap_or_default().to_owned());
     let from_unit = unit
