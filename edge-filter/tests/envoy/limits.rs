@@ -139,7 +139,7 @@ fn eight_workers_admit_the_limit_and_not_one_more_or_fewer() {
 }
 
 #[test]
-fn three_edges_spend_a_hard_quota_to_the_last_unit_and_not_one_more() {
+fn three_edges_spend_a_hard_quota_to_the_last_unit_whatever_becomes_of_the_portal() {
     let programme = Programme::start();
     let mut limited = plan();
     limited.quota = Some(quota(2_000, WithoutLease::Refuse));
@@ -167,7 +167,17 @@ fn three_edges_spend_a_hard_quota_to_the_last_unit_and_not_one_more() {
         "leases are there before they are needed"
     );
     let mut admitted = edges.len() as u64;
-    for _ in 0..40 {
+    for round in 0..40 {
+        // Cut off for a while, then back with a clock that is wrong, and wrong again.
+        {
+            let mut state = programme.portal.state();
+            state.is_down = (2..5).contains(&round);
+            state.clock_off_ms = match round {
+                5..8 => 5_000,
+                8..11 => -5_000,
+                _ => 0,
+            };
+        }
         admitted += storm(&edges, &programme.live_key, 6, 200);
         std::thread::sleep(std::time::Duration::from_millis(100));
     }

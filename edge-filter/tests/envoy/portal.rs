@@ -44,7 +44,15 @@ pub struct State {
     pub granted: HashMap<(LeaseKey, String), u64>,
     pub given_back: HashMap<(LeaseKey, String), u64>,
     pub lease_ms: u64,
+    /// How far the portal's clock is off.
+    pub clock_off_ms: i64,
     pub feed_reads: u64,
+}
+
+impl State {
+    fn now_ms(&self) -> u64 {
+        now_ms().saturating_add_signed(self.clock_off_ms)
+    }
 }
 
 /// The portal; shared by the server's threads.
@@ -153,7 +161,7 @@ fn answer(state: &Mutex<State>, secret: &EdgeSecret, request: &Message) -> Reply
             .unwrap_or(0),
         &request.body,
         request.header(SIGNATURE_HEADER).unwrap_or_default(),
-        now_ms(),
+        state.now_ms(),
     );
     if proven.is_err()
         || !request
@@ -226,7 +234,7 @@ fn report(state: &mut State, body: &[u8]) -> Vec<u8> {
         merge_cell(state, &boot, cell);
     }
     state.samples.extend(report.requests.iter().cloned());
-    let ends_at_ms = now_ms() + state.lease_ms;
+    let ends_at_ms = state.now_ms() + state.lease_ms;
     let mut grants = Vec::new();
     for wish in &report.leases {
         let own = (wish.key, boot.clone());
@@ -261,7 +269,7 @@ fn report(state: &mut State, body: &[u8]) -> Vec<u8> {
     let answer = ReportAnswer {
         acknowledged: report.sequence,
         head: state.log.len() as u64,
-        now_ms: now_ms(),
+        now_ms: state.now_ms(),
         leases: grants,
     };
     state.reports.push(report);
