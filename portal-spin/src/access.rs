@@ -71,6 +71,10 @@ pub const OWNED_OBJECTS: &[(&str, &str)] = &[
         "SELECT apps.organisation_id FROM installations JOIN apps ON apps.app_id = installations.app_id
          WHERE installation_id = $1",
     ),
+    (
+        "invoice_id",
+        "SELECT organisation_id FROM invoices WHERE invoice_id = $1",
+    ),
 ];
 
 /// Checks a request. An answer instead of `None` is final: the log-in redirect.

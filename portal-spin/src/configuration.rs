@@ -60,6 +60,47 @@ pub const VARIABLES: &[(&str, &str, &str)] = &[
         "",
         "`yes` if a proxy in front sets x-forwarded-for",
     ),
+    (
+        "invoice_seller",
+        "",
+        "name and address of the operator as invoices print them",
+    ),
+    (
+        "invoice_grace_hours",
+        "24",
+        "how long after a period's end usage may still arrive before its invoice is issued",
+    ),
+    (
+        "payment_terms_days",
+        "14",
+        "days from an invoice's issue to its due date",
+    ),
+    (
+        "suspend_after_days",
+        "14",
+        "days after the due date at which live calls stop; `never` to keep them",
+    ),
+    (
+        "usage_events_url",
+        "",
+        "a CloudEvents sink that hours of usage are sent to; empty sends none",
+    ),
+    ("usage_events_key", "", "bearer key of that sink"),
+    (
+        "stripe_secret_key",
+        "",
+        "Stripe's secret key; empty keeps payments manual",
+    ),
+    (
+        "stripe_webhook_secret",
+        "",
+        "the signing secret of Stripe's webhook endpoint (`whsec_…`)",
+    ),
+    (
+        "stripe_api_url",
+        "https://api.stripe.com",
+        "where Stripe's API answers",
+    ),
     ("email_from", "partners@localhost", "sender of e-mails"),
     (
         "email_api_url",

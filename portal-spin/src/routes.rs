@@ -38,8 +38,8 @@ use crate::organisations::{MemberRole, OperatorRole};
 use crate::ports::PortFuture;
 use crate::web::{Failure, Response};
 use crate::{
-    agreements, analytics, apps, audit, brand, catalogue, credentials, edges, emails, guides, home,
-    installations, listings, metering, oauth, organisations, reference, search, seed,
+    agreements, analytics, apps, audit, billing, brand, catalogue, credentials, edges, emails,
+    guides, home, installations, listings, metering, oauth, organisations, reference, search, seed,
     subscriptions, web, webhooks,
 };
 
@@ -95,6 +95,8 @@ pub const BUILDERS: &[MemberRole] = &[MemberRole::Owner, MemberRole::Developer];
 pub const PAYERS: &[MemberRole] = &[MemberRole::Owner, MemberRole::Billing];
 /// The operator's staff who run products, plans and approvals.
 pub const MANAGERS: &[OperatorRole] = &[OperatorRole::Manager];
+/// The operator's staff who deal with money.
+pub const FINANCE: &[OperatorRole] = &[OperatorRole::Finance];
 /// Those who bind the organisation: agreements, members.
 pub const OWNERS: &[MemberRole] = &[MemberRole::Owner];
 
@@ -437,6 +439,40 @@ routes! {
     GET "/operator/analytics" show_analytics Operator(OperatorRole::ANY) => analytics::show_report;
     GET "/operator/analytics/{report}" show_analytics_report Operator(OperatorRole::ANY) => analytics::show_report;
     GET "/api/v1/operator/analytics/{report}" read_analytics_report Operator(OperatorRole::ANY) => analytics::read_report, gives 200 analytics::Report;
+
+    // Billing
+    GET "/organisations/{organisation_id}/billing" show_billing Member(ANY_MEMBER) => billing::show_billing;
+    POST "/organisations/{organisation_id}/billing/account" submit_billing_account Member(PAYERS) => billing::submit_billing_account;
+    POST "/organisations/{organisation_id}/billing/coupons" submit_coupon Member(PAYERS) => billing::submit_coupon;
+    GET "/invoices/{invoice_id}" show_invoice Member(ANY_MEMBER) => billing::show_invoice;
+    GET "/api/v1/organisations/{organisation_id}/billing" get_billing Member(ANY_MEMBER) => billing::get_billing, gives 200 billing::BillingView;
+    PUT "/api/v1/organisations/{organisation_id}/billing/account" put_billing_account Member(PAYERS) => billing::put_billing_account, takes billing::AccountView, gives 200 billing::AccountView;
+    POST "/api/v1/organisations/{organisation_id}/billing/coupons" redeem_coupon Member(PAYERS) => billing::redeem_coupon, takes billing::RedemptionRequest, gives 204;
+    GET "/api/v1/organisations/{organisation_id}/invoices" list_invoices Member(ANY_MEMBER) => billing::list_invoices, gives 200 billing::InvoiceList;
+    GET "/api/v1/invoices/{invoice_id}" get_invoice Member(ANY_MEMBER) => billing::get_invoice, gives 200 billing::InvoiceDetail;
+    GET "/api/v1/invoices/{invoice_id}/csv" get_invoice_csv Member(ANY_MEMBER) => billing::get_invoice_csv;
+    POST "/api/v1/payments/stripe/events" receive_stripe_event Public => billing::receive_stripe_event;
+    GET "/operator/billing" show_operator_billing Operator(OperatorRole::ANY) => billing::show_operator_billing;
+    GET "/operator/invoices/{invoice_id}" show_operator_invoice Operator(OperatorRole::ANY) => billing::show_operator_invoice;
+    POST "/operator/invoices/{invoice_id}/payments" submit_payment Operator(FINANCE) => billing::submit_payment;
+    POST "/operator/invoices/{invoice_id}/void" submit_void Operator(FINANCE) => billing::submit_void;
+    POST "/operator/invoices/{invoice_id}/uncollectible" submit_uncollectible Operator(FINANCE) => billing::submit_uncollectible;
+    POST "/operator/invoices/{invoice_id}/credit-notes" submit_credit_note Operator(FINANCE) => billing::submit_credit_note;
+    POST "/operator/tax-rates" submit_tax_rate Operator(FINANCE) => billing::submit_tax_rate;
+    POST "/operator/tax-rates/{tax_rate_id}/end" submit_tax_rate_end Operator(FINANCE) => billing::submit_tax_rate_end;
+    POST "/operator/coupons" submit_new_coupon Operator(FINANCE) => billing::submit_new_coupon;
+    POST "/operator/wallets/{partner_id}" submit_top_up Operator(FINANCE) => billing::submit_top_up;
+    GET "/api/v1/operator/billing" get_operator_billing Operator(OperatorRole::ANY) => billing::get_operator_billing, gives 200 billing::OperatorBillingView;
+    GET "/api/v1/operator/invoices" list_all_invoices Operator(OperatorRole::ANY) => billing::list_all_invoices, gives 200 billing::InvoiceList;
+    GET "/api/v1/operator/invoices/{invoice_id}" get_operator_invoice Operator(OperatorRole::ANY) => billing::get_invoice, gives 200 billing::InvoiceDetail;
+    POST "/api/v1/operator/invoices/{invoice_id}/payments" record_payment Operator(FINANCE) => billing::record_payment, takes billing::PaymentRequest, gives 204;
+    POST "/api/v1/operator/invoices/{invoice_id}/void" void_invoice Operator(FINANCE) => billing::void_invoice, takes billing::ReasonRequest, gives 204;
+    POST "/api/v1/operator/invoices/{invoice_id}/uncollectible" mark_uncollectible Operator(FINANCE) => billing::mark_uncollectible, takes billing::ReasonRequest, gives 204;
+    POST "/api/v1/operator/invoices/{invoice_id}/credit-notes" create_credit_note Operator(FINANCE) => billing::create_credit_note, takes billing::CreditNoteRequest, gives 201;
+    POST "/api/v1/operator/tax-rates" create_tax_rate Operator(FINANCE) => billing::create_tax_rate, takes billing::TaxRateRequest, gives 201;
+    DELETE "/api/v1/operator/tax-rates/{tax_rate_id}" end_tax_rate Operator(FINANCE) => billing::end_tax_rate, gives 204;
+    POST "/api/v1/operator/coupons" create_coupon Operator(FINANCE) => billing::create_coupon, takes billing::CouponRequest, gives 201;
+    POST "/api/v1/operator/wallets/{partner_id}/entries" top_up_wallet Operator(FINANCE) => billing::top_up_wallet, takes billing::TopUpRequest, gives 204;
 
     // Edges
     GET "/edge/v1/feed" read_feed Edge => edges::read_feed;

@@ -3,8 +3,9 @@
 
 use crate::command;
 use crate::{artifacts, setup};
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
+use serde_json::Value;
 use std::path::Path;
 
 #[derive(Args)]
@@ -18,6 +19,8 @@ pub struct Options {
 enum Name {
     /// CPU per request of the edge filter beside no filter, Envoy's own filters and ext_authz
     Edge,
+    /// Invoices of 10 000 subscriptions, and ingest of usage on both databases
+    Billing,
 }
 
 pub fn run(options: &Options) -> Result<()> {
@@ -25,8 +28,53 @@ pub fn run(options: &Options) -> Result<()> {
     for name in options.name.as_ref().map_or(all, std::slice::from_ref) {
         match name {
             Name::Edge => edge()?,
+            Name::Billing => billing()?,
         }
     }
+    Ok(())
+}
+
+/// Rating, invoicing and ingest: the component's own code, built natively with optimisation. Each
+/// measurement is a line `BENCH {…}`.
+fn billing() -> Result<()> {
+    let mut measured = command::cargo(&[
+        "test",
+        "--quiet",
+        "--locked",
+        "--release",
+        "--package",
+        "portal-spin",
+        "--lib",
+        "billing::bench",
+        "--",
+        "--ignored",
+        "--nocapture",
+        "--test-threads=1",
+    ]);
+    let Some(text) = command::output(&mut measured) else {
+        bail!(
+            "the billing benchmark failed: run `cargo test --release -p portal-spin --lib billing::bench -- --ignored --nocapture`"
+        );
+    };
+    let rows: Vec<Value> = text
+        .lines()
+        .filter_map(|line| Some(line.split_once("BENCH ")?.1))
+        .map(serde_json::from_str)
+        .collect::<Result<_, _>>()?;
+    for row in &rows {
+        println!("{}", row["name"].as_str().unwrap_or_default());
+        for (name, value) in row.as_object().into_iter().flatten() {
+            if name != "name" {
+                println!("  {name:<26} {value}");
+            }
+        }
+    }
+    let folder = command::root().join("target/bench");
+    std::fs::create_dir_all(&folder)?;
+    std::fs::write(
+        folder.join("billing.json"),
+        serde_json::to_string_pretty(&rows)?,
+    )?;
     Ok(())
 }
 

@@ -83,6 +83,8 @@ impl Programme {
             ),
             ("app_id", text(&app, "id")),
         ];
+        let mut objects = objects;
+        objects.push(("invoice_id", insert_invoice(&portal, &ada).await));
         Self {
             portal,
             ada,
@@ -131,6 +133,24 @@ impl Programme {
             _ => self.portal.submit(path, token, &[]).await,
         }
     }
+}
+
+/// An invoice of Ada's organisation, as a billing run leaves it.
+async fn insert_invoice(portal: &TestPortal, ada: &Actor) -> String {
+    let context = portal.context().await;
+    let invoice_id = shared::ids::InvoiceId::new(1, &[7; 10]).to_string();
+    context
+        .connection
+        .execute(
+            "INSERT INTO invoices (invoice_id, organisation_id, kind, number, currency, period_start_ms,
+                period_end_ms, issued_at_ms, due_at_ms, total_minor, wallet_minor, credited_minor,
+                amount_due_minor, inputs, document)
+             VALUES ($1, $2, 'invoice', 'INV-1', 'USD', 0, 1, 2, 3, 100, 0, 0, 100, '', '{}')",
+            crate::params![&invoice_id, &ada.organisation_id],
+        )
+        .await
+        .unwrap();
+    invoice_id
 }
 
 fn name(route: &Route) -> String {

@@ -121,7 +121,9 @@ pub async fn home(context: &Context) -> Result<Report, Failure> {
     report
         .figures
         .push(forecast_of(&months, month_of(context.now_ms)));
-    report.tables.push(months_table(&months, days, month_of(context.now_ms)));
+    report
+        .tables
+        .push(months_table(&months, days, month_of(context.now_ms)));
     report
         .tables
         .push(stages::table(context, &journeys, &months).await?);

@@ -1,19 +1,55 @@
 //! Billing: prices, and what usage costs.
 //!
-//! Owns prices and their JSON, rating, billing periods, proration and the rules
-//! of invoices, all as pure functions of their arguments. Owns no metering (the
-//! quantities come from `metering`), no clock and no SQL.
+//! Owns prices and their JSON, rating, billing periods, proration, invoices and
+//! their runs, credit, coupons, taxes and payment. Rating and composing are pure
+//! functions of stored inputs; SQL is in `accounts`, `coupons`, `facts`, `gather`,
+//! `run`, `store`, `taxes` and `wallet`. Owns no metering: quantities come from
+//! `metering`.
 
+pub mod accounts;
+mod alerts;
+pub mod charges;
+pub mod coupons;
 pub mod decimal;
+mod documents;
+pub mod drafts;
+pub mod dunning;
 pub mod explanation;
+mod facts;
+mod gather;
+pub mod invoice;
+pub mod items;
+mod notices;
+mod operator_pages;
+mod operator_routes;
+mod pages;
+mod part_price;
+mod payments;
 pub mod period;
 pub mod price;
 mod price_json;
 pub mod proration;
 pub mod rating;
+mod routes;
+mod run;
+pub mod store;
+mod stripe;
+pub mod taxes;
+pub mod timeline;
+pub mod wallet;
 
 #[cfg(test)]
+mod bench;
+#[cfg(test)]
+mod example_tests;
+#[cfg(test)]
+mod money_tests;
+#[cfg(test)]
+mod payment_tests;
+#[cfg(test)]
 mod period_tests;
+#[cfg(test)]
+mod preview_tests;
 #[cfg(test)]
 mod price_tests;
 #[cfg(test)]
@@ -24,7 +60,22 @@ mod rating_properties;
 mod rating_tests;
 #[cfg(test)]
 mod reference;
+#[cfg(test)]
+mod run_tests;
+#[cfg(test)]
+pub mod test_scene;
 
+pub use accounts::is_suspended_for_payment;
+pub use alerts::send_alerts;
+pub use coupons::CouponRequest;
+pub use dunning::run_dunning;
+pub use operator_pages::*;
+pub use operator_routes::*;
+pub use pages::{show_billing, show_invoice, submit_billing_account, submit_coupon};
+pub use payments::{push_payments, receive_stripe_event};
 pub use price::{FieldProblem, Price};
 pub use price_json::{read_quantity, read_whole};
 pub use rating::{RatedLine, Usage, rate, rate_increment};
+pub use routes::*;
+pub use run::run_billing;
+pub use taxes::TaxRateRequest;

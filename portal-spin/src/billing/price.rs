@@ -5,7 +5,7 @@
 //! zero. Reading the JSON is `price_json`; what a price costs is `rating`.
 
 use super::decimal::Decimal;
-use bigdecimal::Signed;
+use bigdecimal::{Signed, Zero};
 use serde::{Deserialize, Serialize};
 use shared::money::Currency;
 
@@ -135,6 +135,28 @@ impl Price {
 
     pub fn zero_usage(&self) -> ZeroUsage {
         self.zero_usage
+    }
+
+    /// Whether every amount in it is 0, so that nothing ever costs anything.
+    pub fn is_free(&self) -> bool {
+        let no_minimum = self.minimum.as_ref().is_none_or(Zero::is_zero);
+        let is_zero = |amount: &Option<Decimal>| amount.as_ref().is_none_or(Zero::is_zero);
+        no_minimum
+            && match &self.model {
+                Model::Flat { flat_amount } => flat_amount.is_zero(),
+                Model::PerUnit { unit_amount } => unit_amount.is_zero(),
+                Model::Graduated { tiers }
+                | Model::Volume { tiers }
+                | Model::Stairstep { tiers } => tiers
+                    .iter()
+                    .all(|tier| is_zero(&tier.flat_amount) && is_zero(&tier.unit_amount)),
+                Model::Package { package_amount, .. } => package_amount.is_zero(),
+                Model::Percentage {
+                    rate,
+                    fixed_per_event,
+                    ..
+                } => rate.is_zero() && fixed_per_event.is_zero(),
+            }
     }
 
     /// Checks that every quantity has a price, which a plan needs before it is

@@ -22,11 +22,12 @@ pub enum Proration {
 }
 
 /// The part of a period that is charged: `numerator` of `denominator`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fraction {
     pub numerator: u64,
     pub denominator: u64,
-    unit: &'static str,
+    /// What is counted: `seconds`, `days`, or `period` where nothing is prorated.
+    unit: std::borrow::Cow<'static, str>,
 }
 
 impl Proration {
@@ -57,12 +58,21 @@ impl Proration {
         Ok(Fraction {
             numerator,
             denominator,
-            unit,
+            unit: unit.into(),
         })
     }
 }
 
 impl Fraction {
+    /// So many of so many `days` or `seconds`.
+    pub fn new(numerator: u64, denominator: u64, unit: &'static str) -> Self {
+        Self {
+            numerator,
+            denominator,
+            unit: unit.into(),
+        }
+    }
+
     pub fn is_whole(&self) -> bool {
         self.numerator == self.denominator
     }
@@ -76,7 +86,7 @@ impl Fraction {
 
     /// The words on the line: `17 of 31 days`.
     pub fn describe(&self) -> String {
-        match self.unit {
+        match self.unit.as_ref() {
             "period" if self.numerator == 0 => "not served in this period".to_owned(),
             "period" => "whole period, not prorated".to_owned(),
             unit => format!("{} of {} {unit}", self.numerator, self.denominator),

@@ -31,8 +31,8 @@ pub use plan_routes::*;
 pub(crate) use plan_routes::{new_plan, publish_draft};
 pub use plans::{find_plan, find_published_version, list_default_plans};
 pub use products::{
-    find_by_slug as find_product_by_slug, find_product, find_quota_meter, published_document,
-    published_operations,
+    find_by_slug as find_product_by_slug, find_product, find_quota_meter, list_meters,
+    published_document, published_operations,
 };
 pub use routes::*;
 pub(crate) use routes::{create, publish, put_version};

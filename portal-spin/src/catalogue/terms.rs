@@ -1,10 +1,14 @@
 //! What a plan promises and asks: limits, quota, price, trial, approval. Immutable once published.
 
+use bigdecimal::Zero;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shared::plan::{Counting, Quota, QuotaEnforcement, RateLimit, WhenStale};
 
 use crate::billing::Price;
+use crate::billing::charges::{Basis, Charge, CheckedCharge, check_charges};
+use crate::billing::price::FieldProblem;
+use crate::billing::proration::Proration;
 use crate::web::FieldError;
 
 /// The terms of a plan version.
@@ -30,6 +34,16 @@ pub struct PlanTerms {
     /// The price of usage (see the price models). Free is a price: `flat` with amount 0.
     #[serde(default)]
     pub price: Option<serde_json::Value>,
+    /// More charges, in the same currency: `recurring`, `one_off`, `usage`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub charges: Vec<Charge>,
+    /// How a period that was served in part is charged: `by_day`, `by_second` or `off`.
+    #[serde(default, skip_serializing_if = "is_default")]
+    #[schemars(with = "String")]
+    pub proration: Proration,
+    /// Whether a recurring amount is kept for the part of a period that was paid and not served.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub keeps_unserved: bool,
     /// Days without charge at the start.
     #[serde(default)]
     pub trial_days: u32,
@@ -296,25 +310,38 @@ impl PlanTerms {
                 );
             }
         }
+        if !self.charges.is_empty()
+            && let Err(problem) = self.checked_charges()
+            && problem.field.starts_with("charges")
+        {
+            add(
+                format!("terms.{}", problem.field),
+                "malformed",
+                problem.problem,
+            );
+        }
         problems
     }
 
-    /// Whether calls cost money: false without a price and for a flat price of 0.
-    pub fn is_priced(&self) -> bool {
-        let Some(price) = &self.price else {
-            return false;
-        };
-        let is_zero = |value: &serde_json::Value| {
-            value
-                .as_str()
-                .is_some_and(|text| text.chars().all(|digit| matches!(digit, '0' | '.')))
-        };
-        price.get("model").and_then(serde_json::Value::as_str) != Some("flat")
-            || !price.get("flat_amount").is_some_and(is_zero)
-            || price
-                .get("minimum")
-                .is_some_and(|minimum| !is_zero(minimum))
+    /// Everything the plan charges.
+    pub fn checked_charges(&self) -> Result<Vec<CheckedCharge>, FieldProblem> {
+        check_charges(self.price.as_ref(), &self.charges)
     }
+
+    /// Whether the plan costs money: false without a price and where every amount in it is 0.
+    pub fn is_priced(&self) -> bool {
+        let Ok(charges) = self.checked_charges() else {
+            return true;
+        };
+        charges.iter().any(|charge| match &charge.basis {
+            Basis::Recurring(_, amount) | Basis::OneOff(_, amount) => !amount.is_zero(),
+            Basis::Usage { price, .. } => !price.is_free(),
+        })
+    }
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 /// A name that can stand in `RateLimit-Policy`.

@@ -46,6 +46,7 @@ migrations! {
     121 "0121_plan_migrations",
     122 "0122_cancellation_reason",
     140 "0140_rollups",
+    141 "0141_billing",
     160 "0160_listings",
     161 "0161_oauth",
     180 "0180_brand",

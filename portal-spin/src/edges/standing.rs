@@ -5,6 +5,7 @@ use shared::ids::OrganisationId;
 
 use super::feed;
 use crate::agreements::list_accepted_versions;
+use crate::billing::is_suspended_for_payment;
 use crate::context::Context;
 use crate::database::DatabaseError;
 use crate::params;
@@ -24,7 +25,9 @@ pub async fn publish_standing(
         .get(0)?;
     let state = Organisation {
         organisation: organisation_id,
-        suspended: suspended_at.is_some(),
+        // Staff may suspend an organisation, and so may an invoice that is overdue for too long.
+        suspended: suspended_at.is_some()
+            || is_suspended_for_payment(connection, organisation_id).await?,
         accepted: list_accepted_versions(connection, organisation_id).await?,
     };
     feed::publish(connection, context.now_ms, &Change::Organisation(state)).await?;

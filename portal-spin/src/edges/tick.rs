@@ -8,7 +8,9 @@ use super::{boots, programme};
 use crate::context::Context;
 use crate::routes::Outcome;
 use crate::web::response;
-use crate::{agreements, analytics, credentials, emails, metering, oauth, subscriptions, webhooks};
+use crate::{
+    agreements, analytics, billing, credentials, emails, metering, oauth, subscriptions, webhooks,
+};
 
 /// What a tick did.
 #[derive(Debug, Default, Serialize, schemars::JsonSchema)]
@@ -33,8 +35,18 @@ pub struct TickView {
     pub samples_dropped: u64,
     /// Organisations reminded of an agreement that is due.
     pub reminders_sent: u64,
+    /// Invoices and credit notes issued.
+    pub invoices_issued: u64,
+    /// Reminders of invoices, and stops of live calls.
+    pub dunning_steps: u64,
+    /// Alerts of usage and budgets.
+    pub alerts_sent: u64,
     /// E-mails that the provider took.
     pub emails_sent: u64,
+    /// Invoices that the payment provider was told of.
+    pub payments_pushed: u64,
+    /// Events sent to the usage sink.
+    pub usage_exported: u64,
     /// Webhook deliveries that were tried.
     pub webhooks_tried: u64,
     /// Old events that were forgotten.
@@ -57,8 +69,13 @@ pub async fn run_tick(context: &Context) -> Outcome {
         days_analysed: analytics::refresh(context).await?,
         samples_dropped: metering::drop_old_samples(connection, context.now_ms).await?,
         reminders_sent: agreements::publishing::send_reminders(context).await?,
+        invoices_issued: billing::run_billing(context).await?,
+        dunning_steps: billing::run_dunning(context).await?,
+        alerts_sent: billing::send_alerts(context).await?,
         emails_sent: emails::send_due_emails(context).await?,
         events_dropped: webhooks::drop_old_events(context).await?,
+        payments_pushed: billing::push_payments(context).await?,
+        usage_exported: metering::export_usage(context).await?,
         // Last: it waits for other people's servers.
         webhooks_tried: webhooks::send_due_deliveries(context).await?,
     };

@@ -5,6 +5,7 @@
 //! counted at the edge, nor money (`billing` rates what [`used_units`] answers).
 
 mod cells;
+mod exports;
 mod model;
 mod organisation_reads;
 mod pages;
@@ -22,12 +23,13 @@ mod rollup_tests;
 mod tests;
 
 pub use cells::merge_cells;
+pub use exports::export_usage;
 pub use model::{Granularity, QuotaView, UsageView, is_refusal, percentile};
 pub use organisation_reads::{
     CallFilter, CallSum, SampledRequest, list_calls, list_latencies, list_sampled_requests,
 };
 pub use pages::show_usage_page;
-pub use quantities::{counts, used_units};
+pub use quantities::{UsageSum, counts, list_usage, used_units};
 pub use reads::{counted_calls, insert_calls_of_days, last_used, sandbox_facts, take_changed_days};
 pub use rollup_routes::{RollupCheckView, check_rollups, rebuild_rollups};
 pub use rollups::{check_next as check_next_rollup, roll_up};

@@ -52,6 +52,56 @@ pub async fn used_units(
     Ok(used)
 }
 
+/// A sum of cells of one meter, operation, outcome and installation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UsageSum {
+    /// The meter.
+    pub meter_id: String,
+    /// The operation; empty where none matched.
+    pub operation: String,
+    /// The outcome.
+    pub outcome: String,
+    /// The installation; empty without one.
+    pub installation_id: String,
+    /// The meter's units.
+    pub units: i64,
+    /// Calls.
+    pub calls: i64,
+}
+
+/// What a subscription used in a span, from the same cells as [`used_units`].
+pub async fn list_usage(
+    connection: &Connection,
+    subscription_id: SubscriptionId,
+    environment: Environment,
+    span: Period,
+) -> Result<Vec<UsageSum>, DatabaseError> {
+    let rows = Span {
+        select: "c.meter_id, c.operation, c.outcome, c.installation_id,
+            CAST(SUM(c.units) AS BIGINT), CAST(SUM(c.count) AS BIGINT)",
+        scope: "s.subscription_id = $1 AND s.environment = $2",
+        group: "GROUP BY c.meter_id, c.operation, c.outcome, c.installation_id",
+        scope_parameters: params![subscription_id.to_string(), environment.as_str()],
+        from: minute_from(span.start_ms),
+        to: minute_from(span.end_ms),
+        coarsest: Coarsest::Day,
+    }
+    .read(connection)
+    .await?;
+    rows.iter()
+        .map(|row| {
+            Ok(UsageSum {
+                meter_id: row.get(0)?,
+                operation: row.get(1)?,
+                outcome: row.get(2)?,
+                installation_id: row.get(3)?,
+                units: row.get(4)?,
+                calls: row.get(5)?,
+            })
+        })
+        .collect()
+}
+
 /// The first whole minute at or behind this time.
 pub fn minute_from(at_ms: i64) -> i64 {
     at_ms.saturating_add(59_999).div_euclid(60_000)

@@ -26,7 +26,7 @@ mod tests;
 pub use changes::{apply_due_changes, cancel_all, open_for_live, subscribe_to_defaults};
 pub use model::{RequestView, Subscription, SubscriptionView};
 pub use pages::*;
-pub use periods::extend_periods;
+pub use periods::{calendar, extend_periods};
 pub use plan_changes::{PlanChangeBody, PlanChangePreview, change_plan, preview_plan_change};
 pub use plan_migrations::{
     MigrationRule, MigrationView, PublicationBody, PublicationPreview, begin_migration,

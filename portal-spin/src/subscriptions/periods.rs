@@ -16,7 +16,8 @@ impl From<PeriodProblem> for DatabaseError {
     }
 }
 
-fn calendar(cycle: BillingCycle, anchor_ms: i64) -> Result<Calendar, PeriodProblem> {
+/// The calendar of a subscription's periods.
+pub fn calendar(cycle: BillingCycle, anchor_ms: i64) -> Result<Calendar, PeriodProblem> {
     let cycle = match cycle {
         BillingCycle::Month => Cycle::Month,
         BillingCycle::Anniversary => Cycle::Anchored {

@@ -42,6 +42,10 @@ pub struct PlanChangePreview {
     pub changes: Vec<String>,
     /// Whether a policy or a person must agree first.
     pub needs_approval: bool,
+    /// The subscription's next invoice if the change took effect now and nothing more were used: the
+    /// lines that will be posted, with what is given back. Empty while it is not live.
+    #[schemars(with = "Vec<serde_json::Value>")]
+    pub next_invoice: Vec<crate::billing::invoice::Document>,
 }
 
 struct WantedChange {
@@ -122,7 +126,16 @@ pub(super) async fn preview_of_path(context: &Context) -> Result<PlanChangePrevi
         &context.query("when").unwrap_or_default(),
     )
     .await?;
+    let next_invoice = crate::billing::drafts::preview_change(
+        context,
+        change.app.organisation_id,
+        change.subscription.id,
+        change.to.id,
+        change.effective_at_ms,
+    )
+    .await?;
     Ok(PlanChangePreview {
+        next_invoice,
         changes: differences(&change.from, &change.to),
         needs_approval: needs_approval(&change),
         from: PlanView::from(&change.from),

@@ -6,7 +6,7 @@ mod ports;
 mod postgres_server;
 
 pub use portal::{Actor, Answer, PASSWORD, TestPortal};
-pub use ports::{TestDatabase, TestSettings};
+pub use ports::{Address, TestDatabase, TestSettings};
 
 /// Runs each test on SQLite and on PostgreSQL:
 /// `on_every_database! { async fn sentence(portal: TestPortal) { … } }`.

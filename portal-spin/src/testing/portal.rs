@@ -50,6 +50,14 @@ impl Answer {
             .unwrap_or_else(|error| panic!("not JSON ({error}): {self:?}"))
     }
 
+    /// JSON, or null where the answer has no body.
+    pub fn json_or_null(&self) -> Json {
+        if self.body.is_empty() {
+            return Json::Null;
+        }
+        self.json()
+    }
+
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }
@@ -128,6 +136,39 @@ impl TestPortal {
         other
     }
 
+    /// An instance whose connections come from elsewhere: a port that fails on the way.
+    pub async fn app_on(&self, database: Box<dyn crate::ports::Database>) -> Rc<App> {
+        let mut all = TestSettings::default();
+        all.0.insert("environment", "development".to_owned());
+        all.0.insert("public_url", "http://portal.test".to_owned());
+        let ports = Ports {
+            database,
+            clock: Box::new(TestClock(Rc::clone(&self.clock))),
+            randomness: Box::new(self.randomness.clone()),
+            http: Box::new(self.http.clone()),
+        };
+        App::new(ports, &all).await
+    }
+
+    /// A portal on a database that another thread's test owns, at this time.
+    pub async fn on_lent(address: super::ports::Address, now_ms: i64, seed: u64) -> Self {
+        let mut portal = Self::with(TestDatabase::lent(address), &[]).await;
+        portal.clock.set(now_ms);
+        portal.randomness = TestRandomness::from_number(seed);
+        portal.app = {
+            let ports = Ports {
+                database: Box::new(portal.database.clone()),
+                clock: Box::new(TestClock(Rc::clone(&portal.clock))),
+                randomness: Box::new(portal.randomness.clone()),
+                http: Box::new(portal.http.clone()),
+            };
+            let mut all = TestSettings::default();
+            all.0.insert("environment", "development".to_owned());
+            App::new(ports, &all).await
+        };
+        portal
+    }
+
     pub fn engine(&self) -> Engine {
         self.app.database.engine()
     }
@@ -143,9 +184,14 @@ impl TestPortal {
 
     /// A context for calling domain functions directly, by nobody.
     pub async fn context(&self) -> Context {
+        self.context_of(&self.app).await
+    }
+
+    /// As [`TestPortal::context`], of another instance.
+    pub async fn context_of(&self, app: &Rc<App>) -> Context {
         Context {
-            app: Rc::clone(&self.app),
-            connection: self.app.connect().await.unwrap(),
+            app: Rc::clone(app),
+            connection: app.connect().await.unwrap(),
             now_ms: self.clock.get(),
             request_id: "test-request".to_owned(),
             request: http::Request::default(),

@@ -27,13 +27,42 @@ enum Place {
     Sqlite {
         path: std::path::PathBuf,
     },
+    LentSqlite {
+        path: std::path::PathBuf,
+    },
     Postgres {
         options: Box<PgConnectOptions>,
         schema: String,
     },
 }
 
+/// Where a test's database is, for another thread of the same test.
+#[derive(Clone)]
+pub enum Address {
+    Sqlite(std::path::PathBuf),
+    Postgres(Box<PgConnectOptions>),
+}
+
 impl TestDatabase {
+    /// Where it is.
+    pub fn address(&self) -> Address {
+        match &*self.0 {
+            Place::Sqlite { path } | Place::LentSqlite { path } => Address::Sqlite(path.clone()),
+            Place::Postgres { options, .. } => Address::Postgres(options.clone()),
+        }
+    }
+
+    /// A database that someone else removes.
+    pub fn lent(address: Address) -> Self {
+        Self(Rc::new(match address {
+            Address::Sqlite(path) => Place::LentSqlite { path },
+            Address::Postgres(options) => Place::Postgres {
+                options,
+                schema: String::new(),
+            },
+        }))
+    }
+
     pub fn sqlite() -> Self {
         let number = COUNTER.fetch_add(1, Ordering::Relaxed);
         let name = format!("portal-test-{}-{number}.db", std::process::id());
@@ -71,6 +100,7 @@ impl Drop for Place {
                     let _ = std::fs::remove_file(format!("{}{suffix}", path.display()));
                 }
             }
+            Self::LentSqlite { .. } => {}
             // Left in the throw-away server; in a lent one the name tells what it is.
             Self::Postgres { schema, .. } => drop(std::mem::take(schema)),
         }
@@ -80,7 +110,7 @@ impl Drop for Place {
 impl Database for TestDatabase {
     fn engine(&self) -> Engine {
         match *self.0 {
-            Place::Sqlite { .. } => Engine::Sqlite,
+            Place::Sqlite { .. } | Place::LentSqlite { .. } => Engine::Sqlite,
             Place::Postgres { .. } => Engine::Postgres,
         }
     }
@@ -88,7 +118,7 @@ impl Database for TestDatabase {
     fn connect(&self) -> PortFuture<'_, Result<Box<dyn RawConnection>, DatabaseError>> {
         Box::pin(async move {
             let raw: Box<dyn RawConnection> = match &*self.0 {
-                Place::Sqlite { path } => {
+                Place::Sqlite { path } | Place::LentSqlite { path } => {
                     let options = SqliteConnectOptions::new()
                         .filename(path)
                         .create_if_missing(true)
@@ -301,6 +331,13 @@ impl Clock for TestClock {
 /// Bytes that never repeat within a test run and are the same in the next: SHA-256 of a counter.
 #[derive(Clone, Default)]
 pub struct TestRandomness(Rc<Cell<u64>>);
+
+impl TestRandomness {
+    /// Other bytes than those of an instance that began at 0.
+    pub fn from_number(number: u64) -> Self {
+        Self(Rc::new(Cell::new(number)))
+    }
+}
 
 impl Randomness for TestRandomness {
     fn fill(&self, buffer: &mut [u8]) {

@@ -83,6 +83,21 @@ pub const EVENTS: &[EventType] = &[
         "A customer removed an installation; its tokens are refused.",
     ),
     told(
+        "billing.restored",
+        Organisation,
+        "An overdue invoice was paid; live calls pass again.",
+    ),
+    told(
+        "billing.suspended",
+        Organisation,
+        "An invoice is overdue for too long; live calls are refused.",
+    ),
+    told(
+        "budget.threshold_reached",
+        Organisation,
+        "Half, 80 or 100 percent of the budget of a period is spent.",
+    ),
+    told(
         "credential.issued",
         Organisation,
         "A credential was issued. The key itself is never sent.",
@@ -96,6 +111,28 @@ pub const EVENTS: &[EventType] = &[
         "credential.rotated",
         Organisation,
         "A credential was replaced by a new one; the old key ends with the overlap.",
+    ),
+    told(
+        "credit_note.issued",
+        Organisation,
+        "A credit note was issued.",
+    ),
+    told("invoice.issued", Organisation, "An invoice was issued."),
+    told(
+        "invoice.marked_uncollectible",
+        Operator,
+        "An invoice will not be paid by anyone.",
+    ),
+    told(
+        "invoice.overdue",
+        Organisation,
+        "An invoice is past its due date.",
+    ),
+    told("invoice.paid", Organisation, "An invoice is paid."),
+    told(
+        "invoice.voided",
+        Organisation,
+        "An invoice is void: nothing is due on it.",
     ),
     told(
         "member.joined",
@@ -163,6 +200,11 @@ pub const EVENTS: &[EventType] = &[
         "subscription.went_live",
         Organisation,
         "A subscription was opened for live calls.",
+    ),
+    told(
+        "usage.threshold_reached",
+        Organisation,
+        "Half, 80 or 100 percent of a quota is used in this period.",
     ),
     // By hand, to one endpoint.
     told(

@@ -1,0 +1,325 @@
+//! Invoices that are not issued yet: so far, forecast, and what other plans would cost.
+
+use std::collections::BTreeSet;
+
+use schemars::JsonSchema;
+use serde::Serialize;
+use shared::ids::{OrganisationId, PlanId, SubscriptionId};
+use shared::money::{Currency, Money};
+
+use super::facts::{PlanCache, Subject};
+use super::gather;
+use super::invoice::{Document, compose};
+use super::items::{Item, ItemKey, Owed};
+use super::price::FieldProblem;
+use super::timeline::Phase;
+use crate::catalogue;
+use crate::context::Context;
+use crate::database::DatabaseError;
+
+/// How the forecast is made; printed beside it.
+pub const FORECAST_METHOD: &str =
+    "linear: usage so far × length of the part ÷ time elapsed; fixed amounts as agreed";
+
+/// An invoice that is not issued yet.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct DraftView {
+    /// The boundary at which its period ends.
+    #[serde(with = "crate::encoding::time")]
+    #[schemars(with = "String")]
+    pub period_end: i64,
+    /// When it will be issued: the grace for late usage included.
+    #[serde(with = "crate::encoding::time")]
+    #[schemars(with = "String")]
+    pub issue_at: i64,
+    /// `running`, or `closing` once the period has ended.
+    pub state: String,
+    /// ISO 4217.
+    pub currency: String,
+    /// The invoice as it would be without another call.
+    #[schemars(with = "serde_json::Value")]
+    pub so_far: Document,
+    /// What it will come to if usage goes on as it did.
+    pub forecast_total: String,
+    /// How the forecast is made.
+    pub forecast_method: String,
+}
+
+/// What another plan would cost for the same usage.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct Comparison {
+    /// The subscription.
+    pub subscription_id: String,
+    /// The plan version.
+    pub plan_id: String,
+    /// Its name.
+    pub plan: String,
+    /// Whether it is the plan in force.
+    pub is_current: bool,
+    /// ISO 4217.
+    pub currency: String,
+    /// A whole period of usage as forecast, before discounts and taxes.
+    pub amount: String,
+    /// Less than the plan in force by so much; null where it is not less.
+    pub saving: Option<String>,
+    /// The forecast usage that was rated.
+    pub quantity: String,
+}
+
+fn shape(problem: &FieldProblem) -> DatabaseError {
+    DatabaseError::Shape(format!("an invoice cannot be computed: {problem}"))
+}
+
+/// The drafts of an organisation: of periods that close, and of those that run.
+pub async fn list_drafts(
+    context: &Context,
+    organisation_id: OrganisationId,
+) -> Result<Vec<DraftView>, DatabaseError> {
+    let connection = &context.connection;
+    let plans = PlanCache::default();
+    let subjects = plans.list_subjects(connection, organisation_id).await?;
+    // Each subscription's next boundary; where that is past and waits for its grace, the one after too.
+    let mut boundaries: BTreeSet<i64> = BTreeSet::new();
+    for subject in subjects
+        .iter()
+        .filter(|subject| !has_ended(subject, context.now_ms))
+    {
+        boundaries.insert(subject.next_bill_at_ms);
+        if subject.next_bill_at_ms <= context.now_ms {
+            boundaries.insert(subject.timeline.boundary_after(context.now_ms)?);
+        }
+    }
+    let mut drafts = Vec::new();
+    let mut seen: BTreeSet<ItemKey> = BTreeSet::new();
+    for bill_at_ms in boundaries {
+        let mut items = Vec::new();
+        for subject in subjects
+            .iter()
+            .filter(|subject| subject.next_bill_at_ms <= bill_at_ms)
+        {
+            let is_own = subject.next_bill_at_ms == bill_at_ms
+                || subject.timeline.boundary_after(context.now_ms)? == bill_at_ms;
+            if !is_own {
+                continue;
+            }
+            for item in gather::list_items(connection, &plans, subject, bill_at_ms).await? {
+                if seen.insert(item.key.clone()) {
+                    items.push((item.currency, item));
+                }
+            }
+        }
+        for mut inputs in gather::inputs_of(context, organisation_id, bill_at_ms, items).await? {
+            let so_far = compose(&inputs).map_err(|problem| shape(&problem))?;
+            for item in &mut inputs.items {
+                extrapolate(item, context.now_ms);
+            }
+            let forecast = compose(&inputs).map_err(|problem| shape(&problem))?;
+            drafts.push(DraftView {
+                period_end: bill_at_ms,
+                issue_at: bill_at_ms + super::run::grace_ms(context),
+                state: if bill_at_ms <= context.now_ms {
+                    "closing"
+                } else {
+                    "running"
+                }
+                .to_owned(),
+                currency: inputs.currency.to_string(),
+                so_far: so_far.document,
+                forecast_total: forecast.document.total,
+                forecast_method: FORECAST_METHOD.to_owned(),
+            });
+        }
+    }
+    Ok(drafts)
+}
+
+fn has_ended(subject: &Subject, now_ms: i64) -> bool {
+    subject.timeline.ends_at_ms.is_some_and(|end| end <= now_ms)
+        && subject.next_bill_at_ms > now_ms
+        && subject
+            .timeline
+            .ends_at_ms
+            .is_some_and(|end| end < subject.next_bill_at_ms - gather::LOOK_BACK_MS)
+}
+
+/// Extends usage of a part that runs to the part's end.
+fn extrapolate(item: &mut Item, now_ms: i64) {
+    let (start, end) = item.served;
+    let elapsed = now_ms.clamp(start, end) - start;
+    if let Owed::Usage {
+        quantity, events, ..
+    } = &mut item.owed
+        && now_ms < end
+        && elapsed > 0
+        && let Ok(so_far) = quantity.parse::<i128>()
+    {
+        let scale = |number: i128| number * i128::from(end - start) / i128::from(elapsed);
+        *quantity = scale(so_far).to_string();
+        *events = u64::try_from(scale(i128::from(*events))).unwrap_or(u64::MAX);
+    }
+}
+
+/// What each plan on offer would cost for a whole period of the forecast usage.
+pub async fn compare_plans(
+    context: &Context,
+    organisation_id: OrganisationId,
+) -> Result<Vec<Comparison>, DatabaseError> {
+    let connection = &context.connection;
+    let plans = PlanCache::default();
+    let mut all = Vec::new();
+    for subject in plans.list_subjects(connection, organisation_id).await? {
+        if subject.timeline.ends_at_ms.is_some() {
+            continue;
+        }
+        let Some(current) = subject
+            .timeline
+            .phase_at(context.now_ms)
+            .map(|phase| phase.plan_id)
+        else {
+            continue;
+        };
+        let product_id = plans.plan(connection, current).await?.product_id;
+        let mut offered: Vec<PlanId> =
+            catalogue::list_offered_plans(connection, product_id, organisation_id)
+                .await?
+                .iter()
+                .map(|plan| plan.id)
+                .collect();
+        if !offered.contains(&current) {
+            offered.insert(0, current);
+        }
+        let mut costs = Vec::new();
+        for plan_id in offered {
+            if let Some(cost) = whole_period(context, &plans, &subject, plan_id).await? {
+                costs.push((plan_id, cost));
+            }
+        }
+        let now = costs
+            .iter()
+            .find(|(plan_id, _)| *plan_id == current)
+            .map(|(_, cost)| *cost);
+        for (plan_id, (amount, quantity)) in costs {
+            let saving = now
+                .filter(|(present, _)| {
+                    present.currency == amount.currency && amount.minor < present.minor
+                })
+                .map(|(present, _)| {
+                    Money::from_minor(amount.currency, present.minor - amount.minor).to_major()
+                });
+            all.push(Comparison {
+                subscription_id: subject.id.to_string(),
+                plan_id: plan_id.to_string(),
+                plan: plans.plan(connection, plan_id).await?.name.clone(),
+                is_current: plan_id == current,
+                currency: amount.currency.to_string(),
+                amount: amount.to_major(),
+                saving,
+                quantity: quantity.to_string(),
+            });
+        }
+    }
+    Ok(all)
+}
+
+/// What a plan would cost for the period that runs, had it been in force for all of it.
+async fn whole_period(
+    context: &Context,
+    plans: &PlanCache,
+    subject: &Subject,
+    plan_id: PlanId,
+) -> Result<Option<(Money, i128)>, DatabaseError> {
+    let connection = &context.connection;
+    let anchor_ms = subject.timeline.live_from_ms;
+    let mut imagined = Subject {
+        id: subject.id,
+        app: subject.app.clone(),
+        timeline: subject.timeline.clone(),
+        next_bill_at_ms: subject.next_bill_at_ms,
+    };
+    let calendar = plans.calendar(connection, plan_id, anchor_ms).await?;
+    let period = calendar.period_containing(context.now_ms)?;
+    imagined.timeline.live_from_ms = period.start_ms;
+    imagined.timeline.phases = vec![Phase {
+        from_ms: 0,
+        plan_id,
+        calendar,
+        trial_days: 0,
+    }];
+    let mut total: Option<Money> = None;
+    let mut quantity = 0;
+    for mut item in gather::list_items(connection, plans, &imagined, period.end_ms).await? {
+        let is_this_period = item.served == (period.start_ms, period.end_ms);
+        if !is_this_period || matches!(item.owed, Owed::OneOff { .. }) {
+            continue;
+        }
+        item.billed = None;
+        // Usage of the whole period is forecast from when the subscription was live in it.
+        let live_ms = subject.timeline.live_from_ms.max(period.start_ms);
+        let served = item.served;
+        item.served = (live_ms, period.end_ms);
+        extrapolate(&mut item, context.now_ms);
+        item.served = served;
+        if let Owed::Usage {
+            quantity: forecast, ..
+        } = &item.owed
+        {
+            quantity = quantity.max(forecast.parse().unwrap_or_default());
+        }
+        let owed = item.rate().map_err(|problem| shape(&problem))?.owed_minor;
+        let owed = Money::from_minor(item.currency, owed);
+        total = match total {
+            None => Some(owed),
+            Some(sum) => sum.checked_add(owed),
+        };
+    }
+    Ok(total.map(|total| (total, quantity)))
+}
+
+/// What a change of plan at an instant would put on the next invoice of a subscription, if nothing more
+/// were used: the same lines that will be issued.
+pub async fn preview_change(
+    context: &Context,
+    organisation_id: OrganisationId,
+    subscription_id: SubscriptionId,
+    plan_id: PlanId,
+    from_ms: i64,
+) -> Result<Vec<Document>, DatabaseError> {
+    let connection = &context.connection;
+    let plans = PlanCache::default();
+    let mut subjects = plans.list_subjects(connection, organisation_id).await?;
+    subjects.retain(|subject| subject.id == subscription_id);
+    let Some(mut subject) = subjects.pop() else {
+        // Not live: nothing is billed.
+        return Ok(Vec::new());
+    };
+    let facts = plans.plan(connection, plan_id).await?;
+    let anchor_ms = crate::subscriptions::find_subscription(connection, subscription_id)
+        .await?
+        .map_or(subject.timeline.live_from_ms, |known| known.anchor_ms);
+    subject
+        .timeline
+        .phases
+        .retain(|phase| phase.from_ms != from_ms);
+    subject.timeline.phases.push(Phase {
+        from_ms,
+        plan_id,
+        calendar: plans.calendar(connection, plan_id, anchor_ms).await?,
+        trial_days: facts.trial_days,
+    });
+    // A change at the period's end shows on the invoice of that boundary: its amounts in advance.
+    let bill_at_ms = subject.next_bill_at_ms.max(from_ms);
+    let items: Vec<(Currency, Item)> = gather::list_items(connection, &plans, &subject, bill_at_ms)
+        .await?
+        .into_iter()
+        .map(|item| (item.currency, item))
+        .collect();
+    let mut documents = Vec::new();
+    for inputs in gather::inputs_of(context, organisation_id, bill_at_ms, items).await? {
+        documents.push(
+            compose(&inputs)
+                .map_err(|problem| shape(&problem))?
+                .document,
+        );
+    }
+    Ok(documents)
+}

@@ -1,0 +1,160 @@
+//! What billing reads of other domains: plans, meters, subscriptions and their phases.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use shared::ids::{MeterId, OrganisationId, PlanId, ProductId, SubscriptionId};
+use shared::plan::{Counting, MeterSource};
+
+use super::charges::CheckedCharge;
+use super::period::Calendar;
+use super::proration::Proration;
+use super::timeline::{Phase, Timeline};
+use crate::catalogue::{self, BillingCycle, Meter};
+use crate::database::{Connection, DatabaseError};
+use crate::{params, subscriptions};
+
+/// A plan version as billing needs it.
+#[derive(Debug)]
+pub struct PlanFacts {
+    pub name: String,
+    pub product_id: ProductId,
+    pub product: String,
+    pub charges: Vec<CheckedCharge>,
+    pub proration: Proration,
+    pub refunds: bool,
+    pub counting: Counting,
+    pub cycle: BillingCycle,
+    pub trial_days: u32,
+    pub meters: Vec<Meter>,
+}
+
+impl PlanFacts {
+    /// The meter of a charge: the one it names, or the one that the quota counts.
+    pub fn find_meter(&self, name: Option<&str>) -> Option<&Meter> {
+        match name {
+            Some(name) => self.meters.iter().find(|meter| meter.name == name),
+            None => self
+                .meters
+                .iter()
+                .find(|meter| meter.source == MeterSource::Weight)
+                .or_else(|| self.meters.first()),
+        }
+    }
+
+    /// The meter that counts calls.
+    pub fn calls_meter(&self) -> Option<MeterId> {
+        self.meters.first().map(|meter| meter.id)
+    }
+}
+
+/// A subscription as billing needs it.
+#[derive(Debug)]
+pub struct Subject {
+    pub id: SubscriptionId,
+    pub app: String,
+    pub timeline: Timeline,
+    /// The next boundary to bill.
+    pub next_bill_at_ms: i64,
+}
+
+/// Plans read once per run: a published plan never changes.
+#[derive(Default)]
+pub struct PlanCache(RefCell<HashMap<PlanId, Rc<PlanFacts>>>);
+
+impl PlanCache {
+    /// A plan version.
+    pub async fn plan(
+        &self,
+        connection: &Connection,
+        plan_id: PlanId,
+    ) -> Result<Rc<PlanFacts>, DatabaseError> {
+        if let Some(known) = self.0.borrow().get(&plan_id) {
+            return Ok(Rc::clone(known));
+        }
+        let plan = catalogue::find_plan(connection, plan_id)
+            .await?
+            .ok_or_else(|| DatabaseError::Shape(format!("the plan {plan_id} is gone")))?;
+        let product = catalogue::find_product(connection, plan.product_id)
+            .await?
+            .ok_or_else(|| DatabaseError::Shape(format!("the product of {plan_id} is gone")))?;
+        let charges = plan.terms.checked_charges().map_err(|problem| {
+            DatabaseError::Shape(format!("the plan {plan_id} cannot be charged: {problem}"))
+        })?;
+        let facts = Rc::new(PlanFacts {
+            name: plan.name,
+            product_id: plan.product_id,
+            product: product.name,
+            charges,
+            proration: plan.terms.proration,
+            refunds: !plan.terms.keeps_unserved,
+            counting: plan.terms.counting,
+            cycle: plan.terms.cycle,
+            trial_days: plan.terms.trial_days,
+            meters: catalogue::list_meters(connection, plan.product_id).await?,
+        });
+        self.0.borrow_mut().insert(plan_id, Rc::clone(&facts));
+        Ok(facts)
+    }
+
+    /// The calendar of a plan's periods for a subscription.
+    pub async fn calendar(
+        &self,
+        connection: &Connection,
+        plan_id: PlanId,
+        anchor_ms: i64,
+    ) -> Result<Calendar, DatabaseError> {
+        let facts = self.plan(connection, plan_id).await?;
+        Ok(subscriptions::calendar(facts.cycle, anchor_ms)?)
+    }
+
+    /// Subscriptions of an organisation that are or were live and are not billed to their end.
+    pub async fn list_subjects(
+        &self,
+        connection: &Connection,
+        organisation_id: OrganisationId,
+    ) -> Result<Vec<Subject>, DatabaseError> {
+        let rows = connection
+            .query(
+                "SELECT s.subscription_id, a.name, s.anchor_ms, s.live_from_ms,
+                    COALESCE(s.cancelled_at_ms, s.ends_at_ms), c.next_bill_at_ms, p.from_ms, p.plan_id
+                 FROM apps a JOIN subscriptions s ON s.app_id = a.app_id
+                 JOIN subscription_phases p ON p.subscription_id = s.subscription_id
+                 LEFT JOIN billing_cursors c ON c.subscription_id = s.subscription_id
+                 WHERE a.organisation_id = $1 AND s.live_from_ms IS NOT NULL AND c.finished_at_ms IS NULL
+                 ORDER BY s.subscription_id, p.from_ms",
+                params![organisation_id.to_string()],
+            )
+            .await?;
+        let mut subjects: Vec<Subject> = Vec::new();
+        for row in rows {
+            let id: SubscriptionId = row.parse(0)?;
+            let anchor_ms: i64 = row.get(2)?;
+            let plan_id: PlanId = row.parse(7)?;
+            let phase = Phase {
+                from_ms: row.get(6)?,
+                plan_id,
+                calendar: self.calendar(connection, plan_id, anchor_ms).await?,
+                trial_days: self.plan(connection, plan_id).await?.trial_days,
+            };
+            if let Some(last) = subjects.last_mut().filter(|known| known.id == id) {
+                last.timeline.phases.push(phase);
+                continue;
+            }
+            let live_from_ms: i64 = row.get(3)?;
+            let next: Option<i64> = row.get(5)?;
+            subjects.push(Subject {
+                id,
+                app: row.get(1)?,
+                timeline: Timeline {
+                    phases: vec![phase],
+                    live_from_ms,
+                    ends_at_ms: row.get(4)?,
+                },
+                next_bill_at_ms: next.unwrap_or(live_from_ms),
+            });
+        }
+        Ok(subjects)
+    }
+}

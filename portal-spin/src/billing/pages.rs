@@ -1,0 +1,154 @@
+//! Pages of money: the partner's overview and invoices.
+
+use askama::Template;
+use http::StatusCode;
+
+use super::documents::{ShownDocument, read_document};
+use super::routes::{self, AccountView, BillingView};
+use super::store::{self, InvoiceView};
+use crate::apps::organisation_page;
+use crate::context::Context;
+use crate::encoding::readable_time;
+use crate::routes::{Outcome, PAYERS};
+use crate::web::forms::Shown;
+use crate::web::{Failure, Page, response};
+
+#[derive(Template)]
+#[template(path = "billing/templates/billing.html")]
+struct BillingPage {
+    page: Page,
+    shown: Shown,
+    base: String,
+    billing: BillingView,
+    invoices: Vec<InvoiceView>,
+    may_pay: bool,
+}
+
+impl BillingPage {
+    fn time(&self, unix_ms: &i64) -> String {
+        readable_time(*unix_ms)
+    }
+}
+
+fn shown_account(account: &AccountView) -> Shown {
+    Shown::with_values(&[
+        ("legal_name", &account.legal_name),
+        ("address", &account.address),
+        ("country", &account.country),
+        ("region", &account.region),
+        ("tax_id", &account.tax_id),
+        ("email", &account.email),
+        ("budget", &account.budget),
+        ("budget_currency", &account.budget_currency),
+    ])
+}
+
+async fn billing_page(context: &Context, shown: Option<Shown>) -> Result<BillingPage, Failure> {
+    let organisation_id = context.organisation_id()?;
+    let billing = routes::billing(context, organisation_id).await?;
+    Ok(BillingPage {
+        page: organisation_page(context, "Billing").await?,
+        shown: shown.unwrap_or_else(|| shown_account(&billing.account)),
+        base: format!("/organisations/{organisation_id}/billing"),
+        invoices: store::list_invoices(
+            &context.connection,
+            Some(organisation_id),
+            "~",
+            50,
+            context.now_ms,
+        )
+        .await?,
+        may_pay: PAYERS.contains(&context.member_role()?),
+        billing,
+    })
+}
+
+/// `GET /organisations/{organisation_id}/billing`
+pub async fn show_billing(context: &Context) -> Outcome {
+    response::html(&billing_page(context, None).await?)
+}
+
+async fn done_or_again(context: &Context, outcome: Result<(), Failure>) -> Outcome {
+    match outcome {
+        Ok(()) => {
+            let organisation_id = context.organisation_id()?;
+            Ok(response::see_other(&format!(
+                "/organisations/{organisation_id}/billing?done=saved"
+            )))
+        }
+        Err(failure) => {
+            let shown = Shown::again(context.form(), failure)?;
+            let page = billing_page(context, Some(shown)).await?;
+            response::html_with(StatusCode::UNPROCESSABLE_ENTITY, &page)
+        }
+    }
+}
+
+/// `POST /organisations/{organisation_id}/billing/account`
+pub async fn submit_billing_account(context: &Context) -> Outcome {
+    let form = context.form();
+    let request = AccountView {
+        legal_name: form.text("legal_name"),
+        address: form.text("address"),
+        country: form.text("country"),
+        region: form.text("region"),
+        tax_id: form.text("tax_id"),
+        email: form.text("email"),
+        budget: form.text("budget"),
+        budget_currency: form.text("budget_currency"),
+    };
+    done_or_again(context, routes::change_account(context, &request).await).await
+}
+
+/// `POST /organisations/{organisation_id}/billing/coupons`
+pub async fn submit_coupon(context: &Context) -> Outcome {
+    let code = context.form().text("code");
+    done_or_again(context, routes::redeem(context, &code).await).await
+}
+
+#[derive(Template)]
+#[template(path = "billing/templates/invoice.html")]
+pub(super) struct InvoicePage {
+    pub page: Page,
+    pub shown: Shown,
+    pub invoice: InvoiceView,
+    pub document: ShownDocument,
+    pub is_open: bool,
+    pub is_operator: bool,
+    pub base: String,
+}
+
+impl InvoicePage {
+    fn time(&self, unix_ms: &i64) -> String {
+        readable_time(*unix_ms)
+    }
+
+    fn date(&self, unix_ms: &i64) -> String {
+        readable_time(*unix_ms).chars().take(10).collect()
+    }
+
+    /// The last day of the span.
+    fn last_date(&self) -> String {
+        self.date(&(self.invoice.period_end - 1))
+    }
+}
+
+/// `GET /invoices/{invoice_id}`
+pub async fn show_invoice(context: &Context) -> Outcome {
+    let invoice = routes::of_path(context).await?;
+    let kind = if invoice.view.kind == "invoice" {
+        "Invoice"
+    } else {
+        "Credit note"
+    };
+    let page = organisation_page(context, &format!("{kind} {}", invoice.view.number)).await?;
+    response::html(&InvoicePage {
+        page,
+        shown: Shown::default(),
+        document: read_document(&invoice)?,
+        is_open: matches!(invoice.view.state.as_str(), "open" | "overdue"),
+        is_operator: false,
+        base: String::new(),
+        invoice: invoice.view,
+    })
+}

@@ -1,0 +1,190 @@
+//! The operator's table of tax rates, and which of them an invoice carries.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::accounts::Account;
+use super::decimal::{Decimal, parse_decimal};
+use super::invoice::Tax;
+use crate::context::Context;
+use crate::database::{Connection, DatabaseError};
+use crate::params;
+use crate::web::Failure;
+
+/// A rate of the table.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct TaxRate {
+    /// Names the rate.
+    pub id: String,
+    /// As on the invoice: `VAT 19%`.
+    pub name: String,
+    /// ISO 3166 code of the buyer's country.
+    pub country: String,
+    /// The buyer's region; empty for the whole country.
+    pub region: String,
+    /// A decimal string.
+    pub percent: String,
+    /// Whether a buyer with a tax number accounts for it.
+    pub reverse_charge: bool,
+    /// From when.
+    #[serde(with = "crate::encoding::time")]
+    #[schemars(with = "String")]
+    pub from: i64,
+    /// Until when.
+    #[serde(with = "crate::encoding::optional_time")]
+    #[schemars(with = "Option<String>")]
+    pub until: Option<i64>,
+}
+
+/// A new rate.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TaxRateRequest {
+    /// As on the invoice: `VAT 19%`.
+    pub name: String,
+    /// ISO 3166 code of the buyer's country.
+    pub country: String,
+    /// The buyer's region; empty for the whole country.
+    #[serde(default)]
+    pub region: String,
+    /// A decimal string.
+    pub percent: String,
+    /// Whether a buyer with a tax number accounts for it.
+    #[serde(default)]
+    pub reverse_charge: bool,
+}
+
+/// Two capital letters, or nothing.
+pub fn read_country(text: &str) -> Result<String, Failure> {
+    let country = text.trim().to_ascii_uppercase();
+    if country.is_empty() || country.len() == 2 && country.bytes().all(|b| b.is_ascii_uppercase()) {
+        return Ok(country);
+    }
+    Err(Failure::field(
+        "country",
+        "malformed",
+        "Give the two letters of the country, such as DE.",
+    ))
+}
+
+/// A decimal from 0 to 100.
+pub fn read_percent(text: &str) -> Result<String, Failure> {
+    let in_range = |number: &Decimal| *number >= Decimal::from(0) && *number <= Decimal::from(100);
+    match parse_decimal(text.trim()) {
+        Ok(number) if in_range(&number) && number.fractional_digit_count() <= 6 => {
+            Ok(text.trim().to_owned())
+        }
+        _ => Err(Failure::field(
+            "percent",
+            "out_of_range",
+            "Give a number from 0 to 100, such as 19 or 7.7.",
+        )),
+    }
+}
+
+/// Adds a rate from now on. Call it inside a transaction.
+pub async fn add_rate(context: &Context, request: &TaxRateRequest) -> Result<String, Failure> {
+    let country = read_country(&request.country)?;
+    if country.is_empty() {
+        return Err(Failure::field(
+            "country",
+            "required",
+            "Give the buyer's country.",
+        ));
+    }
+    let name = request.name.trim();
+    if name.is_empty() || name.chars().count() > 60 {
+        return Err(Failure::field(
+            "name",
+            "required",
+            "Say what invoices call it, in up to 60 characters.",
+        ));
+    }
+    let percent = read_percent(&request.percent)?;
+    let id = format!(
+        "{:012x}{}",
+        context.now_ms,
+        crate::encoding::hex(&context.random::<4>())
+    );
+    context
+        .connection
+        .execute(
+            "INSERT INTO tax_rates (tax_rate_id, name, country, region, percent, reverse_charge, from_ms)
+             VALUES ($1, $2, $3, $4, $5, $6, $7)",
+            params![
+                &id,
+                name,
+                country,
+                request.region.trim(),
+                percent,
+                i64::from(request.reverse_charge),
+                context.now_ms
+            ],
+        )
+        .await?;
+    Ok(id)
+}
+
+/// Ends a rate now. Answers whether there was one in force.
+pub async fn end_rate(context: &Context, tax_rate_id: &str) -> Result<bool, DatabaseError> {
+    let ended = context
+        .connection
+        .execute(
+            "UPDATE tax_rates SET until_ms = $2 WHERE tax_rate_id = $1 AND until_ms IS NULL",
+            params![tax_rate_id, context.now_ms],
+        )
+        .await?;
+    Ok(ended == 1)
+}
+
+/// The whole table, newest first.
+pub async fn list_rates(connection: &Connection) -> Result<Vec<TaxRate>, DatabaseError> {
+    let rows = connection
+        .query(
+            "SELECT tax_rate_id, name, country, region, percent, reverse_charge, from_ms, until_ms
+             FROM tax_rates ORDER BY tax_rate_id DESC LIMIT 500",
+            vec![],
+        )
+        .await?;
+    rows.iter()
+        .map(|row| {
+            Ok(TaxRate {
+                id: row.get(0)?,
+                name: row.get(1)?,
+                country: row.get(2)?,
+                region: row.get(3)?,
+                percent: row.get(4)?,
+                reverse_charge: row.get(5)?,
+                from: row.get(6)?,
+                until: row.get(7)?,
+            })
+        })
+        .collect()
+}
+
+/// Rates in force for a buyer at the boundary that is billed.
+pub async fn list_applying(
+    connection: &Connection,
+    account: &Account,
+    at_ms: i64,
+) -> Result<Vec<Tax>, DatabaseError> {
+    let rows = connection
+        .query(
+            "SELECT name, percent, reverse_charge FROM tax_rates
+             WHERE country = $1 AND (region = '' OR region = $2)
+                AND from_ms <= $3 AND (until_ms IS NULL OR until_ms > $3)
+             ORDER BY region, tax_rate_id",
+            params![&account.country, &account.region, at_ms],
+        )
+        .await?;
+    rows.iter()
+        .map(|row| {
+            let reverse_charge: bool = row.get(2)?;
+            Ok(Tax {
+                name: row.get(0)?,
+                percent: row.get(1)?,
+                is_reversed: reverse_charge && !account.tax_id.is_empty(),
+            })
+        })
+        .collect()
+}
