@@ -374,6 +374,7 @@ pub async fn who_churned(context: &Context) -> Result<Report, Failure> {
         .map(|(id, day)| (day, id))
         .collect();
     gone.sort_by(|one, other| other.cmp(one));
+    let said = store::cancellation_reasons(connection).await?;
     let mut rows = Vec::new();
     for (day, id) in gone.into_iter().take(SHOWN) {
         let Some(journey) = known.get(id.as_str()) else {
@@ -392,14 +393,17 @@ pub async fn who_churned(context: &Context) -> Result<Report, Failure> {
         }
         let mut row = vec![partner_link(&id, &journey.name), text(day_label(day))];
         row.extend(call_values(&calls));
-        row.push(text(guess_reason(&calls)));
+        row.push(text(match said.get(&id) {
+            Some(reason) => format!("recorded when it cancelled: {reason}"),
+            None => guess_reason(&calls).to_owned(),
+        }));
         rows.push(row);
     }
     let mut columns = vec![column("Partner"), defined("Last live 2xx", "UTC day")];
     columns.extend(call_columns());
     columns.push(defined(
         "Reason",
-        "guessed from the 30 days up to the last call; nobody was asked",
+        "what was recorded when it cancelled; else guessed from the 30 days up to the last call, and marked so",
     ));
     report.tables.push(Table {
         name: "partners",

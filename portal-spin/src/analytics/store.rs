@@ -418,6 +418,24 @@ pub async fn product_names(
         .collect()
 }
 
+/// What was recorded when partners cancelled, the newest of each.
+pub async fn cancellation_reasons(
+    connection: &Connection,
+) -> Result<BTreeMap<String, String>, DatabaseError> {
+    let rows = connection
+        .query(
+            "SELECT a.organisation_id, s.cancellation_reason
+             FROM subscriptions s JOIN apps a ON a.app_id = s.app_id
+             WHERE s.cancellation_reason IS NOT NULL AND s.cancellation_reason <> ''
+             ORDER BY COALESCE(s.cancelled_at_ms, s.ends_at_ms, 0), s.subscription_id",
+            vec![],
+        )
+        .await?;
+    rows.iter()
+        .map(|row| Ok((row.get(0)?, row.get(1)?)))
+        .collect()
+}
+
 /// A standing subscription on a plan that one partner alone may have.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OneOff {

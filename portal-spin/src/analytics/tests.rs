@@ -513,4 +513,29 @@ on_every_database! {
         assert!(refusal[2].as_str().unwrap().len() > 20);
         assert!(!table(&usage, "quotas").is_empty());
     }
+
+    async fn why_someone_left_is_what_was_recorded_and_else_a_guess_marked_as_one(portal: TestPortal) {
+        let (world, _) = scene(&portal).await;
+        portal.advance_ms(60 * DAY_MS);
+        let token = portal.log_in("staff@operator.example", PASSWORD).await;
+        let churned = report(&portal, &token, "churned").await;
+        let rows = table(&churned, "partners");
+        let last = rows[0].as_array().unwrap().len() - 1;
+        assert!(rows.iter().all(|row| row[last].as_str().unwrap().contains("(guessed)")), "{rows:?}");
+        for row in rows {
+            let number = world.partners.iter().position(|one| json!(one.name) == row[0]).unwrap();
+            let [_, _, _, decided, _] = world.totals(number, row[1].as_str().unwrap(), "9999");
+            assert!(decided > 0);
+            let after = world.calls.iter().filter(|call| call.partner == number && call.is_live && call.outcome == "2xx");
+            let newest = after.map(|call| call.minute).max().unwrap();
+            assert!(jiff::Timestamp::from_second(newest * 60).unwrap().to_string().starts_with(row[1].as_str().unwrap()));
+        }
+        let number = world.partners.iter().position(|one| json!(one.name) == rows[0][0]).unwrap();
+        portal.context().await.connection.execute(
+            "UPDATE subscriptions SET cancellation_reason = $2 WHERE subscription_id = $1",
+            crate::params![ids(number).subscription.to_string(), "too dear"],
+        ).await.unwrap();
+        let churned = report(&portal, &token, "churned").await;
+        assert_eq!(table(&churned, "partners")[0][last], "recorded when it cancelled: too dear");
+    }
 }
