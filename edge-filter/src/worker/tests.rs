@@ -1,5 +1,7 @@
 //! Several virtual machines of one Envoy against a portal, all in memory.
 
+mod economy;
+
 use super::*;
 use crate::testing::MemoryHost;
 use crate::usage::{self, BUCKETS};
@@ -360,113 +362,6 @@ fn every_worker_knows_the_feed_and_one_speaks_with_the_portal() {
 }
 
 #[test]
-fn a_call_crosses_into_the_proxy_no_more_often_than_it_must() {
-    let mut portal = Portal::new();
-    portal.ceiling = 1 << 40;
-    let mut full = plan();
-    let limit = |name: &str, per| RateLimit {
-        name: name.into(),
-        limit: 1_000_000,
-        window_secs: 60,
-        per,
-        shadow: false,
-    };
-    full.rate_limits = vec![
-        limit("burst", RateLimitScope::Subscription),
-        limit("each", RateLimitScope::Credential),
-        limit("hour", RateLimitScope::Operation),
-    ];
-    full.quota = Some(hard_quota(1 << 40));
-    portal.publish(Change::Plan(full));
-    let (live, hash) = key(1, Environment::Live);
-    portal.publish(Change::Credential(Credential {
-        addresses: vec!["127.0.0.0/8".into()],
-        ..credential(1, Environment::Live, hash)
-    }));
-    let mut edge = Edge::new(1, portal);
-    *edge.host.client.borrow_mut() = Some("127.0.0.1:5000".into());
-    edge.run(2_000);
-    assert_eq!(edge.call(0, &live, 200), "ok");
-    edge.run(100);
-    edge.host.take_crossings();
-    assert_eq!(edge.call(0, &live, 200), "ok");
-    let request = [
-        "request headers",
-        "time",
-        "property source.address",
-        "read portico.1.account",
-        "write portico.1.account",
-        "describe",
-        "remove x-api-key",
-        "add x-portico-environment",
-        "add x-portico-organisation",
-        "add x-portico-app",
-        "add x-portico-plan",
-        "add x-portico-credential",
-        "add x-portico-scopes",
-        "clear route",
-    ];
-    let response = ["response headers", "add ratelimit-policy", "add ratelimit"];
-    let end = [
-        "time",
-        "property ResponseFlags",
-        "property ResponseBytes",
-        "write portico.1.usage",
-    ];
-    let accepted = [&request[..], &response, &end].concat();
-    assert_eq!(edge.crossings(), accepted);
-
-    let mut mistyped = live.clone();
-    mistyped.pop();
-    assert_eq!(edge.call(0, &mistyped, 200), "malformed_credential");
-    let refused = [
-        "request headers",
-        "time",
-        "describe",
-        "respond malformed_credential",
-        "time",
-        "write portico.1.usage",
-    ];
-    assert_eq!(edge.crossings(), refused);
-}
-
-#[test]
-fn what_was_prepared_for_a_caller_ends_with_its_time_and_with_the_next_change() {
-    let mut portal = Portal::new();
-    let (live, hash) = key(1, Environment::Live);
-    portal.publish(Change::Credential(Credential {
-        expires_at_ms: Some(NOW_MS + 5_000),
-        addresses: vec!["127.0.0.0/8".into()],
-        ..credential(1, Environment::Live, hash)
-    }));
-    let mut edge = Edge::new(1, portal);
-    let from = |address: &str| Some(format!("{address}:5000"));
-    *edge.host.client.borrow_mut() = from("127.0.0.1");
-    edge.run(500);
-    assert_eq!(edge.call(0, &live, 200), "ok");
-    *edge.host.client.borrow_mut() = from("192.0.2.1");
-    assert_eq!(edge.call(0, &live, 200), "address_not_allowed");
-    *edge.host.client.borrow_mut() = from("127.0.0.1");
-    assert_eq!(edge.call(0, &live, 200), "ok");
-    edge.portal.publish(Change::App(App {
-        app: id(AppId::from_bytes, 2),
-        organisation: id(OrganisationId::from_bytes, 1),
-        suspended: true,
-    }));
-    edge.run(500);
-    assert_eq!(edge.call(0, &live, 200), "organisation_suspended");
-    edge.portal.publish(Change::App(App {
-        app: id(AppId::from_bytes, 2),
-        organisation: id(OrganisationId::from_bytes, 1),
-        suspended: false,
-    }));
-    edge.run(500);
-    assert_eq!(edge.call(0, &live, 200), "ok");
-    edge.run(4_000);
-    assert_eq!(edge.call(0, &live, 200), "expired_credential");
-}
-
-#[test]
 fn a_revocation_reaches_every_worker_and_is_then_acknowledged() {
     let mut portal = Portal::new();
     let live = portal.issue(1, Environment::Live);
@@ -681,27 +576,6 @@ fn a_filter_that_is_loaded_anew_goes_on_with_the_same_boot_and_only_the_last_one
     edge.workers.remove(0).end(&edge.host);
     edge.run(50);
     assert!(edge.portal.reports.last().unwrap().ended);
-}
-
-#[test]
-fn metrics_are_few_and_count_every_call() {
-    let mut portal = Portal::new();
-    let keys: Vec<String> = (1..40)
-        .map(|seed| portal.issue(seed, Environment::Live))
-        .collect();
-    let mut edge = Edge::new(1, portal);
-    edge.run(500);
-    for key in keys.iter().cycle().take(200) {
-        assert_eq!(edge.call(0, key, 200), "ok");
-        assert_eq!(edge.call(0, "nonsense", 200), "malformed_credential");
-    }
-    edge.run(50);
-    let counters = edge.host.counters.take();
-    let count = |name: &str| counters.iter().find(|(own, _)| own == name).unwrap().1;
-    assert_eq!(counters.len(), 5);
-    assert_eq!(count("portico.calls_accepted"), 200);
-    assert_eq!(count("portico.calls_refused"), 200);
-    assert_eq!(count("portico.calls_timed"), 400 / 64);
 }
 
 #[test]
