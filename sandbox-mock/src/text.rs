@@ -49,6 +49,13 @@ pub(crate) fn percent_encode(text: &str) -> String {
 
 /// A name without case and separators: `orderId`, `order_id` and `Order-ID` are one.
 pub(crate) fn plain_name(name: &str) -> String {
+    // Nearly every name is ASCII, and this is called for each member of each answer.
+    if name.is_ascii() {
+        let mut plain = String::with_capacity(name.len());
+        let letters = name.bytes().filter(u8::is_ascii_alphanumeric);
+        plain.extend(letters.map(|byte| char::from(byte.to_ascii_lowercase())));
+        return plain;
+    }
     name.chars()
         .filter(|c| c.is_alphanumeric())
         .flat_map(char::to_lowercase)
@@ -70,7 +77,11 @@ pub(crate) fn words(name: &str) -> Vec<String> {
         }
         previous_lower = c.is_lowercase() || c.is_numeric();
         if let Some(word) = words.last_mut() {
-            word.extend(c.to_lowercase());
+            if c.is_ascii() {
+                word.push(c.to_ascii_lowercase());
+            } else {
+                word.extend(c.to_lowercase());
+            }
         }
     }
     words.retain(|word| !word.is_empty());

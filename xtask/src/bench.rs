@@ -21,6 +21,8 @@ enum Name {
     Edge,
     /// Invoices of 10 000 subscriptions, and ingest of usage on both databases
     Billing,
+    /// The sandbox: correctness, refusals, state, start, memory, throughput, hostile requests
+    Mock,
 }
 
 pub fn run(options: &Options) -> Result<()> {
@@ -29,6 +31,7 @@ pub fn run(options: &Options) -> Result<()> {
         match name {
             Name::Edge => edge()?,
             Name::Billing => billing()?,
+            Name::Mock => mock()?,
         }
     }
     Ok(())
@@ -76,6 +79,21 @@ fn billing() -> Result<()> {
         serde_json::to_string_pretty(&rows)?,
     )?;
     Ok(())
+}
+
+fn mock() -> Result<()> {
+    command::invoke(&mut command::cargo(&[
+        "run",
+        "--quiet",
+        "--locked",
+        "--release",
+        "--package",
+        "sandbox-mock",
+        "--features",
+        "serve",
+        "--example",
+        "bench-mock",
+    ]))
 }
 
 fn edge() -> Result<()> {

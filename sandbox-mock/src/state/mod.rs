@@ -3,6 +3,7 @@
 //! Owns which operations form a collection, inferred from the document alone, and the port to wherever the memory is
 //! kept. Several instances of the mock may share one store, and each may vanish at any time, so nothing is kept here.
 
+mod entity;
 pub(crate) mod family;
 mod index;
 mod memory;

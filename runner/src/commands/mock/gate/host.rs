@@ -7,6 +7,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 
 use edge_filter::ports::{Host, Level, Number, PortalCall, SharedData, Stored};
+use edge_filter::refusal::Refusal;
 use edge_filter::request::encode_pairs;
 
 /// What the core reads of the world while one request is in hand.
@@ -19,6 +20,8 @@ pub struct LocalHost {
     calls: RefCell<Vec<(u32, PortalCall)>>,
     client: RefCell<Option<String>>,
     answer: RefCell<Vec<(String, String)>>,
+    /// What the core adds to the answer.
+    added: RefCell<Vec<(String, String)>>,
     body_bytes: Cell<u64>,
 }
 
@@ -37,6 +40,11 @@ impl LocalHost {
         pairs.extend(headers);
         self.answer.replace(pairs);
         self.body_bytes.set(body_bytes);
+    }
+
+    /// What the core has added to the answer since it was asked last.
+    pub fn take_added(&self) -> Vec<(String, String)> {
+        self.added.take()
     }
 
     pub fn take_calls(&self) -> Vec<(u32, PortalCall)> {
@@ -96,6 +104,37 @@ impl Host for LocalHost {
     fn verify_signature(&self, _: &[u8], _: &[u8], _: &[u8]) -> Option<bool> {
         None
     }
+
+    fn define_counter(&self, _: &str) -> Option<u32> {
+        // Nobody reads the statistics of a mock.
+        None
+    }
+
+    fn add_to_counter(&self, _: u32, _: u64) {}
+
+    fn request_headers(&self) -> Vec<u8> {
+        // The gate hands them over with the request.
+        Vec::new()
+    }
+
+    // The changes of a verdict are taken from the verdict itself: these are for a proxy that has the request.
+    fn remove_request_header(&self, _: &str) {}
+
+    fn replace_request_header(&self, _: &str, _: &str) {}
+
+    fn add_request_header(&self, _: &str, _: &str) {}
+
+    fn add_response_header(&self, name: &str, value: &str) {
+        self.added
+            .borrow_mut()
+            .push((name.to_owned(), value.to_owned()));
+    }
+
+    fn clear_route(&self) {}
+
+    fn describe(&self, _: &str) {}
+
+    fn respond(&self, _: &Refusal) {}
 
     fn response_headers(&self) -> Vec<u8> {
         encode_pairs(&self.answer.borrow())

@@ -219,6 +219,8 @@ impl Core {
                 }) => {
                     self.host.set_now_ms(wall_clock_ms());
                     self.host.set_answer(status, headers, body_bytes);
+                    self.worker.take_response(&self.host, stream);
+                    self.host.take_added();
                     self.worker.finish(&self.host, stream);
                 }
                 Ok(Order::Publish(changes)) => self.publish(changes),
@@ -299,31 +301,30 @@ impl Core {
             Action::Pass(changes) => {
                 let mut add: Vec<(String, String)> = changes
                     .add
-                    .into_iter()
-                    .map(|(name, value)| (name.to_owned(), value))
+                    .iter()
+                    .map(|(name, value)| ((*name).to_owned(), value.to_string()))
                     .collect();
                 add.extend(request_id.map(|id| ("x-request-id".to_owned(), id)));
-                let limits = self.worker.response_fields(stream);
+                // The limits are known already; how the call ended is told when it has.
+                self.host.set_answer(200, Vec::new(), 0);
+                self.worker.take_response(&self.host, stream);
                 Judgement::Pass(Pass {
                     stream,
-                    remove: changes.remove,
+                    remove: changes
+                        .remove
+                        .iter()
+                        .map(|name| (*name).to_owned())
+                        .collect(),
                     add,
                     target: changes.target,
-                    fields: limits
-                        .map(|limits| {
-                            vec![
-                                ("ratelimit-policy".to_owned(), limits.policy.clone()),
-                                ("ratelimit".to_owned(), limits.state.clone()),
-                            ]
-                        })
-                        .unwrap_or_default(),
+                    fields: self.host.take_added(),
                 })
             }
         }
     }
 }
 
-fn is_quota_refusal(verdict: &Verdict) -> bool {
+fn is_quota_refusal(verdict: &Verdict<'_>) -> bool {
     matches!(&verdict.action, Action::Refuse(refusal) if refusal.code == Code::QuotaExceeded)
 }
 
