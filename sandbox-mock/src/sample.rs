@@ -11,6 +11,7 @@ use crate::random::Random;
 use crate::text::percent_encode;
 use crate::validation::Direction;
 use crate::validation::request::{essence, is_json};
+use crate::validation::schema::is_valid;
 
 /// A request with everything that it owns.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -35,6 +36,61 @@ pub fn sample(mock: &Mock, index: usize, seed: u64) -> Result<Sample, String> {
 /// The same request without the credentials that the operation asks for.
 pub fn sample_without_credentials(mock: &Mock, index: usize, seed: u64) -> Result<Sample, String> {
     make(mock, index, seed, false)
+}
+
+/// A request in which one required thing is missing: a parameter of the query or a header, a member of a JSON body,
+/// or the body; `None` where nothing is required.
+pub fn sample_broken(mock: &Mock, index: usize, seed: u64) -> Option<Sample> {
+    let mut broken = sample(mock, index, seed).ok()?;
+    let operation = mock.api.operations.get(index)?;
+    let required = |location| {
+        let mut parameters = operation.parameters.iter();
+        parameters.find(|parameter| parameter.required && parameter.location == location)
+    };
+    if let Some(parameter) = required(Location::Query) {
+        let name = percent_encode(&parameter.name);
+        let kept = broken.query.split('&').filter(|pair| {
+            let sent = pair.split('=').next().unwrap_or("");
+            sent != name && sent != parameter.name
+        });
+        let query = kept.collect::<Vec<_>>().join("&");
+        if query != broken.query {
+            broken.query = query;
+            return Some(broken);
+        }
+    }
+    if let Some(parameter) = required(Location::Header) {
+        let before = broken.headers.len();
+        broken
+            .headers
+            .retain(|(name, _)| !name.eq_ignore_ascii_case(&parameter.name));
+        if broken.headers.len() < before {
+            return Some(broken);
+        }
+    }
+    let body = operation.body.as_ref().filter(|body| body.required)?;
+    let media = body.content.first().filter(|media| is_json(&media.name))?;
+    if let (Some(schema), Ok(Value::Object(mut members))) =
+        (media.schema, crate::json::read(&broken.body))
+    {
+        // The sample has little that is not required: the first member whose absence the schema minds.
+        let minds = (0..members.len()).find(|place| {
+            let rest = members.iter().enumerate().filter(|(at, _)| at != place);
+            let rest = Value::Object(rest.map(|(_, member)| member.clone()).collect());
+            !is_valid(&mock.api.schemas, schema, &rest, Direction::Request)
+        });
+        if let Some(place) = minds {
+            members.remove(place);
+            broken.body = Value::Object(members).to_string().into_bytes();
+            return Some(broken);
+        }
+    }
+    // A form without fields has no bytes, and is a body all the same.
+    if body.content.iter().any(|media| media.name.contains("form")) {
+        return None;
+    }
+    broken.body.clear();
+    Some(broken)
 }
 
 fn make(mock: &Mock, index: usize, seed: u64, with_credentials: bool) -> Result<Sample, String> {

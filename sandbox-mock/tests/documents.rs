@@ -6,7 +6,7 @@
 mod family;
 
 use family::walk;
-use sandbox_mock::sample::{Sample, sample, sample_without_credentials};
+use sandbox_mock::sample::{Sample, sample, sample_broken, sample_without_credentials};
 use sandbox_mock::state::NoStore;
 use sandbox_mock::{Context, Mock, Request, Response};
 use std::path::PathBuf;
@@ -79,6 +79,14 @@ fn every_operation_answers_a_valid_request_and_refuses_one_without_credentials()
                     operation.method,
                     operation.path,
                     response.status
+                );
+            }
+            if let Some(broken) = sample_broken(&mock, index, 1) {
+                let status = send(&mock, &broken).status;
+                assert!(
+                    (400..500).contains(&status),
+                    "{name} {}: {status} to {broken:?}",
+                    operation.id
                 );
             }
             let bare = sample_without_credentials(&mock, index, 1).unwrap();

@@ -12,7 +12,7 @@ mod mutation;
 
 use sandbox_mock::json::{Value, object};
 use sandbox_mock::random::Random;
-use sandbox_mock::sample::{Sample, sample, sample_without_credentials};
+use sandbox_mock::sample::{Sample, sample, sample_broken, sample_without_credentials};
 use sandbox_mock::state::{MemoryStore, NoStore, Store};
 use sandbox_mock::{Context, Mock, Request, Response};
 use std::path::{Path, PathBuf};
@@ -104,13 +104,9 @@ fn measure(bytes: &[u8]) -> Result<Counts, Failure> {
             }
         }
         let valid = sample(&mock, index, 1)?;
-        if !valid.body.is_empty() && valid.body.starts_with(b"{") && valid.body != b"{}" {
-            let empty = Sample {
-                body: b"7".to_vec(),
-                ..valid.clone()
-            };
+        if let Some(broken) = sample_broken(&mock, index, 1) {
             counts.broken += 1;
-            let status = respond(&mock, &empty, &mut NoStore, 1).status;
+            let status = respond(&mock, &broken, &mut NoStore, 1).status;
             counts.broken_refused += usize::from((400..500).contains(&status));
         }
         let bare = sample_without_credentials(&mock, index, 1)?;

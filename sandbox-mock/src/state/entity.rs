@@ -1,7 +1,8 @@
 //! Items as values: fresh ids, and putting together what was sent, answered and known.
 
-use super::family::Part;
+use super::family::{Part, answer_schema};
 use super::index::Index;
+use super::paging::entry_schema;
 use crate::generation::{Wish, generate};
 use crate::json::Value;
 use crate::mock::Context;
@@ -43,17 +44,17 @@ pub(super) fn fresh_id(
         ..Wish::default()
     };
     let sequence = index.map_or(0, |index| index.sequence);
+    let elsewhere = elsewhere(api, part);
     for round in 0..20_u64 {
         let random = Random::for_parts(
             context.seed,
             &[collection, &sequence.to_string(), &round.to_string()],
         );
         // The parameter may know more about the form of an id than the member does, or the other way round.
-        let order = if round % 2 == 0 {
-            [parameter, Some(id_schema)]
-        } else {
-            [Some(id_schema), parameter]
-        };
+        let mut order = vec![parameter, Some(id_schema)];
+        order.extend(elsewhere.iter().map(|id| Some(*id)));
+        let turn = usize::try_from(round).unwrap_or(0) % order.len().max(1);
+        order.rotate_left(turn);
         for schema in order.into_iter().flatten() {
             let Ok(made) = generate(&api.schemas, schema, &wish, random.clone()) else {
                 continue;
@@ -69,6 +70,14 @@ pub(super) fn fresh_id(
                 let shaped = shape::shape(&api.schemas, id_schema, &raw, None);
                 is_valid(&api.schemas, id_schema, &shaped, Direction::Response).then_some(shaped)
             };
+            // An id that another answer cannot show is the last resort.
+            let fits = |value: &Value| {
+                round >= 12
+                    || elsewhere
+                        .iter()
+                        .all(|id| is_valid(&api.schemas, *id, value, Direction::Response))
+            };
+            let typed = typed.filter(fits);
             let is_new =
                 index.is_none_or(|index| !index.ids.contains(&text) && !index.gone.contains(&text));
             if let Some(value) = typed.filter(|_| is_new && !text.is_empty()) {
@@ -77,6 +86,33 @@ pub(super) fn fresh_id(
         }
     }
     None
+}
+
+/// The schemas that the id has in the list and in the answer that shows one item.
+fn elsewhere(api: &Api, part: &Part) -> Vec<SchemaId> {
+    let is_item = |path: &str| {
+        let rest = path.strip_prefix(part.collection.as_str());
+        rest.is_some_and(|rest| rest.starts_with("/{") && rest.ends_with('}'))
+            && path.matches('{').count() == part.outer_values + 1
+    };
+    let mut found = Vec::new();
+    for operation in api.operations.iter().filter(|known| known.method == "GET") {
+        let is_list = operation.path == part.collection;
+        if !is_list && !is_item(&operation.path) {
+            continue;
+        }
+        let Some(answer) = answer_schema(operation) else {
+            continue;
+        };
+        let entity = if is_list {
+            entry_schema(api, answer, operation)
+        } else {
+            Some(answer)
+        };
+        let member = entity.and_then(|entity| part.id_member(api, entity));
+        found.extend(member.map(|(_, id)| id));
+    }
+    found
 }
 
 /// What was answered, and behind it the members that only the request or the memory has.
