@@ -56,6 +56,18 @@ pub const VARIABLES: &[(&str, &str, &str)] = &[
         "this address becomes administrator when it registers",
     ),
     (
+        "staff_issuer",
+        "",
+        "OpenID Connect issuer through which the operator's staff log in",
+    ),
+    ("staff_client_id", "", "the portal's client there"),
+    ("staff_client_secret", "", "its secret"),
+    (
+        "staff_sign_on",
+        "optional",
+        "`required`: staff log in only there; the first administrator keeps the password",
+    ),
+    (
         "trusted_proxy",
         "",
         "`yes` if a proxy in front sets x-forwarded-for",

@@ -140,7 +140,13 @@ impl Context {
 
     /// The body as an HTML form.
     pub fn form(&self) -> Form {
-        Form::parse(self.request.body())
+        let kind = self.header("content-type").unwrap_or_default();
+        match kind.split_once("boundary=") {
+            Some((kind, boundary)) if kind.starts_with("multipart/form-data") => {
+                Form::parse_multipart(self.request.body(), boundary.trim_matches('"'))
+            }
+            _ => Form::parse(self.request.body()),
+        }
     }
 
     /// The first query parameter of this name, if not empty.
@@ -155,17 +161,25 @@ impl Context {
         self.request.headers().get(name)?.to_str().ok()
     }
 
+    /// The last header of this name. Whoever stands in front appends its own behind what the client
+    /// sent, so only the last one is to be believed.
+    fn last_header(&self, name: &str) -> Option<&str> {
+        let values = self.request.headers().get_all(name);
+        values.iter().next_back()?.to_str().ok()
+    }
+
     /// The client's network address, for throttling and evidence.
     pub fn address(&self) -> String {
         let configuration = self.configuration();
         if configuration.trusts_forwarded_for
             && let Some(last) = self
-                .header("x-forwarded-for")
+                .last_header("x-forwarded-for")
                 .and_then(|list| list.rsplit(',').next())
         {
             return last.trim().chars().take(64).collect();
         }
-        let peer = self.header("spin-client-addr").unwrap_or_default();
+        let peer = self.last_header("spin-client-addr").unwrap_or_default();
+        let peer = peer.rsplit(',').next().unwrap_or_default().trim();
         // `ip:port`, or `[v6]:port`
         let host = peer.rsplit_once(':').map_or(peer, |(host, _)| host);
         host.trim_matches(['[', ']']).chars().take(64).collect()

@@ -74,12 +74,16 @@ pub mod listings;
 pub mod metering;
 pub mod oauth;
 pub mod organisations;
+pub mod partners;
+pub mod passkeys;
 pub mod ports;
 pub mod reactions;
 pub mod reference;
 pub mod routes;
 pub mod search;
 pub mod seed;
+pub mod sign_on;
+pub mod signatures;
 pub mod subscriptions;
 #[cfg(test)]
 pub mod testing;

@@ -39,8 +39,8 @@ use crate::ports::PortFuture;
 use crate::web::{Failure, Response};
 use crate::{
     agreements, analytics, apps, audit, billing, brand, catalogue, credentials, edges, emails,
-    guides, home, installations, listings, metering, oauth, organisations, reference, search, seed,
-    subscriptions, web, webhooks,
+    guides, home, installations, listings, metering, oauth, organisations, partners, passkeys,
+    reference, search, seed, sign_on, subscriptions, web, webhooks,
 };
 
 /// What a handler answers.
@@ -149,6 +149,18 @@ routes! {
     POST "/api/v1/account/totp" begin_totp Session => organisations::routes::begin_totp, gives 201 TotpSetup;
     POST "/api/v1/account/totp/enable" enable_totp Session => organisations::routes::enable_totp, takes CodeRequest, gives 200 RecoveryCodes;
     POST "/api/v1/account/totp/disable" disable_totp Session => organisations::routes::disable_totp, takes CodeRequest, gives 204;
+    GET "/api/v1/account/passkeys" list_passkeys Session => passkeys::list_passkeys, gives 200 passkeys::PasskeyList;
+    POST "/api/v1/account/passkeys/options" begin_passkey Session => passkeys::begin_passkey, takes passkeys::ConfirmationBody, gives 200 passkeys::PasskeyOptions;
+    POST "/api/v1/account/passkeys" add_passkey Session => passkeys::add_passkey, takes passkeys::PasskeyBody, gives 201;
+    DELETE "/api/v1/account/passkeys/{passkey_id}" remove_passkey Session => passkeys::remove_passkey, takes passkeys::ConfirmationBody, gives 204;
+    POST "/api/v1/sessions/passkey-options" begin_passkey_log_in Public => passkeys::begin_passkey_log_in, gives 200 passkeys::PasskeyOptions;
+    POST "/api/v1/sessions/passkey" create_passkey_session Public => passkeys::create_passkey_session, takes passkeys::PasskeyLogInBody, gives 201 SessionAnswer;
+    POST "/api/v1/sessions/sign-on" start_sign_on Public => sign_on::start_sign_on, takes sign_on::SignOnBody, gives 200 sign_on::SignOnStarted;
+    POST "/api/v1/sessions/sign-on/complete" complete_sign_on Public => sign_on::complete_sign_on, takes sign_on::SignOnAnswerBody, gives 201 SessionAnswer;
+    GET "/api/v1/organisations/{organisation_id}/identity-provider" show_identity_provider Member(OWNERS) => sign_on::show_identity_provider, gives 200 sign_on::IdentityProviderAnswer;
+    PUT "/api/v1/organisations/{organisation_id}/identity-provider" put_identity_provider Member(OWNERS) => sign_on::put_identity_provider, takes sign_on::IdentityProviderBody, gives 200 sign_on::IdentityProviderAnswer;
+    DELETE "/api/v1/organisations/{organisation_id}/identity-provider" delete_identity_provider Member(OWNERS) => sign_on::delete_identity_provider, gives 204;
+    POST "/api/v1/organisations/{organisation_id}/identity-provider/domain-checks" check_identity_provider_domain Member(OWNERS) => sign_on::check_domain, gives 200 sign_on::IdentityProviderAnswer;
 
     // Organisations
     POST "/api/v1/organisations" create_organisation Session => organisations::routes::create_organisation, takes OrganisationRequest, gives 201 Organisation;
@@ -173,6 +185,17 @@ routes! {
     GET "/log-in" show_log_in Public => organisations::pages::show_log_in;
     POST "/log-in" submit_log_in Public => organisations::pages::log_in;
     POST "/log-in/code" submit_second_factor Public => organisations::pages::finish_log_in;
+    POST "/log-in/passkey" submit_passkey_log_in Public => passkeys::submit_passkey_log_in;
+    GET "/account/passkeys" show_passkeys Session => passkeys::show_passkeys;
+    POST "/account/passkeys" submit_passkey Session => passkeys::submit_passkey;
+    POST "/account/passkeys/{passkey_id}/remove" submit_passkey_removal Session => passkeys::submit_passkey_removal;
+    GET "/log-in/sign-on" show_sign_on Public => sign_on::show_sign_on;
+    POST "/log-in/sign-on" submit_sign_on Public => sign_on::submit_sign_on;
+    GET "/log-in/callback" finish_sign_on Public => sign_on::finish_sign_on;
+    GET "/organisations/{organisation_id}/sign-on" show_identity_provider_page Member(OWNERS) => sign_on::show_identity_provider_page;
+    POST "/organisations/{organisation_id}/sign-on" submit_identity_provider Member(OWNERS) => sign_on::submit_identity_provider;
+    POST "/organisations/{organisation_id}/sign-on/domain-checks" submit_domain_check Member(OWNERS) => sign_on::submit_domain_check;
+    POST "/organisations/{organisation_id}/sign-on/remove" submit_identity_provider_removal Member(OWNERS) => sign_on::submit_identity_provider_removal;
     POST "/log-out" submit_log_out Session => organisations::pages::log_out;
     GET "/reset-password" show_reset Public => organisations::pages::show_reset;
     POST "/reset-password" submit_reset Public => organisations::pages::request_reset;
@@ -233,9 +256,37 @@ routes! {
     GET "/api/v1/operator/staff" list_staff Operator(OperatorRole::ANY) => organisations::operator::list_staff, gives 200 StaffList;
     POST "/api/v1/operator/staff" add_staff Operator(ADMINISTRATORS) => organisations::operator::add_staff, takes StaffRequest, gives 200 StaffList;
     DELETE "/api/v1/operator/staff/{person_id}/{role}" remove_staff Operator(ADMINISTRATORS) => organisations::operator::remove_staff, gives 204;
+    DELETE "/api/v1/operator/people/{person_id}/sessions" end_sessions_of_person Operator(ADMINISTRATORS) => organisations::operator::end_sessions, gives 204;
     GET "/api/v1/operator/organisations" list_organisations Operator(OperatorRole::ANY) => organisations::operator::list_organisations, gives 200 OrganisationList;
     POST "/api/v1/operator/organisations/{organisation_id}/suspension" suspend_organisation Operator(MANAGERS) => organisations::operator::suspend_organisation, takes SuspensionRequest, gives 200 Organisation;
     DELETE "/api/v1/operator/organisations/{organisation_id}/suspension" release_organisation Operator(MANAGERS) => organisations::operator::release_organisation, gives 200 Organisation;
+
+    // Partner types, tiers, tags, access, invitations to the programme
+    GET "/operator/partners" show_partners Operator(OperatorRole::ANY) => partners::show_partners;
+    POST "/operator/partners/{organisation_id}" submit_partner Operator(MANAGERS) => partners::submit_partner;
+    GET "/operator/access" show_access Operator(OperatorRole::ANY) => partners::show_access;
+    POST "/operator/access/types" submit_partner_type Operator(MANAGERS) => partners::submit_partner_type;
+    POST "/operator/access/tiers" submit_tier Operator(MANAGERS) => partners::submit_tier;
+    POST "/operator/access/matrix/{partner_type}" submit_access_matrix Operator(MANAGERS) => partners::submit_access_matrix;
+    GET "/operator/invitations" show_programme_invitations Operator(OperatorRole::ANY) => partners::show_programme_invitations;
+    POST "/operator/invitations" submit_programme_invitations Operator(MANAGERS) => partners::submit_programme_invitations;
+    POST "/operator/invitations/{programme_invitation_id}/revoke" submit_programme_invitation_revocation Operator(MANAGERS) => partners::submit_programme_invitation_revocation;
+    GET "/join" show_join Public => partners::show_join;
+    POST "/join" submit_join Public => partners::submit_join;
+    GET "/api/v1/operator/organisations/{organisation_id}" show_partner Operator(OperatorRole::ANY) => partners::show_attributes, gives 200 partners::AttributesView;
+    PATCH "/api/v1/operator/organisations/{organisation_id}" change_partner Operator(MANAGERS) => partners::change_attributes, takes partners::AttributesBody, gives 200 partners::AttributesView;
+    GET "/api/v1/operator/partner-types" list_partner_types Operator(OperatorRole::ANY) => partners::list_partner_types, gives 200 partners::PartnerTypeList;
+    PUT "/api/v1/operator/partner-types/{partner_type}" put_partner_type Operator(MANAGERS) => partners::put_partner_type, takes partners::PartnerTypeBody, gives 200 partners::PartnerTypeList;
+    DELETE "/api/v1/operator/partner-types/{partner_type}" delete_partner_type Operator(MANAGERS) => partners::delete_partner_type, gives 204;
+    GET "/api/v1/operator/tiers" list_tiers Operator(OperatorRole::ANY) => partners::list_tiers, gives 200 partners::TierList;
+    PUT "/api/v1/operator/tiers/{tier}" put_tier Operator(MANAGERS) => partners::put_tier, takes partners::TierBody, gives 200 partners::TierList;
+    DELETE "/api/v1/operator/tiers/{tier}" delete_tier Operator(MANAGERS) => partners::delete_tier, gives 204;
+    GET "/api/v1/operator/access-matrix" show_access_matrix Operator(OperatorRole::ANY) => partners::show_access_matrix, gives 200 partners::AccessMatrix;
+    PATCH "/api/v1/operator/access-matrix/{partner_type}" change_access_matrix Operator(MANAGERS) => partners::change_access_matrix, takes partners::MatrixBody, gives 200 partners::Consequences;
+    GET "/api/v1/operator/invitations" list_programme_invitations Operator(OperatorRole::ANY) => partners::list_programme_invitations, gives 200 partners::ProgrammeInvitationList;
+    POST "/api/v1/operator/invitations" invite_partners Operator(MANAGERS) => partners::invite_partners, takes partners::ProgrammeInvitationsBody, gives 200 partners::RowResults;
+    DELETE "/api/v1/operator/invitations/{programme_invitation_id}" revoke_programme_invitation Operator(MANAGERS) => partners::revoke_programme_invitation, gives 204;
+    POST "/api/v1/programme-invitations/accept" accept_programme_invitation Public => partners::accept_programme_invitation, takes partners::JoinBody, gives 201 SessionAnswer;
 
     // Audit log
     GET "/api/v1/organisations/{organisation_id}/audit-records" list_audit_records Member(ANY_MEMBER) => audit::routes::list_audit_records, gives 200 AuditRecordList;

@@ -166,6 +166,7 @@ pub async fn compare_plans(
 ) -> Result<Vec<Comparison>, DatabaseError> {
     let connection = &context.connection;
     let plans = PlanCache::default();
+    let reach = crate::partners::Reach::of_organisation(connection, organisation_id).await?;
     let mut all = Vec::new();
     for subject in plans.list_subjects(connection, organisation_id).await? {
         if subject.timeline.ends_at_ms.is_some() {
@@ -180,7 +181,7 @@ pub async fn compare_plans(
         };
         let product_id = plans.plan(connection, current).await?.product_id;
         let mut offered: Vec<PlanId> =
-            catalogue::list_offered_plans(connection, product_id, organisation_id)
+            catalogue::list_offered_plans(connection, product_id, &reach)
                 .await?
                 .iter()
                 .map(|plan| plan.id)

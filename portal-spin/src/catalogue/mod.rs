@@ -21,9 +21,10 @@ mod views;
 mod tests;
 
 pub use model::{Meter, Plan, PlanView, Product, ProductView, slug_of};
-use shared::ids::{OrganisationId, ProductId};
+use shared::ids::ProductId;
 
 use crate::database::{Connection, DatabaseError};
+use crate::partners::Reach;
 
 pub use operator_pages::*;
 pub use pages::{price_in_words, show_catalogue, show_product};
@@ -35,7 +36,7 @@ pub use products::{
     published_document, published_operations,
 };
 pub use routes::*;
-pub(crate) use routes::{create, publish, put_version};
+pub(crate) use routes::{create, is_visible, publish, put_version};
 pub use terms::{
     ApprovalPolicy, BillingCycle, ChecklistRules, Condition, Fact, PlanTerms, Rule, Verdict,
 };
@@ -49,14 +50,14 @@ pub async fn list_all_plans(
     plans::list(connection, product_id, true).await
 }
 
-/// Plans of a product that an organisation can subscribe to, by place.
+/// Plans of a product that someone of this reach can subscribe to, by place.
 pub async fn list_offered_plans(
     connection: &Connection,
     product_id: ProductId,
-    organisation_id: OrganisationId,
+    reach: &Reach,
 ) -> Result<Vec<Plan>, DatabaseError> {
     let mut offered = plans::list(connection, product_id, false).await?;
-    offered.retain(|plan| plan.is_offered_to(Some(organisation_id)));
+    offered.retain(|plan| reach.offers(plan));
     Ok(offered)
 }
 

@@ -85,7 +85,7 @@ async fn products_page(context: &Context, status: StatusCode, shown: Shown) -> O
     let mut found = Vec::new();
     for product in products::list(&context.connection, true).await? {
         if product.name.to_lowercase().contains(&wanted) {
-            found.push(view(context, &product, Viewer::Operator).await?);
+            found.push(view(context, &product, &Viewer::Operator).await?);
         }
     }
     let page = ProductsPage {
@@ -132,7 +132,7 @@ pub async fn create_product_form(context: &Context) -> Outcome {
 
 async fn product_page(context: &Context, status: StatusCode, shown: Option<Shown>) -> Outcome {
     let product = product_of_path(context).await?;
-    let seen = view(context, &product, Viewer::Operator).await?;
+    let seen = view(context, &product, &Viewer::Operator).await?;
     let flag = |is_set: bool| if is_set { "yes" } else { "" };
     let shown = shown.unwrap_or_else(|| {
         Shown::with_values(&[

@@ -5,9 +5,11 @@ use serde_json::Value;
 
 use super::model::{PlanView, ProductView};
 use super::products;
+use super::routes::{is_visible, visible_products};
 use super::terms::{ApprovalPolicy, PlanTerms};
 use super::views::{Viewer, view};
 use crate::context::Context;
+use crate::partners::Reach;
 use crate::routes::Outcome;
 use crate::web::{Failure, Page, response};
 use shared::plan::QuotaEnforcement;
@@ -35,12 +37,7 @@ struct ProductPage {
 
 /// `GET /products`
 pub async fn show_catalogue(context: &Context) -> Outcome {
-    let mut shown = Vec::new();
-    for product in products::list(&context.connection, false).await? {
-        if product.is_public || context.person_optional().is_some() {
-            shown.push(view(context, &product, Viewer::Organisation(None)).await?);
-        }
-    }
+    let shown = visible_products(context).await?;
     response::html(&CataloguePage {
         page: Page::new(context, "Products"),
         products: shown,
@@ -49,12 +46,12 @@ pub async fn show_catalogue(context: &Context) -> Outcome {
 
 /// `GET /products/{product_slug}`
 pub async fn show_product(context: &Context) -> Outcome {
+    let reach = Reach::of_caller(context).await?;
     let product = products::find_by_slug(&context.connection, context.path_text("product_slug"))
         .await?
-        .filter(|product| product.is_offered())
-        .filter(|product| product.is_public || context.person_optional().is_some())
+        .filter(|product| is_visible(context, &reach, product))
         .ok_or_else(Failure::not_found)?;
-    let product = view(context, &product, Viewer::Organisation(None)).await?;
+    let product = view(context, &product, &Viewer::Partner(&reach)).await?;
     let tiers = product.plans.iter().map(tier).collect();
     response::html(&ProductPage {
         page: Page::new(context, &product.name),

@@ -15,6 +15,7 @@ use super::views::{Viewer, view};
 use crate::audit;
 use crate::context::Context;
 use crate::database::DatabaseError;
+use crate::partners::Reach;
 use crate::routes::Outcome;
 use crate::web::{Failure, FieldError, response};
 
@@ -79,21 +80,38 @@ pub struct VersionView {
 
 /// `GET /api/v1/products`: the public catalogue.
 pub async fn list_products(context: &Context) -> Outcome {
+    let items = visible_products(context).await?;
+    response::json_with_etag(context.header("if-none-match"), &ProductList { items })
+}
+
+/// Whether a product of the catalogue exists for whoever asks: it is public or they are signed in, and
+/// the matrix opens it to them.
+pub(crate) fn is_visible(context: &Context, reach: &Reach, product: &Product) -> bool {
+    product.is_offered()
+        && (product.is_public || context.person_optional().is_some())
+        && reach.sees(product.id)
+}
+
+/// The catalogue as whoever asks may see it.
+pub(super) async fn visible_products(context: &Context) -> Result<Vec<ProductView>, Failure> {
+    let reach = Reach::of_caller(context).await?;
     let mut items = Vec::new();
     for product in products::list(&context.connection, false).await? {
-        if product.is_public {
-            items.push(view(context, &product, Viewer::Organisation(None)).await?);
+        if is_visible(context, &reach, &product) {
+            items.push(view(context, &product, &Viewer::Partner(&reach)).await?);
         }
     }
-    response::json_with_etag(context.header("if-none-match"), &ProductList { items })
+    Ok(items)
 }
 
 /// `GET /api/v1/organisations/{organisation_id}/products`: the catalogue as this organisation sees it.
 pub async fn list_organisation_products(context: &Context) -> Outcome {
-    let viewer = Viewer::Organisation(Some(context.organisation_id()?));
+    let reach = Reach::of_organisation(&context.connection, context.organisation_id()?).await?;
     let mut items = Vec::new();
     for product in products::list(&context.connection, false).await? {
-        items.push(view(context, &product, viewer).await?);
+        if reach.sees(product.id) {
+            items.push(view(context, &product, &Viewer::Partner(&reach)).await?);
+        }
     }
     response::json_with_etag(context.header("if-none-match"), &ProductList { items })
 }
@@ -101,10 +119,11 @@ pub async fn list_organisation_products(context: &Context) -> Outcome {
 /// `GET /api/v1/products/{product_id}`
 pub async fn show_published_product(context: &Context) -> Outcome {
     let product = product_of_path(context).await?;
-    if !product.is_offered() || !product.is_public {
+    let reach = Reach::of_caller(context).await?;
+    if !is_visible(context, &reach, &product) {
         return Err(Failure::not_found());
     }
-    let view = view(context, &product, Viewer::Organisation(None)).await?;
+    let view = view(context, &product, &Viewer::Partner(&reach)).await?;
     response::json_with_etag(context.header("if-none-match"), &view)
 }
 
@@ -119,7 +138,7 @@ pub(super) async fn product_of_path(context: &Context) -> Result<Product, Failur
 pub async fn list_all_products(context: &Context) -> Outcome {
     let mut items = Vec::new();
     for product in products::list(&context.connection, true).await? {
-        items.push(view(context, &product, Viewer::Operator).await?);
+        items.push(view(context, &product, &Viewer::Operator).await?);
     }
     response::ok(&ProductList { items })
 }
@@ -127,7 +146,7 @@ pub async fn list_all_products(context: &Context) -> Outcome {
 /// `GET /api/v1/operator/products/{product_id}`
 pub async fn show_any_product(context: &Context) -> Outcome {
     let product = product_of_path(context).await?;
-    response::ok(&view(context, &product, Viewer::Operator).await?)
+    response::ok(&view(context, &product, &Viewer::Operator).await?)
 }
 
 pub(super) fn text(
@@ -165,7 +184,7 @@ fn check_url(url: String) -> Result<String, Failure> {
 pub async fn create_product(context: &Context) -> Outcome {
     let body: ProductBody = context.json()?;
     let product = create(context, body).await?;
-    response::created(&view(context, &product, Viewer::Operator).await?)
+    response::created(&view(context, &product, &Viewer::Operator).await?)
 }
 
 /// Creates a draft product with its meters.
@@ -235,7 +254,7 @@ pub(super) async fn record(context: &Context, action: &str, object: &str) -> Res
 /// `PATCH /api/v1/operator/products/{product_id}`
 pub async fn update_product(context: &Context) -> Outcome {
     let product = update_of_path(context, context.json()?).await?;
-    response::ok(&view(context, &product, Viewer::Operator).await?)
+    response::ok(&view(context, &product, &Viewer::Operator).await?)
 }
 
 /// Changes the product of the path.
@@ -330,7 +349,7 @@ pub async fn publish_product(context: &Context) -> Outcome {
 
 /// Publishes the newest version of a product, if nothing is missing.
 pub(crate) async fn publish(context: &Context, product: &Product) -> Result<(), Failure> {
-    let seen = view(context, product, Viewer::Operator).await?;
+    let seen = view(context, product, &Viewer::Operator).await?;
     let missing = seen.missing.unwrap_or_default();
     if !missing.is_empty() {
         let errors = missing
@@ -362,7 +381,7 @@ pub(crate) async fn publish(context: &Context, product: &Product) -> Result<(), 
 /// `POST /api/v1/operator/products/{product_id}/withdrawals`: out of the catalogue; subscribers stay.
 pub async fn withdraw_product(context: &Context) -> Outcome {
     let product = withdraw_product_of_path(context).await?;
-    response::ok(&view(context, &product, Viewer::Operator).await?)
+    response::ok(&view(context, &product, &Viewer::Operator).await?)
 }
 
 /// Takes the product of the path out of the catalogue.

@@ -1,28 +1,28 @@
 //! A product as its viewer may see it, and what a draft lacks.
 
-use shared::ids::OrganisationId;
 use shared::plan::{MeterSource, Operation};
 
 use super::model::{Meter, MeterView, OperationView, Plan, PlanView, Product, ProductView, state};
 use super::{plans, products};
 use crate::context::Context;
 use crate::database::DatabaseError;
+use crate::partners::Reach;
 use crate::subscriptions;
 
 /// A product with its contents, as `viewer` may see it.
 pub(super) async fn view(
     context: &Context,
     product: &Product,
-    viewer: Viewer,
+    viewer: &Viewer<'_>,
 ) -> Result<ProductView, DatabaseError> {
     let connection = &context.connection;
-    let is_operator = viewer == Viewer::Operator;
+    let is_operator = matches!(viewer, Viewer::Operator);
     let version = products::find_version(connection, product.id, !is_operator).await?;
     let operations = version.map_or(Vec::new(), |version| version.operations);
     let meters = products::list_meters(connection, product.id).await?;
     let mut shown = plans::list(connection, product.id, is_operator).await?;
-    if let Viewer::Organisation(organisation_id) = viewer {
-        shown.retain(|plan| plan.is_offered_to(organisation_id));
+    if let Viewer::Partner(reach) = viewer {
+        shown.retain(|plan| reach.offers(plan));
     }
     let missing = if is_operator {
         Some(missing(context, product, &operations, &meters, &shown).await?)
@@ -54,12 +54,12 @@ pub(super) async fn view(
 }
 
 /// Who looks at the catalogue.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Viewer {
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Viewer<'a> {
     /// The operator's staff: drafts too.
     Operator,
-    /// A partner, or a visitor.
-    Organisation(Option<OrganisationId>),
+    /// A partner, or a visitor: what the matrix opens to them.
+    Partner(&'a Reach),
 }
 
 /// What keeps a product from being published: it needs contents, a sandbox, a published plan with a

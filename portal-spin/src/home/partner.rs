@@ -17,6 +17,7 @@ use crate::guides;
 use crate::metering::{self, QuotaView};
 use crate::organisations::organisation_pages::NextStep;
 use crate::organisations::store::{Organisation, find_organisation};
+use crate::partners::Reach;
 use crate::routes::Outcome;
 use crate::subscriptions;
 use crate::web::{Failure, Page, response};
@@ -160,8 +161,11 @@ pub(crate) async fn example_path(
             products.push(subscription.product_id);
         }
     } else {
+        let reach = Reach::of_caller(context).await?;
         for product in catalogue::list_offered_products(&context.connection).await? {
-            products.push(product.id);
+            if reach.sees(product.id) {
+                products.push(product.id);
+            }
         }
     }
     for product_id in products {

@@ -15,6 +15,7 @@ use crate::context::Context;
 use crate::database::DatabaseError;
 use crate::encoding::base64url;
 use crate::params;
+use crate::sign_on;
 use crate::web::Failure;
 use crate::web::throttle::{Limit, count_attempt, count_attempt_by_address, forget_attempts};
 
@@ -110,6 +111,7 @@ pub async fn log_in(context: &Context, email: &str, password: &str) -> Result<St
         return Err(refused());
     };
     forget_attempts(context, PER_ACCOUNT_AND_ADDRESS, &here).await?;
+    sign_on::check_password_allowed(context, person.person_id, &person.email).await?;
     if person.totp_enabled_at.is_some() {
         return Ok(Step::SecondFactor(issue_ticket(context, &person).await?));
     }
@@ -137,7 +139,10 @@ pub async fn finish_log_in(context: &Context, ticket: &str, code: &str) -> Resul
         .ok_or_else(gone)?
         .parse(0)?;
     count_attempt(context, CODES_PER_PERSON, &person_id.to_string()).await?;
-    second_factor::check_code(context, person_id, code).await?;
+    if let Err(failure) = second_factor::check_code(context, person_id, code).await {
+        audit_failure(context, &person_id.to_string()).await?;
+        return Err(failure);
+    }
     context
         .connection
         .execute(
@@ -165,7 +170,8 @@ pub async fn session_answer(
     })
 }
 
-async fn open_session(
+/// Opens a session and records it.
+pub async fn open_session(
     context: &Context,
     person_id: PersonId,
     second_factor_at: Option<i64>,
@@ -208,7 +214,8 @@ async fn issue_ticket(context: &Context, person: &Person) -> Result<String, Data
     Ok(ticket)
 }
 
-async fn audit_failure(context: &Context, email: &str) -> Result<(), DatabaseError> {
+/// Records a refusal; of an address as it was typed, without what is no text.
+async fn audit_failure(context: &Context, object: &str) -> Result<(), DatabaseError> {
     context
         .connection
         .transaction(async || {
@@ -217,7 +224,7 @@ async fn audit_failure(context: &Context, email: &str) -> Result<(), DatabaseErr
                 "visitor",
                 None,
                 "session.refused",
-                email,
+                object,
                 serde_json::json!({ "address": context.address() }),
             )
             .await

@@ -9,12 +9,16 @@ pub mod log_in;
 pub mod members;
 mod model;
 
+#[cfg(test)]
+mod crash_tests;
 pub mod operator;
 pub mod organisation_pages;
 pub mod pages;
 pub mod passwords;
 pub mod recovery;
 pub mod registration;
+#[cfg(test)]
+mod resumability_tests;
 pub mod routes;
 pub mod second_factor;
 pub mod sessions;

@@ -149,20 +149,57 @@ pub async fn remove_staff(context: &Context) -> Outcome {
     Ok(response::no_content())
 }
 
-/// `GET /api/v1/operator/organisations?q=`
+/// `DELETE /api/v1/operator/people/{person_id}/sessions`: wherever they are logged in, they are out.
+pub async fn end_sessions(context: &Context) -> Outcome {
+    let person_id: PersonId = context.path_id("person_id")?;
+    store::find_person(&context.connection, person_id)
+        .await?
+        .ok_or_else(Failure::not_found)?;
+    context
+        .connection
+        .transaction(async || {
+            context
+                .connection
+                .execute(
+                    "UPDATE sessions SET revoked_at = $1 WHERE person_id = $2 AND revoked_at IS NULL",
+                    params![context.now_ms, person_id],
+                )
+                .await?;
+            let object = person_id.to_string();
+            let detail = serde_json::json!({});
+            audit::record(context, None, "person.sessions_ended", &object, detail).await
+        })
+        .await?;
+    Ok(response::no_content())
+}
+
+/// `GET /api/v1/operator/organisations?q=&partner_type=&tier=&tag=`
 pub async fn list_organisations(context: &Context) -> Outcome {
+    response::ok(&search_organisations(context).await?)
+}
+
+/// Organisations as the query of the URL asks: by name, partner type, tier and tag, newest first.
+pub async fn search_organisations(context: &Context) -> Result<OrganisationList, Failure> {
     let page = PageRequest::read(context)?;
-    let wanted = context.query("q").unwrap_or_default().to_lowercase();
+    let query = |name: &str| context.query(name).unwrap_or_default();
+    let (partner_type, tier, tag) = (query("partner_type"), query("tier"), query("tag"));
+    let wanted = query("q").to_lowercase();
     let rows = context
         .connection
         .query(
-            "SELECT organisation_id FROM organisations
+            "SELECT organisation_id FROM organisations o
              WHERE organisation_id < $1 AND ($2 = '' OR LOWER(name) LIKE $3)
-             ORDER BY organisation_id DESC LIMIT $4",
+                AND ($4 = '' OR partner_type = $4) AND ($5 = '' OR tier = $5)
+                AND ($6 = '' OR EXISTS (SELECT 1 FROM organisation_tags g
+                    WHERE g.organisation_id = o.organisation_id AND g.tag = $6))
+             ORDER BY organisation_id DESC LIMIT $7",
             params![
                 page.before.as_str(),
                 wanted.as_str(),
                 format!("%{wanted}%"),
+                partner_type,
+                tier,
+                tag.to_lowercase(),
                 page.limit_and_one()
             ],
         )
@@ -171,7 +208,7 @@ pub async fn list_organisations(context: &Context) -> Outcome {
     for row in rows {
         items.push(find(context, row.parse(0)?).await?);
     }
-    response::ok(&page.page_of(items, |organisation| {
+    Ok(page.page_of(items, |organisation| {
         organisation.organisation_id.to_string()
     }))
 }

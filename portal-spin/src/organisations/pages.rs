@@ -172,7 +172,8 @@ fn welcome(context: &Context, verified: &Verified) -> Response {
     signed_in(context, &verified.session_token, &path)
 }
 
-fn signed_in(context: &Context, token: &str, path: &str) -> Response {
+/// Gives the browser a session and sends it on.
+pub fn signed_in(context: &Context, token: &str, path: &str) -> Response {
     let mut answer = response::see_other(path);
     cookies::set_session(
         &mut answer,
@@ -201,7 +202,7 @@ struct SecondFactorPage {
 }
 
 /// A path of the portal itself, or the start page: never an address elsewhere (ASVS 5.0, 3.7.2).
-fn local_path(next: &str) -> String {
+pub fn local_path(next: &str) -> String {
     let is_local = next.starts_with('/')
         && !next.starts_with("//")
         && !next.contains(['\\', '\r', '\n'])

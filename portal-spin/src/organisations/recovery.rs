@@ -6,7 +6,7 @@ use shared::ids::PersonId;
 
 use super::model::Faults;
 use super::sessions::hash_token;
-use super::{passwords, store};
+use super::{passwords, registration, store};
 use crate::audit;
 use crate::context::Context;
 use crate::database::DatabaseError;
@@ -87,19 +87,18 @@ fn link_expired() -> Failure {
     )
 }
 
-/// Sends a link to choose a new password, if the address has an account. Never tells.
+/// Sends a link to choose a new password, if the address has an account; the code again, if it was
+/// registered and never verified. Never tells.
 pub async fn request_reset(context: &Context, email: &str) -> Result<(), Failure> {
     let mut faults = Faults::default();
     let email = faults.email("email", email);
     faults.check()?;
     count_attempt_by_address(context, PER_ADDRESS).await?;
     count_attempt(context, PER_EMAIL, &email).await?;
-    let Some(person) = store::find_person_by_email(&context.connection, &email).await? else {
-        return Ok(());
+    let person = store::find_person_by_email(&context.connection, &email).await?;
+    let Some(person) = person.filter(|person| person.disabled_at.is_none()) else {
+        return registration::renew_newest(context, &email).await;
     };
-    if person.disabled_at.is_some() {
-        return Ok(());
-    }
     context
         .connection
         .transaction(async || {
@@ -227,6 +226,9 @@ pub async fn request_email_change(
 
 /// Moves the account to the address that the link was sent to, and tells the old one.
 pub async fn change_email(context: &Context, token: &str) -> Result<(), Failure> {
+    if is_moved(context, token).await? {
+        return Ok(());
+    }
     let (person_id, email) = find_proof(context, "change_email", token).await?;
     let person = store::find_person(&context.connection, person_id)
         .await?
@@ -257,6 +259,42 @@ pub async fn change_email(context: &Context, token: &str) -> Result<(), Failure>
             Ok(())
         })
         .await
+}
+
+/// Whether the link did its work already: a second click is no failure.
+async fn is_moved(context: &Context, token: &str) -> Result<bool, Failure> {
+    let done = context
+        .connection
+        .query_optional(
+            "SELECT 1 FROM email_proofs e JOIN people p
+                ON p.person_id = e.person_id AND p.email = e.email
+             WHERE e.token_hash = $1 AND e.purpose = 'change_email' AND e.used_at IS NOT NULL
+                AND e.expires_at > $2",
+            params![hash_token(token), context.now_ms],
+        )
+        .await?;
+    Ok(done.is_some())
+}
+
+/// Who logged in this recently need not give the password again.
+const FRESH_MS: i64 = 10 * 60 * 1000;
+
+/// Someone who logged in just now, or the present password (ASVS 5.0, 7.5.1). Who has no password, because
+/// their organisation's identity provider or a passkey logs them in, does so again.
+pub async fn confirm_identity(context: &Context, password: &str) -> Result<(), Failure> {
+    let session_id = context.person()?.session_id;
+    let created_at: i64 = context
+        .connection
+        .query_one(
+            "SELECT created_at FROM sessions WHERE session_id = $1",
+            params![session_id],
+        )
+        .await?
+        .get(0)?;
+    if created_at > context.now_ms - FRESH_MS {
+        return Ok(());
+    }
+    confirm_password(context, password).await
 }
 
 /// The present password, again, before something sensitive (ASVS 5.0, 7.5.1).

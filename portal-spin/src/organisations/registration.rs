@@ -19,7 +19,7 @@ use crate::emails::{Message, queue_email};
 use crate::encoding::base64url;
 use crate::web::Failure;
 use crate::web::throttle::{Limit, count_attempt, count_attempt_by_address};
-use crate::{params, reactions};
+use crate::{params, partners, reactions};
 
 /// A code is typed within this time (ASVS 5.0, 6.5.5).
 const CODE_LIFETIME_MS: i64 = 10 * 60 * 1000;
@@ -216,16 +216,39 @@ pub async fn resend(context: &Context, email: &str) -> Result<(), Failure> {
     let email = faults.email("email", email);
     faults.check()?;
     count_attempt(context, MAILS_PER_EMAIL, &email).await?;
-    let newest = list_open(context, &email)
+    renew_newest(context, &email).await
+}
+
+/// Sends a new code and link for the newest open registration of an address, if there is one. Where
+/// there is none the same rows are written and taken back, so that the time taken tells nothing.
+pub async fn renew_newest(context: &Context, email: &str) -> Result<(), Failure> {
+    let newest = list_open(context, email)
         .await?
         .into_iter()
         .find(|open| open.completed_at.is_none());
-    if let Some(open) = newest {
-        context
-            .connection
-            .transaction(async || renew(context, &open).await)
-            .await?;
-    }
+    let connection = &context.connection;
+    let Some(open) = newest else {
+        let pretended: Result<(), Failure> = connection
+            .transaction(async || {
+                let nobody = Pending {
+                    email: email.to_owned(),
+                    name: String::new(),
+                    password_hash: String::new(),
+                    organisation_name: String::new(),
+                    source: String::new(),
+                };
+                insert_and_send(context, &nobody).await?;
+                Err(Failure::not_found())
+            })
+            .await;
+        return pretended.or_else(|failure| match failure.status {
+            http::StatusCode::NOT_FOUND => Ok(()),
+            _ => Err(failure),
+        });
+    };
+    connection
+        .transaction(async || renew(context, &open).await)
+        .await?;
     Ok(())
 }
 
@@ -397,17 +420,16 @@ async fn create_account(
     row: &Row,
 ) -> Result<(PersonId, OrganisationId), Failure> {
     let (email, name): (String, String) = (row.get(0)?, row.get(1)?);
-    if store::find_person_by_email(&context.connection, &email)
-        .await?
-        .is_some()
-    {
-        return Err(VerificationError::AlreadyRegistered.into());
-    }
-    let person_id = store::insert_person(context, &email, &name, &row.get::<String>(2)?).await?;
-    let organisation_name: String = row.get(3)?;
-    let organisation_id =
-        store::insert_organisation(context, &organisation_name, &row.get::<String>(4)?).await?;
-    store::insert_member(context, organisation_id, person_id, MemberRole::Owner).await?;
+    let (password_hash, organisation_name): (String, String) = (row.get(2)?, row.get(3)?);
+    let source: String = row.get(4)?;
+    let account = NewAccount {
+        email: &email,
+        name: &name,
+        password_hash: &password_hash,
+        organisation_name: &organisation_name,
+        source: &source,
+    };
+    let (person_id, organisation_id) = open_account(context, &account).await?;
     context
         .connection
         .execute(
@@ -416,21 +438,52 @@ async fn create_account(
             params![person_id, organisation_id, registration_id],
         )
         .await?;
-    if email
-        == context
-            .configuration()
-            .get("first_administrator_email")
-            .to_lowercase()
+    Ok((person_id, organisation_id))
+}
+
+/// A person whose address is proved, and their first organisation.
+pub struct NewAccount<'a> {
+    /// The proved address, normalised.
+    pub email: &'a str,
+    /// The person's name.
+    pub name: &'a str,
+    /// PHC string.
+    pub password_hash: &'a str,
+    /// The organisation's name.
+    pub organisation_name: &'a str,
+    /// Where they came from.
+    pub source: &'a str,
+}
+
+/// Makes person, organisation and membership. Call it inside a transaction.
+pub async fn open_account(
+    context: &Context,
+    account: &NewAccount<'_>,
+) -> Result<(PersonId, OrganisationId), Failure> {
+    let email = account.email;
+    if store::find_person_by_email(&context.connection, email)
+        .await?
+        .is_some()
     {
+        return Err(VerificationError::AlreadyRegistered.into());
+    }
+    let person_id =
+        store::insert_person(context, email, account.name, account.password_hash).await?;
+    let name = account.organisation_name;
+    let organisation_id = store::insert_organisation(context, name, account.source).await?;
+    store::insert_member(context, organisation_id, person_id, MemberRole::Owner).await?;
+    let first_administrator = context.configuration().get("first_administrator_email");
+    if email == first_administrator.to_lowercase() {
         store::insert_operator_role(context, person_id, OperatorRole::Administrator).await?;
     }
+    partners::claim_invitation(context, email, organisation_id).await?;
     audit::record_by(
         context,
         &person_id.to_string(),
         Some(organisation_id),
         "organisation.created",
         &organisation_id.to_string(),
-        serde_json::json!({ "name": organisation_name }),
+        serde_json::json!({ "name": name }),
     )
     .await?;
     reactions::organisation_created(context, organisation_id).await?;

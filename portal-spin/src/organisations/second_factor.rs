@@ -218,11 +218,13 @@ pub fn totp(secret: &[u8], step: i64) -> String {
 }
 
 fn draw_recovery_code(context: &Context) -> String {
-    let text = base32(&context.random::<10>()).to_lowercase();
+    // 120 bits: then a fast hash is enough to keep them (ASVS 5.0, 6.5.2).
+    let text = base32(&context.random::<15>()).to_lowercase();
     format!(
-        "{}-{}",
+        "{}-{}-{}",
         text.get(..8).unwrap_or_default(),
-        text.get(8..).unwrap_or_default()
+        text.get(8..16).unwrap_or_default(),
+        text.get(16..).unwrap_or_default()
     )
 }
 

@@ -138,7 +138,8 @@ pub async fn insert_organisation(
         .connection
         .execute(
             "INSERT INTO organisations (organisation_id, name, partner_type, tier, source, created_at)
-             VALUES ($1, $2, 'standard', 'standard', $3, $4)",
+             VALUES ($1, $2, (SELECT partner_type FROM partner_types WHERE is_default = 1),
+                (SELECT tier FROM tiers WHERE is_default = 1), $3, $4)",
             params![organisation_id, name, source, context.now_ms],
         )
         .await?;

@@ -8,6 +8,7 @@ use super::try_it::{Sent, TryForm};
 use crate::catalogue::{self, Product};
 use crate::context::Context;
 use crate::database::DatabaseError;
+use crate::partners::Reach;
 use crate::routes::Outcome;
 use crate::web::{Failure, Page, response};
 
@@ -45,10 +46,10 @@ impl ReferencePage {
 
 /// The product of the path, if the visitor may see it.
 pub(super) async fn product_of_path(context: &Context) -> Result<Product, Failure> {
+    let reach = Reach::of_caller(context).await?;
     catalogue::find_product_by_slug(&context.connection, context.path_text("product_slug"))
         .await?
-        .filter(|product| product.is_offered())
-        .filter(|product| product.is_public || context.person_optional().is_some())
+        .filter(|product| catalogue::is_visible(context, &reach, product))
         .ok_or_else(Failure::not_found)
 }
 
@@ -123,8 +124,9 @@ pub async fn list_operation_links(
     context: &Context,
 ) -> Result<Vec<(String, String)>, DatabaseError> {
     let mut links = Vec::new();
+    let reach = Reach::of_caller(context).await?;
     for product in catalogue::list_offered_products(&context.connection).await? {
-        if !product.is_public && context.person_optional().is_none() {
+        if !catalogue::is_visible(context, &reach, &product) {
             continue;
         }
         let Some((document, operations)) =

@@ -10,6 +10,7 @@ use serde::Serialize;
 use crate::context::Context;
 use crate::database::DatabaseError;
 use crate::params;
+use crate::partners::Reach;
 use crate::routes::Outcome;
 use crate::web::{Failure, Page, response};
 use crate::{catalogue, guides, reference};
@@ -135,8 +136,9 @@ async fn find(context: &Context, question: &str) -> Result<Vec<Hit>, Failure> {
         hits: Vec::new(),
     };
     own_objects(context, &mut search).await?;
+    let reach = Reach::of_caller(context).await?;
     for product in catalogue::list_offered_products(&context.connection).await? {
-        if product.is_public || context.person_optional().is_some() {
+        if catalogue::is_visible(context, &reach, &product) {
             let href = format!("/products/{}", product.slug);
             search.offer("product", &product.name, href, &product.summary);
         }

@@ -11,6 +11,7 @@ use crate::audit;
 use crate::catalogue::{self, Plan};
 use crate::context::Context;
 use crate::database::DatabaseError;
+use crate::partners::{self, Reach};
 
 /// Puts an app on a plan, open for the test environment. Call it inside a transaction.
 pub async fn begin(
@@ -31,17 +32,43 @@ pub async fn begin(
         next_plan: None,
         ends_at_ms: None,
         cancelled_at_ms: None,
+        barred_at_ms: None,
     };
     store::insert(&context.connection, &mut subscription, now_ms).await?;
     Ok(subscription)
 }
 
-/// Puts a new app on the default plan of each self-service product. Call it inside a transaction.
+/// Puts a new app on the plans preset for its organisation, and on the default plan of each other
+/// self-service product that is open to it. Call it inside a transaction.
 pub async fn subscribe_to_defaults(context: &Context, app: &App) -> Result<(), DatabaseError> {
-    for plan in catalogue::list_default_plans(&context.connection).await? {
-        begin(context, app.id, &plan).await?;
+    let connection = &context.connection;
+    let reach = Reach::of_organisation(connection, app.organisation_id).await?;
+    let mut plans = Vec::new();
+    for plan_id in partners::list_preset_plans(connection, app.organisation_id).await? {
+        plans.extend(catalogue::find_plan(connection, plan_id).await?);
+    }
+    plans.extend(catalogue::list_default_plans(connection).await?);
+    let mut begun = Vec::new();
+    for plan in plans {
+        if reach.offers(&plan) && !begun.contains(&plan.product_id) {
+            begun.push(plan.product_id);
+            begin(context, app.id, &plan).await?;
+        }
     }
     Ok(())
+}
+
+/// Tells the edges a subscription anew, after something that decides whether it may be used has
+/// changed. Call it inside the transaction of that change.
+pub async fn publish_again(
+    context: &Context,
+    subscription_id: SubscriptionId,
+) -> Result<(), DatabaseError> {
+    let connection = &context.connection;
+    match store::find_subscription(connection, subscription_id).await? {
+        Some(mut known) => store::publish(connection, &mut known, context.now_ms).await,
+        None => Ok(()),
+    }
 }
 
 /// Opens a subscription for live calls. Call it inside a transaction.

@@ -23,7 +23,9 @@ mod state_properties;
 #[cfg(test)]
 mod tests;
 
-pub use changes::{apply_due_changes, cancel_all, open_for_live, subscribe_to_defaults};
+pub use changes::{
+    apply_due_changes, cancel_all, open_for_live, publish_again, subscribe_to_defaults,
+};
 pub use model::{RequestView, Subscription, SubscriptionView};
 pub use pages::*;
 pub use periods::{calendar, extend_periods};

@@ -31,14 +31,17 @@ pub struct Subscription {
     pub ends_at_ms: Option<i64>,
     /// When its end took effect.
     pub cancelled_at_ms: Option<i64>,
+    /// Since when the partner's type may no longer use the plan.
+    pub barred_at_ms: Option<i64>,
 }
 
 impl Subscription {
     /// The environments it opens.
     pub fn environments(&self) -> Vec<Environment> {
-        match self.live_from_ms {
-            Some(_) => vec![Environment::Test, Environment::Live],
-            None => vec![Environment::Test],
+        match (self.barred_at_ms, self.live_from_ms) {
+            (Some(_), _) => vec![],
+            (None, Some(_)) => vec![Environment::Test, Environment::Live],
+            (None, None) => vec![Environment::Test],
         }
     }
 
@@ -58,11 +61,12 @@ impl Subscription {
         }
     }
 
-    /// `active`, `ending` or `cancelled`.
+    /// `active`, `barred`, `ending` or `cancelled`.
     pub fn state(&self, now_ms: i64) -> &'static str {
         match (self.cancelled_at_ms, self.ends_at_ms) {
             (Some(_), _) => "cancelled",
             (None, Some(at)) if at <= now_ms => "cancelled",
+            (None, _) if self.barred_at_ms.is_some() => "barred",
             (None, Some(_)) => "ending",
             (None, None) => "active",
         }
@@ -84,7 +88,7 @@ pub struct SubscriptionView {
     pub plan_id: String,
     /// The plan's name.
     pub plan_name: String,
-    /// `active`, `ending` or `cancelled`.
+    /// `active`, `barred` (the partner's type may no longer use the plan), `ending` or `cancelled`.
     pub state: String,
     /// The environments it opens: `test`, and `live` once it went live.
     pub environments: Vec<String>,

@@ -13,6 +13,7 @@ use crate::apps::{App, find_app, may_build, organisation_page};
 use crate::catalogue;
 use crate::context::Context;
 use crate::encoding::readable_time;
+use crate::partners::Reach;
 use crate::routes::Outcome;
 use crate::web::forms::Shown;
 use crate::web::{Failure, Page, response};
@@ -57,7 +58,7 @@ async fn row(context: &Context, app: &App, subscription: &Subscription) -> Resul
     let offered = catalogue::list_offered_plans(
         &context.connection,
         subscription.product_id,
-        app.organisation_id,
+        &Reach::of_organisation(&context.connection, app.organisation_id).await?,
     )
     .await?;
     Ok(Row {
@@ -95,6 +96,7 @@ async fn render(context: &Context, status: StatusCode, shown: Shown) -> Outcome 
         rows.push(row(context, &app, subscription).await?);
     }
     let mut offers = Vec::new();
+    let reach = Reach::of_organisation(&context.connection, app.organisation_id).await?;
     for product in catalogue::list_offered_products(&context.connection).await? {
         if subscriptions
             .iter()
@@ -102,9 +104,7 @@ async fn render(context: &Context, status: StatusCode, shown: Shown) -> Outcome 
         {
             continue;
         }
-        let plans =
-            catalogue::list_offered_plans(&context.connection, product.id, app.organisation_id)
-                .await?;
+        let plans = catalogue::list_offered_plans(&context.connection, product.id, &reach).await?;
         offers.extend(plans.into_iter().map(|plan| {
             (
                 plan.id.to_string(),

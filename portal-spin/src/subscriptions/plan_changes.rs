@@ -63,7 +63,8 @@ async fn wanted_change(
     when: &str,
 ) -> Result<WantedChange, Failure> {
     let (app, subscription) = of_path(context).await?;
-    if subscription.state(context.now_ms) != "active" {
+    // A barred subscription may move to a plan that is open.
+    if !matches!(subscription.state(context.now_ms), "active" | "barred") {
         return Err(Failure::conflict(
             "subscription_ending",
             "The subscription ends or has ended.",

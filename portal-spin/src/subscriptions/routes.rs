@@ -13,6 +13,7 @@ use crate::apps::{self, App};
 use crate::catalogue::{self, Plan};
 use crate::context::Context;
 use crate::database::DatabaseError;
+use crate::partners::Reach;
 use crate::routes::Outcome;
 use crate::web::paging::{PageOf, PageRequest};
 use crate::web::{Failure, response};
@@ -115,7 +116,8 @@ pub(super) async fn offered_plan(
     let plan = catalogue::find_plan(&context.connection, plan_id)
         .await?
         .ok_or_else(unknown)?;
-    if plan.is_offered_to(Some(app.organisation_id)) {
+    let reach = Reach::of_organisation(&context.connection, app.organisation_id).await?;
+    if reach.offers(&plan) {
         Ok(plan)
     } else {
         Err(unknown())
@@ -235,6 +237,12 @@ pub async fn show_subscription(context: &Context) -> Outcome {
 /// Asks to go live with the subscription of the path.
 pub(super) async fn ask_go_live(context: &Context, note: &str) -> Result<Request, Failure> {
     let (app, mut subscription) = of_path(context).await?;
+    if subscription.barred_at_ms.is_some() {
+        return Err(Failure::conflict(
+            "subscription_barred",
+            "The product is no longer open to your type of partner. Ask the programme's staff.",
+        ));
+    }
     if subscription.state(context.now_ms) != "active" {
         return Err(Failure::conflict(
             "subscription_ending",

@@ -111,7 +111,9 @@ pub async fn check_live_credentials(
     let subscriptions = store::list_of_app(connection, app.id).await?;
     let live: Vec<ProductId> = subscriptions
         .iter()
-        .filter(|subscription| subscription.live_from_ms.is_some())
+        .filter(|subscription| {
+            subscription.live_from_ms.is_some() && subscription.barred_at_ms.is_none()
+        })
         .map(|subscription| subscription.product_id)
         .collect();
     if live.is_empty() {

@@ -11,9 +11,11 @@ use crate::catalogue::{self, Plan};
 use crate::database::{Connection, DatabaseError, Row};
 use crate::edges::feed;
 use crate::params;
+use crate::partners::Reach;
 
 const COLUMNS: &str = "subscription_id, app_id, product_id, plan_id, created_at_ms, live_from_ms,
-    anchor_ms, periods_until_ms, next_plan_id, next_plan_from_ms, ends_at_ms, cancelled_at_ms";
+    anchor_ms, periods_until_ms, next_plan_id, next_plan_from_ms, ends_at_ms, cancelled_at_ms,
+    barred_at_ms";
 
 fn read(row: &Row) -> Result<Subscription, DatabaseError> {
     let next_plan: Option<PlanId> = row.parse_optional(8)?;
@@ -30,6 +32,7 @@ fn read(row: &Row) -> Result<Subscription, DatabaseError> {
         next_plan: next_plan.zip(next_plan_from),
         ends_at_ms: row.get(10)?,
         cancelled_at_ms: row.get(11)?,
+        barred_at_ms: row.get(12)?,
     })
 }
 
@@ -83,12 +86,18 @@ pub async fn publish(
     let plan = catalogue::find_plan(connection, subscription.plan_id)
         .await?
         .ok_or_else(|| DatabaseError::Shape("a subscription's plan is gone".to_owned()))?;
+    subscription.barred_at_ms = if is_kept(connection, subscription.app_id, &plan).await? {
+        None
+    } else {
+        subscription.barred_at_ms.or(Some(now_ms))
+    };
     let periods = boundaries(plan.terms.cycle, subscription.anchor_ms, now_ms)?;
     subscription.periods_until_ms = periods.last().copied().unwrap_or_default();
     connection
         .execute(
             "UPDATE subscriptions SET plan_id = $2, live_from_ms = $3, periods_until_ms = $4,
-                next_plan_id = $5, next_plan_from_ms = $6, ends_at_ms = $7, cancelled_at_ms = $8
+                next_plan_id = $5, next_plan_from_ms = $6, ends_at_ms = $7, cancelled_at_ms = $8,
+                barred_at_ms = $9
              WHERE subscription_id = $1",
             params![
                 subscription.id.to_string(),
@@ -101,6 +110,7 @@ pub async fn publish(
                 subscription.next_plan.map(|(_, from_ms)| from_ms),
                 subscription.ends_at_ms,
                 subscription.cancelled_at_ms,
+                subscription.barred_at_ms,
             ],
         )
         .await?;
@@ -111,6 +121,23 @@ pub async fn publish(
     )
     .await?;
     Ok(())
+}
+
+/// Whether the app's organisation is of a partner type that may use the plan.
+async fn is_kept(
+    connection: &Connection,
+    app_id: AppId,
+    plan: &Plan,
+) -> Result<bool, DatabaseError> {
+    let organisation_id = connection
+        .query_one(
+            "SELECT organisation_id FROM apps WHERE app_id = $1",
+            params![app_id],
+        )
+        .await?
+        .parse(0)?;
+    let reach = Reach::of_organisation(connection, organisation_id).await?;
+    Ok(reach.keeps(plan))
 }
 
 /// A subscription by id.

@@ -1,6 +1,7 @@
 //! Tests natively: ports over sqlx, a portal that answers in memory, one macro that runs a test on both
 //! databases.
 
+mod crash;
 mod portal;
 mod ports;
 mod postgres_server;

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use bytes::Bytes;
 use serde_json::Value as Json;
 
+use super::crash::{CrashingDatabase, Remaining};
 use super::ports::{TestClock, TestDatabase, TestHttp, TestRandomness, TestSettings};
 use crate::app::{App, Ports};
 use crate::context::{Caller, Context};
@@ -167,6 +168,28 @@ impl TestPortal {
             App::new(ports, &all).await
         };
         portal
+    }
+
+    /// An instance on the same database that is killed after so many more statements. What it counts
+    /// down is answered beside it.
+    pub async fn killed_after(&self, statements: i64) -> (Self, Remaining) {
+        let remaining = Remaining::new(Cell::new(i64::MAX));
+        let database = CrashingDatabase {
+            inner: self.database.clone(),
+            remaining: Remaining::clone(&remaining),
+        };
+        let app = self.app_on(Box::new(database)).await;
+        // The schema is looked at once per instance; that is not what is interrupted.
+        drop(app.connect().await.unwrap());
+        remaining.set(statements);
+        let killed = Self {
+            app,
+            database: self.database.clone(),
+            http: self.http.clone(),
+            clock: Rc::clone(&self.clock),
+            randomness: self.randomness.clone(),
+        };
+        (killed, remaining)
     }
 
     pub fn engine(&self) -> Engine {

@@ -12,6 +12,7 @@ use crate::routes::Outcome;
 
 const CSS: &str = include_str!("assets/portal.css");
 const JS: &str = include_str!("assets/portal.js");
+const PASSKEYS: &str = include_str!("assets/passkeys.js");
 const ICON: &str = include_str!("assets/icon.svg");
 
 /// The names under `/assets/`.
@@ -20,6 +21,8 @@ pub struct Names {
     pub css: String,
     /// The script.
     pub js: String,
+    /// The script of pages with a passkey form.
+    pub passkeys: String,
     /// The icon.
     pub icon: String,
 }
@@ -28,6 +31,7 @@ pub struct Names {
 pub static NAMES: LazyLock<Names> = LazyLock::new(|| Names {
     css: name("portal", CSS, "css"),
     js: name("portal", JS, "js"),
+    passkeys: name("passkeys", PASSKEYS, "js"),
     icon: name("icon", ICON, "svg"),
 });
 
@@ -46,6 +50,8 @@ pub async fn get_asset(context: &Context) -> Outcome {
         ("text/css; charset=utf-8", CSS)
     } else if file == NAMES.js {
         ("text/javascript; charset=utf-8", JS)
+    } else if file == NAMES.passkeys {
+        ("text/javascript; charset=utf-8", PASSKEYS)
     } else if file == NAMES.icon {
         ("image/svg+xml", ICON)
     } else {

@@ -198,6 +198,9 @@ struct FailurePage<'a> {
 pub fn render(failure: &Failure, request_id: &str, is_api: bool, app: &App) -> Response {
     if let Some(internal) = &failure.internal {
         eprintln!("request {request_id}: {internal}");
+    } else if matches!(failure.status.as_u16(), 403 | 429) {
+        // Refused by a control (ASVS 5.0, 16.3.2 and 16.3.3); the code is ours, so nothing to escape.
+        eprintln!("request {request_id}: refused, {}", failure.code);
     }
     let page = || {
         let page = FailurePage {

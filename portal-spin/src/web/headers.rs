@@ -6,7 +6,7 @@ use super::Response;
 use super::response::set_header;
 use crate::configuration::Configuration;
 
-const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; \
+const POLICY: &str = "default-src 'none'; object-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; \
     font-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
 /// Completes an answer. A known length spares the host a chunked body in two packets.

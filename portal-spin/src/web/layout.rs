@@ -71,6 +71,7 @@ const ORGANISATION_NAVIGATION: &[(&str, &str, &[MemberRole])] = &[
     ("Members", "/members", crate::routes::ANY_MEMBER),
     ("Billing", "/billing", crate::routes::ANY_MEMBER),
     ("Agreements", "/agreements", crate::routes::ANY_MEMBER),
+    ("Single sign-on", "/sign-on", crate::routes::OWNERS),
     ("Webhooks", "/webhooks", crate::routes::ANY_MEMBER),
     ("Settings", "/settings", crate::routes::ANY_MEMBER),
 ];
@@ -87,6 +88,9 @@ const OPERATOR_NAVIGATION: &[(&str, &str, &[OperatorRole])] = &[
     ("Webhooks", "/operator/webhooks", OperatorRole::ANY),
     ("Guides", "/operator/guides", OperatorRole::ANY),
     ("Brand", "/operator/brand", OperatorRole::ANY),
+    ("Partners", "/operator/partners", OperatorRole::ANY),
+    ("Invitations", "/operator/invitations", OperatorRole::ANY),
+    ("Access", "/operator/access", OperatorRole::ANY),
 ];
 
 /// Sentences that a redirect may ask the next page to show. Only these: the query never puts its own

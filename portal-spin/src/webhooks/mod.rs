@@ -7,7 +7,7 @@
 //! [`emit`] inside the transaction of the change:
 //! `webhooks::emit(context, Some(organisation_id), "agreement.due", json!({…})).await?`.
 
-mod address;
+pub(crate) mod address;
 mod delivery;
 mod endpoints;
 mod events;
