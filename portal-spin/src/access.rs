@@ -67,6 +67,11 @@ pub const OWNED_OBJECTS: &[(&str, &str)] = &[
          WHERE webhook_endpoint_id = $1 AND organisation_id IS NOT NULL AND deleted_at_ms IS NULL",
     ),
     (
+        "submission_id",
+        "SELECT apps.organisation_id FROM submissions s JOIN listings l ON l.listing_id = s.listing_id
+         JOIN apps ON apps.app_id = l.app_id WHERE submission_id = $1",
+    ),
+    (
         "installation_id",
         "SELECT apps.organisation_id FROM installations JOIN apps ON apps.app_id = installations.app_id
          WHERE installation_id = $1",

@@ -113,6 +113,11 @@ pub const VARIABLES: &[(&str, &str, &str)] = &[
         "https://api.stripe.com",
         "where Stripe's API answers",
     ),
+    (
+        "review_two_persons",
+        "",
+        "`yes` if an app is approved only when two of the staff have judged it",
+    ),
     ("email_from", "partners@localhost", "sender of e-mails"),
     (
         "email_api_url",

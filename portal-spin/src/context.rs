@@ -14,6 +14,7 @@ use crate::ports::random_bytes;
 use crate::routes::Route;
 use crate::web::Failure;
 use crate::web::forms::Form;
+use crate::web::multipart;
 
 /// Who speaks, as the access check found it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -140,13 +141,21 @@ impl Context {
 
     /// The body as an HTML form.
     pub fn form(&self) -> Form {
-        let kind = self.header("content-type").unwrap_or_default();
-        match kind.split_once("boundary=") {
-            Some((kind, boundary)) if kind.starts_with("multipart/form-data") => {
-                Form::parse_multipart(self.request.body(), boundary.trim_matches('"'))
-            }
-            _ => Form::parse(self.request.body()),
+        match self.header("content-type").and_then(multipart::boundary_of) {
+            Some(boundary) => Form::parse_multipart(self.request.body(), boundary),
+            None => Form::parse(self.request.body()),
         }
+    }
+
+    /// A file of a posted form; empty if none was chosen.
+    pub fn file(&self, name: &str) -> &[u8] {
+        let Some(boundary) = self.header("content-type").and_then(multipart::boundary_of) else {
+            return &[];
+        };
+        multipart::parts(self.request.body(), boundary)
+            .into_iter()
+            .find(|part| part.is_file && part.name == name)
+            .map_or(&[], |part| part.bytes)
     }
 
     /// The first query parameter of this name, if not empty.

@@ -38,9 +38,9 @@ use crate::organisations::{MemberRole, OperatorRole};
 use crate::ports::PortFuture;
 use crate::web::{Failure, Response};
 use crate::{
-    agreements, analytics, apps, audit, billing, brand, catalogue, credentials, edges, emails,
-    guides, home, installations, listings, metering, oauth, organisations, partners, passkeys,
-    reference, search, seed, sign_on, subscriptions, web, webhooks,
+    agreements, analytics, apps, audit, billing, brand, catalogue, credentials, directory, edges,
+    emails, guides, home, installations, listings, metering, oauth, organisations, partners,
+    passkeys, reference, reviews, search, seed, sign_on, subscriptions, web, webhooks,
 };
 
 /// What a handler answers.
@@ -100,6 +100,8 @@ pub const FINANCE: &[OperatorRole] = &[OperatorRole::Finance];
 /// Those who bind the organisation: agreements, members.
 pub const OWNERS: &[MemberRole] = &[MemberRole::Owner];
 
+/// Those of the staff who review apps.
+pub const REVIEWERS: &[OperatorRole] = &[OperatorRole::Reviewer];
 /// Those of the staff who publish agreements.
 pub const LAWYERS: &[OperatorRole] = &[OperatorRole::Lawyer];
 /// Those of the staff who run programme and staff.
@@ -469,6 +471,51 @@ routes! {
     GET "/api/v1/apps/{app_id}/listing" show_listing Member(ANY_MEMBER) => listings::show_listing, gives 200 listings::ListingView;
     PATCH "/api/v1/apps/{app_id}/listing" update_listing Member(BUILDERS) => listings::update_listing, takes listings::ListingBody, gives 200 listings::ListingView;
     GET "/api/v1/apps/{app_id}/listing/funnel" show_funnel Member(ANY_MEMBER) => listings::show_funnel, gives 200 listings::Funnel;
+
+    GET "/apps/{app_id}/listing" show_listing_page Member(ANY_MEMBER) => listings::show_listing_page;
+    POST "/apps/{app_id}/listing" submit_listing_draft Member(BUILDERS) => listings::save_listing_form;
+    POST "/apps/{app_id}/listing/images" submit_listing_image Member(BUILDERS) => listings::upload_image_form;
+    POST "/apps/{app_id}/listing/screenshots/{image_id}/remove" submit_screenshot_removal Member(BUILDERS) => listings::remove_screenshot_form;
+    POST "/api/v1/apps/{app_id}/listing/images" upload_listing_image Member(BUILDERS) => listings::upload_image, gives 201 listings::ImageView;
+    GET "/listing-images/{image_id}" show_listing_image Public => listings::show_image;
+
+    // Reviews
+    GET "/review-rules" show_review_rules Public => reviews::show_rules_page;
+    GET "/api/v1/review-rules" list_review_rules Public => reviews::list_review_rules, gives 200 reviews::RuleList;
+    GET "/apps/{app_id}/submissions" show_submissions_page Member(ANY_MEMBER) => reviews::show_submissions_page;
+    POST "/apps/{app_id}/submissions" submit_listing Member(BUILDERS) => reviews::submit_listing_form;
+    GET "/submissions/{submission_id}" show_submission_page Member(ANY_MEMBER) => reviews::show_submission_page;
+    POST "/submissions/{submission_id}/events" submit_submission_event Member(BUILDERS) => reviews::act_on_submission_form;
+    POST "/submissions/{submission_id}/messages" submit_review_message Member(BUILDERS) => reviews::send_message_form;
+    GET "/api/v1/apps/{app_id}/listing/checks" check_listing Member(ANY_MEMBER) => reviews::show_checks, gives 200 reviews::Checks;
+    GET "/api/v1/apps/{app_id}/submissions" list_submissions Member(ANY_MEMBER) => reviews::list_submissions, gives 200 reviews::SubmissionList;
+    POST "/api/v1/apps/{app_id}/submissions" create_submission Member(BUILDERS) => reviews::submit_listing, gives 201 reviews::SubmissionView;
+    GET "/api/v1/submissions/{submission_id}" show_submission Member(ANY_MEMBER) => reviews::show_submission, gives 200 reviews::SubmissionView;
+    POST "/api/v1/submissions/{submission_id}/events" act_on_submission Member(BUILDERS) => reviews::act_on_submission, takes reviews::EventBody, gives 200 reviews::SubmissionView;
+    POST "/api/v1/submissions/{submission_id}/messages" send_review_message Member(BUILDERS) => reviews::send_message, takes reviews::MessageBody, gives 200 reviews::SubmissionView;
+    GET "/operator/submissions" show_review_queue_page Operator(OperatorRole::ANY) => reviews::show_queue_page;
+    GET "/operator/submissions/{submission_id}" show_review_page Operator(OperatorRole::ANY) => reviews::show_review_page;
+    POST "/operator/submissions/{submission_id}/assign" submit_assignment Operator(REVIEWERS) => reviews::assign_submission_form;
+    POST "/operator/submissions/{submission_id}/reviews/{track}" submit_track_review Operator(REVIEWERS) => reviews::judge_track_form;
+    POST "/operator/submissions/{submission_id}/decide" submit_review_decision Operator(REVIEWERS) => reviews::decide_submission_form;
+    POST "/operator/submissions/{submission_id}/messages" submit_reviewer_message Operator(REVIEWERS) => reviews::answer_message_form;
+    GET "/api/v1/operator/submissions" list_review_queue Operator(OperatorRole::ANY) => reviews::show_queue, gives 200 reviews::Queue;
+    GET "/api/v1/operator/submissions/{submission_id}" show_review Operator(OperatorRole::ANY) => reviews::show_review, gives 200 reviews::ReviewView;
+    POST "/api/v1/operator/submissions/{submission_id}/assignments" assign_submission Operator(REVIEWERS) => reviews::assign_submission, gives 200 reviews::ReviewView;
+    PUT "/api/v1/operator/submissions/{submission_id}/reviews/{track}" put_track_review Operator(REVIEWERS) => reviews::put_track_review, takes reviews::ReviewBody, gives 200 reviews::ReviewView;
+    POST "/api/v1/operator/submissions/{submission_id}/decisions" decide_submission Operator(REVIEWERS) => reviews::decide_submission, takes reviews::DecisionBody, gives 200 reviews::ReviewView;
+    POST "/api/v1/operator/submissions/{submission_id}/messages" answer_review_message Operator(REVIEWERS) => reviews::answer_message, takes reviews::MessageBody, gives 200 reviews::ReviewView;
+    GET "/api/v1/operator/review-templates" list_review_templates Operator(OperatorRole::ANY) => reviews::list_review_templates, gives 200 reviews::ReasonTemplateList;
+    PUT "/api/v1/operator/review-templates" put_review_template Operator(REVIEWERS) => reviews::put_review_template, takes reviews::ReasonTemplate, gives 200 reviews::ReasonTemplateList;
+
+    // Directory
+    GET "/directory" show_directory Public => directory::show_directory;
+    GET "/directory/{slug}" show_directory_app Public => directory::show_directory_app;
+    GET "/directory-partners" show_partner_directory Public => directory::show_partner_directory;
+    GET "/directory/{slug}/install" begin_install Session => oauth::begin_install;
+    POST "/directory/{slug}/install" submit_install Session => oauth::submit_install;
+    GET "/api/v1/directory" list_directory Public => directory::list_directory, gives 200 directory::DirectoryList;
+    GET "/api/v1/directory/{slug}" show_directory_entry Public => directory::show_directory_entry, gives 200 directory::DirectoryEntry;
 
     // Installations
     GET "/installations" show_installations_page Session => installations::show_installations_page;

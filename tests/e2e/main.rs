@@ -1,8 +1,10 @@
 //! End-to-end tests of the whole product.
 
 mod accessibility;
+mod apps;
 mod documents;
 mod first_call;
+mod oauth_library;
 mod operator_files;
 mod outages;
 mod pages;

@@ -111,6 +111,28 @@ pub struct IssuedKey {
 }
 
 impl Partner {
+    /// Someone who has an account: `email` and `password` of `log_in`.
+    ///
+    /// # Errors
+    /// When the log-in is refused.
+    pub async fn log_in(endpoints: &Endpoints, log_in: &Value) -> Result<Self> {
+        let client = Client::new();
+        let address = format!("{}/api/v1/sessions", endpoints.portal);
+        let answer = client.post(address).json(log_in).send().await?;
+        ensure!(answer.status().is_success(), "log-in: {}", answer.status());
+        let session: Value = answer.json().await?;
+        Ok(Self {
+            organisation: session["organisation_id"]
+                .as_str()
+                .unwrap_or_default()
+                .to_owned(),
+            token: text(&session, "session_token")?,
+            email: text(log_in, "email")?,
+            endpoints: endpoints.clone(),
+            client,
+        })
+    }
+
     /// Calls the portal's API as this partner.
     ///
     /// # Errors

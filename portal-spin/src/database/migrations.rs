@@ -52,6 +52,7 @@ migrations! {
     141 "0141_billing",
     160 "0160_listings",
     161 "0161_oauth",
+    162 "0162_reviews",
     180 "0180_brand",
     181 "0181_guides",
     200 "0200_analytics",

@@ -9,7 +9,8 @@ use crate::context::Context;
 use crate::routes::Outcome;
 use crate::web::response;
 use crate::{
-    agreements, analytics, billing, credentials, emails, metering, oauth, subscriptions, webhooks,
+    agreements, analytics, billing, credentials, emails, metering, oauth, reviews, subscriptions,
+    webhooks,
 };
 
 /// What a tick did.
@@ -21,6 +22,8 @@ pub struct TickView {
     pub changes_applied: u64,
     /// Subscriptions that were moved to a new version of their plan, or set to move.
     pub subscribers_moved: u64,
+    /// Submissions whose provisional approval ended.
+    pub review_deadlines: u64,
     /// Edges that went silent since the last tick.
     pub edges_silent: u64,
     /// Revoked credentials that edges may forget.
@@ -59,6 +62,7 @@ pub async fn run_tick(context: &Context) -> Outcome {
     programme::ensure_published(connection, context.configuration(), context.now_ms).await?;
     oauth::ensure_keys_published(context).await?;
     let done = TickView {
+        review_deadlines: reviews::apply_deadlines(context).await?,
         periods_extended: subscriptions::extend_periods(context).await?,
         changes_applied: subscriptions::apply_due_changes(context).await?,
         subscribers_moved: subscriptions::migrate_subscribers(context).await?,

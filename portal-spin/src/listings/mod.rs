@@ -7,6 +7,8 @@
 pub mod address;
 mod content;
 mod counts;
+mod images;
+mod pages;
 mod routes;
 mod store;
 
@@ -15,5 +17,8 @@ pub use content::{
     check_bounds, plain_words,
 };
 pub use counts::{Funnel, Step, count_step, read_funnel};
+pub use images::{ImageView, show_image, store_image, upload_image};
+pub use pages::*;
 pub use routes::*;
 pub use store::{Audience, Listing, Offer, ensure_listing, find_listing, find_offer, save_draft};
+pub(crate) use store::{parse_json, to_json};

@@ -273,6 +273,8 @@ pub struct LoggedRequest {
     pub request_id: String,
     /// The credential.
     pub credential_id: String,
+    /// The installation whose token was used; null for a key.
+    pub installation_id: Option<String>,
     /// `test` or `live`.
     pub environment: String,
     /// The operation; empty where none matched.
@@ -305,7 +307,8 @@ pub(super) async fn read_log(
     let rows = context
         .connection
         .query(
-            "SELECT at_ms, request_id, credential_id, environment, operation, method, status, code, latency_us
+            "SELECT at_ms, request_id, credential_id, environment, operation, method, status, code, latency_us,
+                installation_id
              FROM request_samples WHERE app_id = $1 AND at_ms < $2
              ORDER BY at_ms DESC, request_id DESC LIMIT $3",
             params![app_id.to_string(), before_ms, limit],
@@ -315,12 +318,14 @@ pub(super) async fn read_log(
         .map(|row| {
             let code: String = row.get(7)?;
             let latency_us: i64 = row.get(8)?;
+            let installation_id: String = row.get(9)?;
             #[allow(clippy::cast_precision_loss)] // far below 2^53
             let latency_ms = latency_us as f64 / 1_000.0;
             Ok(LoggedRequest {
                 at: row.get(0)?,
                 request_id: row.get(1)?,
                 credential_id: row.get(2)?,
+                installation_id: (!installation_id.is_empty()).then_some(installation_id),
                 environment: row.get(3)?,
                 operation: row.get(4)?,
                 method: row.get(5)?,

@@ -10,6 +10,7 @@ mod authentication;
 mod authorize;
 mod client_pages;
 mod clients;
+mod direct;
 mod discovery;
 mod error;
 mod families;
@@ -31,6 +32,7 @@ pub use clients::{
     ClientBody, ClientList, ClientView, IssuedClient, create_client, list_clients, revoke_client,
     rotate_secret, set_suspended,
 };
+pub use direct::{begin_install, submit_install};
 pub use discovery::{show_jwks, show_metadata};
 pub use families::revoke_installation_tokens;
 pub use keys::{KeyView, ensure_keys_published, rotate_keys};

@@ -38,6 +38,8 @@ pub struct SeedView {
     pub operator: LogIn,
     /// The owner of the demo organisation.
     pub partner: LogIn,
+    /// A customer of the operator, who installs apps and belongs to no organisation.
+    pub customer: LogIn,
     /// The demo organisation.
     pub organisation_id: String,
     /// Its app.

@@ -17,6 +17,8 @@ use crate::web::Failure;
 
 const PARTNER_EMAIL: &str = "partner@acme.example";
 const PARTNER_PASSWORD: &str = "demo partner, not for production";
+const CUSTOMER_EMAIL: &str = "customer@shop.example";
+const CUSTOMER_PASSWORD: &str = "demo customer, not for production";
 const ORGANISATION: &str = "Acme Integrations";
 const SEED: &str = "demo";
 
@@ -40,11 +42,17 @@ pub async fn make_partner(context: &Context, operator: LogIn) -> Result<SeedView
     let owner = acting(context, Caller::Person(owner)).await?;
     accept_all(&owner).await?;
     let app = find_or_make_app(&owner, organisation_id).await?;
+    let customer = LogIn {
+        email: CUSTOMER_EMAIL.to_owned(),
+        password: CUSTOMER_PASSWORD.to_owned(),
+    };
+    find_or_make_person(context, "Demo customer", &customer).await?;
     let (test_key, live_key) = make_keys(&owner, &app).await?;
     Ok(SeedView {
         already_seeded: test_key.is_none(),
         operator,
         partner: log_in,
+        customer,
         organisation_id: organisation_id.to_string(),
         app_id: app.id.to_string(),
         test_key,

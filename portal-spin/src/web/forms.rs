@@ -16,29 +16,18 @@ impl Form {
         }
     }
 
-    /// Reads `multipart/form-data` (RFC 7578), which forms with a file use. Files are text here; what is
-    /// not UTF-8 is left out.
+    /// Reads `multipart/form-data`, which forms with a file use. A file of text is a field like others;
+    /// what is not UTF-8 is left out here.
     pub fn parse_multipart(body: &[u8], boundary: &str) -> Self {
-        let body = String::from_utf8_lossy(body);
-        let line = format!("--{boundary}");
-        let mut fields = Vec::new();
-        for part in body.split(line.as_str()).skip(1) {
-            let Some((head, content)) = part.split_once("\r\n\r\n") else {
-                continue;
-            };
-            let name = head.split(';').find_map(|piece| {
-                let (key, value) = piece.trim().split_once('=')?;
-                let value = value.lines().next().unwrap_or_default();
-                (key == "name").then(|| value.trim_matches('"').to_owned())
-            });
-            let content = content.strip_suffix("\r\n").unwrap_or(content);
-            if let Some(name) = name
-                && !content.contains('\u{fffd}')
-            {
-                fields.push((name, content.to_owned()));
-            }
+        Self {
+            fields: super::multipart::parts(body, boundary)
+                .into_iter()
+                .filter_map(|part| {
+                    let text = std::str::from_utf8(part.bytes).ok()?.to_owned();
+                    Some((part.name, text))
+                })
+                .collect(),
         }
-        Self { fields }
     }
 
     /// A field's text, without surrounding space; empty if it was not sent.
@@ -94,6 +83,12 @@ impl Shown {
             errors: failure.errors,
             general,
         })
+    }
+
+    /// As it is, with what is wrong with the whole.
+    pub fn with_general(mut self, detail: &str) -> Self {
+        detail.clone_into(&mut self.general);
+        self
     }
 
     /// A form with values filled in.

@@ -58,6 +58,8 @@ const APP_NAVIGATION: &[(&str, &str)] = &[
     ("Keys", "/credentials"),
     ("Usage", "/usage"),
     ("Plans and going live", "/subscriptions"),
+    ("Listing", "/listing"),
+    ("Review", "/submissions"),
     ("OAuth", "/oauth-clients"),
     ("Installs", "/installs"),
 ];
@@ -85,6 +87,7 @@ const OPERATOR_NAVIGATION: &[(&str, &str, &[OperatorRole])] = &[
     ("Products", "/operator/products", OperatorRole::ANY),
     ("Edges", "/operator/edges", OperatorRole::ANY),
     ("Billing", "/operator/billing", OperatorRole::ANY),
+    ("Reviews", "/operator/submissions", OperatorRole::ANY),
     ("Webhooks", "/operator/webhooks", OperatorRole::ANY),
     ("Guides", "/operator/guides", OperatorRole::ANY),
     ("Brand", "/operator/brand", OperatorRole::ANY),

@@ -14,6 +14,7 @@ pub mod idempotency;
 pub mod layout;
 pub mod lists;
 pub mod markdown;
+pub mod multipart;
 pub mod openapi;
 pub mod paging;
 pub mod response;

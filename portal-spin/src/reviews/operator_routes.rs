@@ -1,0 +1,348 @@
+//! Reviewers' side in JSON: queue, assignment, tracks, decisions, reason templates.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::machine::{Event, State};
+use super::partner_routes::{
+    MessageBody, SubmissionView, submission_of_path, view_submission, write_message,
+};
+use super::service::{check, check_grounds, decide, standing_of};
+use super::store::{self, Grounds, Review, Submission};
+use super::tracks::{Track, Verdict};
+use crate::audit;
+use crate::context::Context;
+use crate::database::DatabaseError;
+use crate::listings::{parse_json, to_json};
+use crate::params;
+use crate::routes::Outcome;
+use crate::web::{Failure, response};
+
+/// A row of the queue.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct QueueRow {
+    /// The submission.
+    pub id: String,
+    /// The app's name in it.
+    pub name: String,
+    /// From 1.
+    pub version: i64,
+    /// Where it is.
+    pub state: State,
+    /// Its place while it is in review.
+    pub place: Option<i64>,
+    /// Who has taken it.
+    pub assigned_to: Option<String>,
+    /// How long it has been in the queue, in hours.
+    pub age_hours: i64,
+    /// When an answer is due.
+    #[serde(with = "crate::encoding::time")]
+    #[schemars(with = "String")]
+    pub due_at: i64,
+    /// Whether that is past.
+    pub is_overdue: bool,
+}
+
+/// The queue.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Queue {
+    /// The rows, first come first.
+    pub items: Vec<QueueRow>,
+}
+
+/// A submission as reviewers see it.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct ReviewView {
+    /// What the partner sees.
+    pub submission: SubmissionView,
+    /// Who has taken it.
+    pub assigned_to: Option<String>,
+    /// What the tracks have said so far.
+    pub reviews: Vec<Review>,
+}
+
+/// What a track says.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ReviewBody {
+    /// `pass` or `fail`.
+    pub verdict: Option<Verdict>,
+    /// Items of the checklist that are true.
+    #[serde(default)]
+    pub ticked: Vec<String>,
+    /// Rules cited; a `fail` cites at least one.
+    #[serde(default)]
+    pub rules: Vec<String>,
+    /// What was seen.
+    #[serde(default)]
+    pub evidence: String,
+    /// What to do.
+    #[serde(default)]
+    pub comment: String,
+}
+
+/// A decision.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DecisionBody {
+    /// `approve`, `approve_provisionally`, `request_changes`, `reject`, `suspend`, `release`, `revoke`
+    /// or `confirm`.
+    pub event: Event,
+    /// Rules cited; every negative decision cites at least one.
+    #[serde(default)]
+    pub rules: Vec<String>,
+    /// What was seen.
+    #[serde(default)]
+    pub evidence: String,
+    /// What to do.
+    #[serde(default)]
+    pub comment: String,
+    /// For `approve_provisionally` and `suspend`.
+    #[serde(default, with = "crate::encoding::optional_time")]
+    #[schemars(with = "Option<String>")]
+    pub deadline: Option<i64>,
+}
+
+/// A reason that reviewers write often.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ReasonTemplate {
+    /// Its name.
+    pub name: String,
+    /// Rules it cites.
+    #[serde(default)]
+    pub rules: Vec<String>,
+    /// Its text.
+    pub body: String,
+}
+
+/// Every reason template.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct ReasonTemplateList {
+    /// The templates, by name.
+    pub items: Vec<ReasonTemplate>,
+}
+
+/// The queue: what waits first, then what is published or stopped.
+pub async fn read_queue(context: &Context) -> Result<Queue, Failure> {
+    let connection = &context.connection;
+    let condition = match context
+        .query("state")
+        .and_then(|state| state.parse::<State>().ok())
+    {
+        Some(state) => format!("s.state = '{state}'"),
+        None => "s.state IN ('in_review', 'changes_requested', 'queued')".to_owned(),
+    };
+    let condition = format!("{condition} ORDER BY s.queued_at_ms, s.submission_id LIMIT 200");
+    let mut place = 0;
+    let items = store::list_where(connection, &condition, vec![])
+        .await?
+        .into_iter()
+        .map(|submission| {
+            let is_waiting = submission.state == State::InReview;
+            place += i64::from(is_waiting);
+            QueueRow {
+                id: submission.id.to_string(),
+                name: submission.content.name,
+                version: submission.version,
+                state: submission.state,
+                place: is_waiting.then_some(place),
+                assigned_to: submission.assigned_to,
+                age_hours: (context.now_ms - submission.queued_at_ms) / 3_600_000,
+                due_at: submission.due_at_ms,
+                is_overdue: is_waiting && submission.due_at_ms < context.now_ms,
+            }
+        })
+        .collect();
+    Ok(Queue { items })
+}
+
+/// `GET /api/v1/operator/submissions?state=`
+pub async fn show_queue(context: &Context) -> Outcome {
+    response::ok(&read_queue(context).await?)
+}
+
+/// A submission with all that reviewers see.
+pub async fn view_review(context: &Context, submission: Submission) -> Result<ReviewView, Failure> {
+    Ok(ReviewView {
+        assigned_to: submission.assigned_to.clone(),
+        reviews: store::list_reviews(&context.connection, submission.id).await?,
+        submission: view_submission(context, submission).await?,
+    })
+}
+
+/// `GET /api/v1/operator/submissions/{submission_id}`
+pub async fn show_review(context: &Context) -> Outcome {
+    let submission = submission_of_path(context).await?;
+    response::ok(&view_review(context, submission).await?)
+}
+
+/// Takes a submission.
+pub async fn take(context: &Context) -> Result<Submission, Failure> {
+    let mut submission = submission_of_path(context).await?;
+    let standing = standing_of(context, &submission, &Grounds::default(), None).await?;
+    check(Event::Dequeue, &standing)?;
+    submission.assigned_to = Some(context.person()?.person_id.to_string());
+    context
+        .connection
+        .transaction(async || {
+            let object = submission.id.to_string();
+            audit::record(context, None, "submission.assigned", &object, json!({})).await?;
+            store::put(&context.connection, &submission).await?;
+            Ok::<_, DatabaseError>(())
+        })
+        .await?;
+    Ok(submission)
+}
+
+/// `POST /api/v1/operator/submissions/{submission_id}/assignments`
+pub async fn assign_submission(context: &Context) -> Outcome {
+    let submission = take(context).await?;
+    response::ok(&view_review(context, submission).await?)
+}
+
+/// Stores what the path's track says.
+pub async fn judge_track(context: &Context, body: ReviewBody) -> Result<Submission, Failure> {
+    let track: Track = context
+        .path_text("track")
+        .parse()
+        .map_err(|()| Failure::not_found())?;
+    let submission = submission_of_path(context).await?;
+    if submission.state != State::InReview {
+        return Err(Failure::conflict(
+            "wrong_state",
+            "Tracks speak while the submission is in review.",
+        ));
+    }
+    let verdict = body
+        .verdict
+        .ok_or_else(|| Failure::field("verdict", "missing", "Give `pass` or `fail`."))?;
+    check_grounds(&body.rules, &body.evidence)?;
+    if verdict == Verdict::Fail && body.rules.is_empty() {
+        return Err(Failure::field(
+            "rules",
+            "missing",
+            "A negative verdict cites a published rule.",
+        ));
+    }
+    if let Some(unknown) = body
+        .ticked
+        .iter()
+        .find(|item| !track.checklist().contains(&item.as_str()))
+    {
+        return Err(Failure::field(
+            "ticked",
+            "unknown_value",
+            format!("The checklist has no item “{unknown}”."),
+        ));
+    }
+    if verdict == Verdict::Pass && body.ticked.len() < track.checklist().len() {
+        return Err(Failure::field(
+            "ticked",
+            "incomplete",
+            "A track passes once every item of its checklist is ticked.",
+        ));
+    }
+    let standing = standing_of(context, &submission, &Grounds::default(), None).await?;
+    check(Event::Dequeue, &standing)?;
+    let review = Review {
+        id: String::new(),
+        track,
+        reviewer: context.person()?.person_id.to_string(),
+        verdict,
+        ticked: body.ticked,
+        rules: body.rules,
+        evidence: body.evidence,
+        comment: body.comment,
+        decided_at: context.now_ms,
+    };
+    context
+        .connection
+        .transaction(async || {
+            let detail = json!({ "track": track.as_str(), "verdict": verdict.as_str() });
+            let object = submission.id.to_string();
+            audit::record(context, None, "review.judged", &object, detail).await?;
+            store::put_review(context, submission.id, &review).await?;
+            Ok::<_, DatabaseError>(())
+        })
+        .await?;
+    Ok(submission)
+}
+
+/// `PUT /api/v1/operator/submissions/{submission_id}/reviews/{track}`
+pub async fn put_track_review(context: &Context) -> Outcome {
+    let submission = judge_track(context, context.json()?).await?;
+    response::ok(&view_review(context, submission).await?)
+}
+
+/// `POST /api/v1/operator/submissions/{submission_id}/decisions`
+pub async fn decide_submission(context: &Context) -> Outcome {
+    let body: DecisionBody = context.json()?;
+    let grounds = Grounds {
+        event: String::new(),
+        rules: body.rules,
+        evidence: body.evidence,
+        comment: body.comment,
+    };
+    let submission = submission_of_path(context).await?;
+    let submission = decide(context, submission, body.event, grounds, body.deadline).await?;
+    response::ok(&view_review(context, submission).await?)
+}
+
+/// `POST /api/v1/operator/submissions/{submission_id}/messages`
+pub async fn answer_message(context: &Context) -> Outcome {
+    let body: MessageBody = context.json()?;
+    write_message(context, &body.body, true).await?;
+    show_review(context).await
+}
+
+/// The reason templates.
+pub async fn read_templates(context: &Context) -> Result<Vec<ReasonTemplate>, DatabaseError> {
+    let rows = context
+        .connection
+        .query(
+            "SELECT name, rules, body FROM review_templates ORDER BY name LIMIT 200",
+            vec![],
+        )
+        .await?;
+    rows.iter()
+        .map(|row| {
+            Ok(ReasonTemplate {
+                name: row.get(0)?,
+                rules: parse_json(&row.get::<String>(1)?)?,
+                body: row.get(2)?,
+            })
+        })
+        .collect()
+}
+
+/// `GET /api/v1/operator/review-templates`
+pub async fn list_review_templates(context: &Context) -> Outcome {
+    response::ok(&ReasonTemplateList {
+        items: read_templates(context).await?,
+    })
+}
+
+/// `PUT /api/v1/operator/review-templates`: stores one, by name.
+pub async fn put_review_template(context: &Context) -> Outcome {
+    let body: ReasonTemplate = context.json()?;
+    if body.name.trim().is_empty() || body.name.len() > 80 || body.body.len() > 4_000 {
+        return Err(Failure::field(
+            "name",
+            "length",
+            "Give a name of 1 to 80 and a text of at most 4 000 characters.",
+        ));
+    }
+    check_grounds(&body.rules, &body.body)?;
+    context
+        .connection
+        .execute(
+            "INSERT INTO review_templates (name, rules, body, changed_at_ms) VALUES ($1, $2, $3, $4)
+             ON CONFLICT (name) DO UPDATE SET rules = excluded.rules, body = excluded.body,
+                changed_at_ms = excluded.changed_at_ms",
+            params![body.name.trim(), to_json(&body.rules)?, &body.body, context.now_ms],
+        )
+        .await?;
+    list_review_templates(context).await
+}
