@@ -314,13 +314,7 @@ fn check_number(field: &FormField, answer: &str) -> Result<Value, (&'static str,
         Ok(number) if is_plain && answer.len() <= 30 => number,
         _ => return Err(not_a_number()),
     };
-    if field
-        .min
-        .is_some_and(|min| number < bigdecimal::BigDecimal::from(min))
-        || field
-            .max
-            .is_some_and(|max| number > bigdecimal::BigDecimal::from(max))
-    {
+    if field.min.is_some_and(|min| number < min) || field.max.is_some_and(|max| number > max) {
         let bounds = match (field.min, field.max) {
             (Some(min), Some(max)) => format!("Give a number from {min} to {max}."),
             (Some(min), None) => format!("Give {min} or more."),
