@@ -383,6 +383,12 @@ routes! {
     // Metering
     GET "/api/v1/operator/usage/rollup-checks" check_rollups Operator(OperatorRole::ANY) => metering::check_rollups, gives 200 metering::RollupCheckView;
     POST "/api/v1/operator/usage/rollup-rebuilds" rebuild_rollups Operator(ADMINISTRATORS) => metering::rebuild_rollups, gives 202;
+    // E-mails
+    GET "/operator/emails" show_emails Operator(OperatorRole::ANY) => emails::show_emails;
+    POST "/operator/emails/{email_id}/retry" submit_email_retry Operator(ADMINISTRATORS) => emails::retry_email_form;
+    GET "/api/v1/operator/emails" list_emails Operator(OperatorRole::ANY) => emails::list_emails, gives 200 emails::EmailList;
+    POST "/api/v1/operator/emails/{email_id}/retries" retry_email Operator(ADMINISTRATORS) => emails::retry_email, gives 204;
+
     // Webhooks
     GET "/api/v1/webhook-events" list_webhook_events Public => webhooks::list_webhook_events, gives 200 webhooks::EventTypeList;
     GET "/api/v1/organisations/{organisation_id}/webhook-endpoints" list_webhook_endpoints Member(ANY_MEMBER) => webhooks::list_webhook_endpoints, gives 200 webhooks::EndpointList;

@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::time::Duration;
 
 use serde_json::json;
+use shared::feed::Change;
 
 use super::test_partner::{accept_all, first_call, start, subscription};
 use crate::edges::test_edge::TestEdge;
@@ -53,6 +54,52 @@ on_every_database! {
         assert_eq!(go_live().await.expect(409).code(), "already_live");
         let live = issue("live").await.expect(201).json();
         assert!(live["key"].as_str().unwrap().starts_with("pk_live_"));
+    }
+
+    async fn a_material_change_stops_live_keys_after_its_grace_until_it_is_accepted(portal: TestPortal) {
+        let (actor, app) = start(&portal).await;
+        accept_all(&portal, &actor).await;
+        let mut edge = first_call(&portal, &actor, &app).await;
+        let subscription = subscription(&portal, &actor, &app).await;
+        portal.post(&format!("{subscription}/go-live"), &actor.token, json!({})).await.expect(201);
+        let lawyer = portal.sign_up("lawyer@operator.example", "Operator").await;
+        portal.make_operator(&lawyer, "lawyer").await;
+        let terms = portal.get("/api/v1/agreements", "").await.expect(200).json()["items"].as_array().unwrap()
+            .iter().find(|agreement| agreement["title"] == "Terms of service").unwrap()["agreement_id"].as_str().unwrap().to_owned();
+        let body = json!({ "label": "2026-2", "markdown": "New terms", "is_material": true, "grace_days": 2 });
+        portal.post(&format!("/api/v1/operator/agreements/{terms}/versions"), &lawyer.token, body).await.expect(201);
+        assert_eq!(portal.newest_email(&actor.email).await["subject"], "New version of Terms of service");
+        let issue = async |environment: &str| {
+            portal.post(&format!("{app}/credentials"), &actor.token, json!({ "environment": environment })).await
+        };
+        issue("live").await.expect(201);
+        // What an edge makes of the feed: the version it demands now, and the one that was accepted.
+        let stands = async |edge: &mut TestEdge| {
+            edge.catch_up(&portal).await;
+            let organisation = actor.organisation_id.clone();
+            let accepted = edge.newest(|change| match change {
+                Change::Organisation(state) if state.organisation.to_string() == organisation => {
+                    Some(state.accepted.iter().find(|known| known.agreement.to_string() == terms).map_or(0, |known| known.version))
+                }
+                _ => None,
+            }).unwrap();
+            let required = edge.newest(|change| match change {
+                Change::Agreement(agreement) if agreement.agreement.to_string() == terms => {
+                    Some(agreement.required_at(portal.now_ms().unsigned_abs()))
+                }
+                _ => None,
+            }).unwrap();
+            accepted >= required
+        };
+        assert!(stands(&mut edge).await, "the grace period runs");
+        portal.advance_ms(2 * 24 * 3_600_000 + 1);
+        assert!(!stands(&mut edge).await, "refused at the gateway without a word from the portal");
+        let refused = issue("live").await.expect(409);
+        assert_eq!(refused.code(), "agreement_required");
+        issue("test").await.expect(201);
+        accept_all(&portal, &actor).await;
+        assert!(stands(&mut edge).await);
+        issue("live").await.expect(201);
     }
 
     async fn a_key_is_shown_once_and_kept_nowhere(portal: TestPortal) {
@@ -149,7 +196,7 @@ on_every_database! {
         portal.get(&app, &actor.token).await.expect(404);
         edge.catch_up(&portal).await;
         let revoked = edge.newest(|change| match change {
-            shared::feed::Change::Credential(credential) => Some(credential.revoked_at_ms.is_some()),
+            Change::Credential(credential) => Some(credential.revoked_at_ms.is_some()),
             _ => None,
         });
         assert_eq!(revoked, Some(true));

@@ -9,6 +9,8 @@ use crate::params;
 
 /// How many messages one tick sends.
 const BATCH: i64 = 20;
+/// So often the provider is asked.
+pub(super) const TRIES: i64 = RETRY_AFTER_MS.len() as i64 + 1;
 /// Waits before the next tries. After the last the message stays, with its error, for a person.
 const RETRY_AFTER_MS: &[i64] = &[10_000, 60_000, 300_000, 1_800_000, 7_200_000, 43_200_000];
 
@@ -138,16 +140,54 @@ async fn send(context: &Context, email: &Due) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
+    use serde_json::json;
 
     use super::send_due_emails;
     use crate::emails::{Message, queue_email};
-    use crate::testing::{TestDatabase, TestPortal};
+    use crate::testing::{PASSWORD, TestDatabase, TestPortal};
 
     fn answer(status: u16) -> http::Response<Bytes> {
         http::Response::builder()
             .status(status)
             .body(Bytes::from("busy"))
             .unwrap()
+    }
+
+    #[tokio::test]
+    async fn what_the_provider_never_takes_is_shown_with_its_reason_and_tried_again_by_hand() {
+        let settings = [("email_api_url", "https://mail.example/send")];
+        let portal = TestPortal::with(TestDatabase::sqlite(), &settings).await;
+        let chief = portal.sign_up("chief@example.com", "Operator").await;
+        portal.make_operator(&chief, "administrator").await;
+        for _ in 0..super::TRIES {
+            portal.http.answers.borrow_mut().push(answer(422));
+            send_due_emails(&portal.context().await).await.unwrap();
+            portal.advance_ms(43_200_000);
+        }
+        let token = portal.log_in("chief@example.com", PASSWORD).await;
+        let failed = portal
+            .page("/operator/emails?state=failed", &token)
+            .await
+            .expect(200)
+            .text();
+        assert!(
+            failed.contains("the provider answered 422") && failed.contains("chief@example.com"),
+            "{failed}"
+        );
+        let list = portal
+            .get("/api/v1/operator/emails?state=failed", &token)
+            .await
+            .expect(200)
+            .json();
+        let id = list["items"][0]["id"].as_str().unwrap();
+        portal
+            .submit(&format!("/operator/emails/{id}/retry"), &token, &[])
+            .await
+            .expect(303);
+        portal.http.answers.borrow_mut().push(answer(200));
+        assert_eq!(send_due_emails(&portal.context().await).await, Ok(1));
+        let path = format!("/api/v1/operator/emails/{id}/retries");
+        portal.post(&path, &token, json!({})).await.expect(404);
     }
 
     #[tokio::test]
@@ -180,6 +220,14 @@ mod tests {
         assert_eq!(send_due_emails(&portal.context().await).await, Ok(1));
         portal.advance_ms(1_000_000);
         assert_eq!(send_due_emails(&portal.context().await).await, Ok(0));
+        let manager = portal.sign_up("chief@example.com", "Operator").await;
+        portal.make_operator(&manager, "administrator").await;
+        let list = portal
+            .get("/api/v1/operator/emails?state=sent", &manager.token)
+            .await
+            .expect(200)
+            .json();
+        assert_eq!(list["items"][0]["subject"], "Hello");
         let requests = portal.http.requests.borrow();
         assert_eq!(requests.len(), 2);
         assert_eq!(requests[1].headers()["authorization"], "Bearer secret");

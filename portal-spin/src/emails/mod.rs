@@ -4,8 +4,10 @@
 //! their messages.
 
 mod delivery;
+mod operator;
 
 pub use delivery::send_due_emails;
+pub use operator::*;
 
 use serde::Serialize;
 use shared::ids::EmailId;

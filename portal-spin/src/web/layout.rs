@@ -90,6 +90,7 @@ const OPERATOR_NAVIGATION: &[(&str, &str, &[OperatorRole])] = &[
     ("Reviews", "/operator/submissions", OperatorRole::ANY),
     ("Webhooks", "/operator/webhooks", OperatorRole::ANY),
     ("Guides", "/operator/guides", OperatorRole::ANY),
+    ("E-mails", "/operator/emails", OperatorRole::ANY),
     ("Brand", "/operator/brand", OperatorRole::ANY),
     ("Partners", "/operator/partners", OperatorRole::ANY),
     ("Invitations", "/operator/invitations", OperatorRole::ANY),
