@@ -20,6 +20,8 @@ pub mod paging;
 pub mod response;
 pub mod schemas;
 #[cfg(test)]
+mod security_tests;
+#[cfg(test)]
 mod tests;
 pub mod throttle;
 
