@@ -125,7 +125,7 @@ const TRIED: usize = 6;
 /// Tries every method on each of the last six months, knowing only those before it, and takes the one
 /// that was off by least in all. `None` with fewer than six months.
 pub fn forecast(months: &[i64]) -> Option<Forecast> {
-    let first = months.len().checked_sub(TRIED).unwrap_or(0).max(4);
+    let first = months.len().saturating_sub(TRIED).max(4);
     let tried = months
         .len()
         .checked_sub(first)

@@ -201,7 +201,7 @@ fn fixed_amount(
         .map_err(|_| FieldProblem::new(field("currency"), "is no ISO 4217 code such as USD"))?;
     let problem = |problem: String| FieldProblem::new(field("amount"), problem);
     let amount = parse_decimal(amount).map_err(|error| problem(error.to_string()))?;
-    if amount < Decimal::from(0) {
+    if amount < 0 {
         return Err(problem("must not be negative".to_owned()));
     }
     if amount.fractional_digit_count() > i64::from(currency.decimals()) {

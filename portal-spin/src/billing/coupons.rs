@@ -90,7 +90,7 @@ pub async fn add_coupon(context: &Context, request: &CouponRequest) -> Result<St
                     )
                 })?;
             let money = Money::from_major(currency, amount)
-                .map_err(|error| Failure::field("amount", "malformed", &error.to_string()))?;
+                .map_err(|error| Failure::field("amount", "malformed", error.to_string()))?;
             if money.minor <= 0 {
                 return Err(Failure::field(
                     "amount",

@@ -246,14 +246,14 @@ pub(super) async fn credit(
                 ));
             }
             let amount = Money::from_major(invoice.currency, request.amount.trim())
-                .map_err(|error| Failure::field("amount", "malformed", &error.to_string()))?;
+                .map_err(|error| Failure::field("amount", "malformed", error.to_string()))?;
             let most = store::creditable_minor(&context.connection, invoice_id).await?;
             if amount.minor <= 0 || amount.minor > most {
                 let most = Money::from_minor(invoice.currency, most).to_major();
                 return Err(Failure::field(
                     "amount",
                     "out_of_range",
-                    &format!("Give more than 0 and at most {most}."),
+                    format!("Give more than 0 and at most {most}."),
                 ));
             }
             Ok(store::credit_invoice(context, &invoice, amount, reason).await?)
@@ -363,7 +363,7 @@ pub(super) async fn add_credit(context: &Context, request: &TopUpRequest) -> Res
             )
         })?;
     let amount = Money::from_major(currency, request.amount.trim())
-        .map_err(|error| Failure::field("amount", "malformed", &error.to_string()))?;
+        .map_err(|error| Failure::field("amount", "malformed", error.to_string()))?;
     if amount.minor <= 0 {
         return Err(Failure::field(
             "amount",

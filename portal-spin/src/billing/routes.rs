@@ -98,7 +98,7 @@ fn text(field: &str, value: &str, longest: usize) -> Result<String, Failure> {
         return Err(Failure::field(
             field,
             "too_long",
-            &format!("Use at most {longest} characters."),
+            format!("Use at most {longest} characters."),
         ));
     }
     Ok(value.to_owned())
@@ -131,7 +131,7 @@ impl AccountView {
                     )
                 })?;
             let money = Money::from_major(currency, self.budget.trim())
-                .map_err(|error| Failure::field("budget", "malformed", &error.to_string()))?;
+                .map_err(|error| Failure::field("budget", "malformed", error.to_string()))?;
             if money.minor <= 0 {
                 return Err(Failure::field(
                     "budget",

@@ -234,7 +234,7 @@ pub async fn lock_open_invoice(
     if !matches!(invoice.view.state.as_str(), "open" | "overdue") {
         return Err(Failure::conflict(
             "invoice_closed",
-            &format!(
+            format!(
                 "{} is {}: nothing is due on it.",
                 invoice.view.number, invoice.view.state
             ),

@@ -69,7 +69,7 @@ pub fn read_country(text: &str) -> Result<String, Failure> {
 
 /// A decimal from 0 to 100.
 pub fn read_percent(text: &str) -> Result<String, Failure> {
-    let in_range = |number: &Decimal| *number >= Decimal::from(0) && *number <= Decimal::from(100);
+    let in_range = |number: &Decimal| *number >= 0 && *number <= 100;
     match parse_decimal(text.trim()) {
         Ok(number) if in_range(&number) && number.fractional_digit_count() <= 6 => {
             Ok(text.trim().to_owned())

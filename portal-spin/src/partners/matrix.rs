@@ -1,6 +1,7 @@
 //! The access matrix as the operator edits it, and what follows for standing subscriptions.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -218,9 +219,8 @@ pub async fn follow(context: &Context, whose: Whose<'_>) -> Result<Consequences,
     for row in rows {
         let was_barred = row.get::<Option<i64>>(1)?.is_some();
         let organisation_id: OrganisationId = row.parse(2)?;
-        if !reaches.contains_key(&organisation_id) {
-            let reach = Reach::of_organisation(connection, organisation_id).await?;
-            reaches.insert(organisation_id, reach);
+        if let Entry::Vacant(unread) = reaches.entry(organisation_id) {
+            unread.insert(Reach::of_organisation(connection, organisation_id).await?);
         }
         let Some(plan) = catalogue::find_plan(connection, row.parse(3)?).await? else {
             continue;

@@ -55,15 +55,16 @@ fn type_of(tree: &Tree, schema: NodeId) -> String {
 pub fn kind_of(tree: &Tree, schema: NodeId) -> String {
     let name = reference_name(tree, schema);
     let schema = resolve(tree, schema);
-    let mut words = vec![type_of(tree, schema)];
-    if let (Some(name), "object" | "any") = (name, words[0].as_str()) {
-        words[0] = name;
+    let mut kind = type_of(tree, schema);
+    if let (Some(name), "object" | "any") = (name, kind.as_str()) {
+        kind = name;
     }
-    if words[0] == "array"
+    if kind == "array"
         && let Some(items) = tree.get(schema, "items")
     {
-        words[0] = format!("list of {}", kind_of_shallow(tree, items));
+        kind = format!("list of {}", kind_of_shallow(tree, items));
     }
+    let mut words = vec![kind];
     if let Some(format) = tree.get_str(schema, "format") {
         words.push(format.to_owned());
     }
