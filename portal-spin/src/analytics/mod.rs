@@ -16,6 +16,7 @@ mod programme;
 mod questions;
 mod refresh;
 mod report;
+mod revenue;
 mod stages;
 mod store;
 mod trend;

@@ -3,7 +3,7 @@
 use askama::Template;
 
 use super::report::Report;
-use super::{partners, programme, questions};
+use super::{partners, programme, questions, revenue};
 use crate::context::Context;
 use crate::ports::PortFuture;
 use crate::routes::Outcome;
@@ -36,6 +36,7 @@ macro_rules! reports {
 
 reports! {
     "home" "Overview" true => programme::home;
+    "revenue" "Revenue" true => revenue::show_revenue;
     "funnel" "Funnel" true => programme::show_funnel;
     "cohorts" "Cohorts" true => programme::show_cohorts;
     "partners" "Partners" true => partners::rank_partners;

@@ -9,6 +9,7 @@ use super::chart::{bars, lines};
 use super::funnel::{self, Cohort, Journey, STEPS, Step};
 use super::period::Days;
 use super::report::{Column, Datum, Figure, Report, Table, column, defined};
+use super::revenue;
 use super::stages;
 use super::store::{self, Month};
 use super::trend;
@@ -80,6 +81,7 @@ pub async fn home(context: &Context) -> Result<Report, Failure> {
     let count_active = |calls: &BTreeMap<String, store::Calls>| {
         Datum::Count(calls.values().filter(|calls| calls.successes > 0).count() as i64)
     };
+    report.figures.push(revenue::figure(context, days).await?);
     report.figures.extend([
         Figure {
             name: "active_partners",

@@ -4,6 +4,7 @@
 //! summed anew whole.
 
 use super::calendar::{DAY_MS, first_day_of_month, first_day_of_week, month_of_day, week_of_day};
+use super::revenue;
 use crate::context::Context;
 use crate::database::{Connection, DatabaseError};
 use crate::{metering, params};
@@ -16,8 +17,13 @@ const FRESH_MINUTES: i64 = 5;
 const COUNTERS: &str =
     "calls, successes, client_errors, server_errors, rate_limited, quota_exceeded, refused";
 
-/// Sums what changed. Answers how many days.
+/// Sums what changed in usage and reads new invoices. Answers how many days.
 pub async fn refresh(context: &Context) -> Result<u64, DatabaseError> {
+    revenue::read_new_invoices(context).await?;
+    sum_changed_days(context).await
+}
+
+async fn sum_changed_days(context: &Context) -> Result<u64, DatabaseError> {
     let connection = &context.connection;
     let waiting = connection
         .query_optional("SELECT day FROM usage_changed_days LIMIT 1", vec![])

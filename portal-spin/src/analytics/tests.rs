@@ -538,4 +538,59 @@ on_every_database! {
         let churned = report(&portal, &token, "churned").await;
         assert_eq!(table(&churned, "partners")[0][last], "recorded when it cancelled: too dear");
     }
+
+    async fn revenue_equals_the_invoices_line_by_line(portal: TestPortal) {
+        let (world, token) = scene(&portal).await;
+        let context = portal.context().await;
+        let mut dice = Dice(7);
+        let (mut by_partner, mut all, mut fees) = (std::collections::BTreeMap::<String, i64>::new(), 0_i64, 0_i64);
+        let keyed: Vec<usize> = (0..PARTNERS).filter(|number| world.partners[*number].at_ms[3].is_some()).collect();
+        for number in 0..60 {
+            let partner = keyed[usize::try_from(dice.roll(i64::try_from(keyed.len()).unwrap())).unwrap()];
+            let subscription = ids(partner).subscription.to_string();
+            let (fee, usage, discount) = (dice.roll(9_000), dice.roll(50_000), dice.roll(100));
+            let major = |minor: i64| shared::money::Money::from_minor("USD".parse().unwrap(), minor).to_major();
+            let document = json!({
+                "lines": [{ "subscription_id": subscription, "amount": major(fee) },
+                    { "subscription_id": subscription, "quantity": "9", "amount": major(usage) }],
+                "discounts": [{ "amount": major(-discount) }], "taxes": [{ "amount": "5.00" }],
+            });
+            let voided = (number % 7 == 0).then_some(1_i64);
+            let issued_ms = portal.now_ms() - dice.roll(300) * DAY_MS;
+            insert(
+                &context,
+                "invoices",
+                "invoice_id, organisation_id, kind, number, currency, period_start_ms, period_end_ms, issued_at_ms,
+                 due_at_ms, total_minor, wallet_minor, credited_minor, amount_due_minor, voided_at_ms, inputs, document",
+                crate::params![
+                    format!("inv_{number}"), &world.partners[partner].id, "invoice", format!("N{number}"), "USD", 0_i64,
+                    0_i64, issued_ms, 0_i64, fee + usage - discount + 500, 0_i64, 0_i64, 0_i64, voided, "",
+                    document.to_string(),
+                ],
+            )
+            .await;
+            if voided.is_none() {
+                *by_partner.entry(world.partners[partner].name.clone()).or_default() += fee + usage - discount;
+                all += fee + usage - discount;
+                fees += fee;
+            }
+        }
+        while refresh(&context).await.unwrap() > 0 {}
+        super::super::revenue::read_new_invoices(&context).await.unwrap();
+        let revenue = report(&portal, &token, "revenue?from=2026-01-01&to=2027-03-31").await;
+        let figure = |name: &str| revenue["figures"].as_array().unwrap().iter().find(|one| one["name"] == name).unwrap()["value"].clone();
+        let amount = |minor: i64| json!({ "amount": shared::money::Money::from_minor("USD".parse().unwrap(), minor).to_major(), "currency": "USD" });
+        assert_eq!((figure("revenue"), figure("recurring")), (amount(all), share(fees, all)));
+        assert_eq!(figure("paying"), json!(by_partner.values().filter(|minor| **minor > 0).count()));
+        let rows = table(&revenue, "partners");
+        assert_eq!(rows.len(), by_partner.len());
+        for row in rows {
+            let theirs = by_partner[row[0].as_str().unwrap()];
+            assert_eq!((&row[1], &row[2]), (&amount(theirs), &share(theirs, all)));
+        }
+        let months: f64 = table(&revenue, "months").iter().map(|row| row[1]["amount"].as_str().unwrap().parse::<f64>().unwrap()).sum();
+        assert!((months * 100.0 - all as f64).abs() < 0.5);
+        let funnel = report(&portal, &token, "funnel?from=2026-01-02&to=2027-03-31").await;
+        assert_eq!(table(&funnel, "steps")[7][1], json!(by_partner.len()));
+    }
 }

@@ -56,6 +56,7 @@ migrations! {
     180 "0180_brand",
     181 "0181_guides",
     200 "0200_analytics",
+    201 "0201_revenue",
 }
 
 /// Brings the database to the newest schema of this code. Safe to run any number of times and by
