@@ -88,7 +88,7 @@ pub enum Basis {
         /// Only these, if any.
         operations: Vec<String>,
         /// The price.
-        price: Price,
+        price: Box<Price>,
     },
 }
 
@@ -118,7 +118,7 @@ pub fn check_charges(
                 meter: None,
                 counts: Counted::Units,
                 operations: Vec::new(),
-                price: Price::from_json(price)?,
+                price: Box::new(Price::from_json(price)?),
             },
         });
     }
@@ -181,7 +181,7 @@ fn check_charge(
             counts: *counts,
             operations: operations.clone(),
             price: Price::from_json(price)
-                .and_then(|price| price.check_open_ended().map(|()| price))
+                .and_then(|price| price.check_open_ended().map(|()| Box::new(price)))
                 .map_err(|problem| FieldProblem::new(field(&problem.field), problem.problem))?,
         },
     };

@@ -34,12 +34,15 @@ fn token_of(mail: &Value) -> String {
     link.split("token=").nth(1).unwrap().to_owned()
 }
 
+/// A path, and the body that names an address.
+type Call = (&'static str, fn(&str) -> Value);
+
 on_every_database! {
     async fn no_answer_tells_who_has_an_account(portal: TestPortal) {
         portal.sign_up("known@example.com", "Acme").await;
         let eve = portal.sign_up("eve@example.com", "Eves").await;
         portal.post("/api/v1/registrations", "", registration("halfway@example.com")).await.expect(202);
-        let calls: [(&str, fn(&str) -> Value); 4] = [
+        let calls: [Call; 4] = [
             ("/api/v1/registrations", registration),
             ("/api/v1/registrations/resend", |email| json!({ "email": email })),
             ("/api/v1/password-resets", |email| json!({ "email": email })),
@@ -71,7 +74,7 @@ on_every_database! {
     async fn known_and_unknown_accounts_cost_about_as_many_statements(portal: TestPortal) {
         portal.sign_up("known@example.com", "Acme").await;
         portal.post("/api/v1/registrations", "", registration("halfway@example.com")).await.expect(202);
-        let calls: [(&str, fn(&str) -> Value); 4] = [
+        let calls: [Call; 4] = [
             ("/api/v1/registrations", registration),
             ("/api/v1/registrations/resend", |email| json!({ "email": email })),
             ("/api/v1/password-resets", |email| json!({ "email": email })),

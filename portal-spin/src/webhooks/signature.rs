@@ -62,8 +62,8 @@ mod tests {
         let parts: Vec<&str> = both.split(' ').collect();
         assert_eq!(parts, [sign(&[new], ID, AT, BODY).as_str(), SIGNATURE]);
         for other in [
-            sign(&[old.clone()], "msg_other", AT, BODY),
-            sign(&[old.clone()], ID, AT + 1, BODY),
+            sign(std::slice::from_ref(&old), "msg_other", AT, BODY),
+            sign(std::slice::from_ref(&old), ID, AT + 1, BODY),
             sign(&[old], ID, AT, "{\"test\":2432232314}"),
         ] {
             assert_ne!(other, SIGNATURE);

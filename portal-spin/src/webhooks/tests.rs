@@ -104,7 +104,7 @@ on_every_database! {
         for request in portal.http.requests.borrow().iter() {
             let timestamp = request.headers()["webhook-timestamp"].to_str().unwrap().parse().unwrap();
             let body = std::str::from_utf8(request.body()).unwrap();
-            let expected = signature::sign(&[key.clone()], &sent[0].1, timestamp, body);
+            let expected = signature::sign(std::slice::from_ref(&key), &sent[0].1, timestamp, body);
             assert_eq!(request.headers()["webhook-signature"], expected.as_str());
         }
         let list = portal.get(&format!("{path}/deliveries"), &ada.token).await.expect(200).json();
