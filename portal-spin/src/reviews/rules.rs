@@ -1,6 +1,6 @@
 //! The published rules: what is looked at before an app is submitted. Ids never change their meaning.
 //!
-//! Every rule is a pure function of [`Facts`]: `None` if it is kept, else what is wrong.
+//! Every rule is a pure function of `Facts`: `None` if it is kept, else what is wrong.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
