@@ -42,6 +42,7 @@ async fn axe_finds_nothing_on_any_page() -> Result<()> {
                 window.delete_all_cookies().await?;
                 if !reader.session.is_empty() {
                     let mut cookie = Cookie::new("portico_session", reader.session.clone());
+                    cookie.set_domain("127.0.0.1");
                     cookie.set_path("/");
                     window.add_cookie(cookie).await?;
                 }

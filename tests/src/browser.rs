@@ -78,7 +78,7 @@ impl Browser {
                     "deviceMetrics": { "width": width, "height": height, "pixelRatio": 1.0, "mobile": false, "touch": false },
                 },
                 "prefs": match look {
-                    Look::WithoutScripts => json!({ "profile.managed_default_content_settings.javascript": 2 }),
+                    Look::WithoutScripts => json!({ "profile.default_content_setting_values.javascript": 2 }),
                     _ => json!({}),
                 },
             }),

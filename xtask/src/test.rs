@@ -32,8 +32,9 @@ pub fn run(options: &Options) -> Result<()> {
         "xtask",
     ];
     let heavy = ["--release", "--package", "runner", "--package", "tests"];
+    let mut outcome = Ok(());
     for group in [&quick[..], &heavy[..]] {
-        let mut command = cargo(&["test", "--locked"]);
+        let mut command = cargo(&["test", "--locked", "--no-fail-fast"]);
         command.args(group);
         if let Some(filter) = &options.filter {
             command.args(["--", filter]);
@@ -48,7 +49,8 @@ pub fn run(options: &Options) -> Result<()> {
         if let Some(folder) = setup::postgres_programs() {
             command.env("PORTICO_POSTGRES_PROGRAMS", folder);
         }
-        invoke(&mut command)?;
+        // One run tells of every failure.
+        outcome = outcome.and(invoke(&mut command));
     }
-    Ok(())
+    outcome
 }
