@@ -62,10 +62,11 @@ impl Browser {
             "--disable-component-update".to_owned(),
             "--disable-sync".to_owned(),
             format!("--window-size={width},{height}"),
-            // 0 is dark, 1 is light.
+            // Colour scheme: 0 is dark, 1 is light.
             format!(
-                "--blink-settings=preferredColorScheme={}",
-                u8::from(look != Look::Dark)
+                "--blink-settings=preferredColorScheme={},scriptEnabled={}",
+                u8::from(look != Look::Dark),
+                look != Look::WithoutScripts
             ),
             format!("--user-data-dir={}", profile.path().display()),
         ];
@@ -76,10 +77,6 @@ impl Browser {
                 "args": arguments,
                 "mobileEmulation": {
                     "deviceMetrics": { "width": width, "height": height, "pixelRatio": 1.0, "mobile": false, "touch": false },
-                },
-                "prefs": match look {
-                    Look::WithoutScripts => json!({ "profile.default_content_setting_values.javascript": 2 }),
-                    _ => json!({}),
                 },
             }),
         );
