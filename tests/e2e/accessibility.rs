@@ -2,7 +2,6 @@
 
 use crate::site::walk;
 use anyhow::{Context as _, Result, ensure};
-use fantoccini::cookies::Cookie;
 use std::path::PathBuf;
 use tests::browser::{Browser, Look};
 use tests::stack::{Stack, repository};
@@ -38,13 +37,9 @@ async fn axe_finds_nothing_on_any_page() -> Result<()> {
             let browser = Browser::open_as(width, 900, look).await?;
             let window = &browser.window;
             for (role, reader, pages) in &found {
-                window.goto(&format!("{portal}/help/not_found")).await?;
                 window.delete_all_cookies().await?;
-                if !reader.session.is_empty() {
-                    let mut cookie = Cookie::new("portico_session", reader.session.clone());
-                    cookie.set_domain("127.0.0.1");
-                    cookie.set_path("/");
-                    window.add_cookie(cookie).await?;
+                if reader.is_logged_in() {
+                    browser.log_in(&stack, role).await?;
                 }
                 for page in pages {
                     window.goto(&format!("{portal}{}", page.path)).await?;

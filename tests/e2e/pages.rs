@@ -10,29 +10,11 @@ use tests::stack::Stack;
 async fn a_partner_logs_in_and_reads_the_usage_page() -> Result<()> {
     let stack = Stack::shared().await?;
     let demo = stack.demo()?;
-    let partner = |name: &str| demo["partner"][name].as_str().context("no demo partner");
     let portal = &stack.endpoints().portal;
 
     let browser = Browser::open(1280, 900).await?;
     let window = &browser.window;
-    window.goto(&format!("{portal}/log-in")).await?;
-    let fill = async |name: &str, value: &str| -> Result<()> {
-        let field = window
-            .wait()
-            .at_most(Duration::from_secs(10))
-            .for_element(Locator::Css(&format!("input[name={name}]")))
-            .await?;
-        field.send_keys(value).await?;
-        Ok(())
-    };
-    fill("email", partner("email")?).await?;
-    fill("password", partner("password")?).await?;
-    window
-        .find(Locator::Css("main form button[type=submit]"))
-        .await?
-        .click()
-        .await?;
-
+    browser.log_in(&stack, "partner").await?;
     let app = demo["app_id"].as_str().context("no demo app")?;
     window.goto(&format!("{portal}/apps/{app}/usage")).await?;
     let table = window

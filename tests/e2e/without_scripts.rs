@@ -14,19 +14,7 @@ async fn a_partner_gets_a_key_and_sees_the_first_call_with_scripts_off() -> Resu
     let portal = &stack.endpoints().portal;
     let browser = Browser::open_as(1280, 900, Look::WithoutScripts).await?;
     let window = &browser.window;
-    window.goto(&format!("{portal}/log-in")).await?;
-    for name in ["email", "password"] {
-        let value = demo["partner"][name].as_str().context("no demo partner")?;
-        let field = window
-            .find(Locator::Css(&format!("input[name={name}]")))
-            .await?;
-        field.send_keys(value).await?;
-    }
-    window
-        .find(Locator::Css("main form button"))
-        .await?
-        .click()
-        .await?;
+    browser.log_in(&stack, "partner").await?;
     let next = "form[action$='/first-key'] button";
     window
         .wait()

@@ -2,9 +2,10 @@
 
 use crate::ports;
 use crate::process::Process;
+use crate::stack::Stack;
 use crate::wait::eventually;
-use anyhow::Result;
-use fantoccini::{Client, ClientBuilder};
+use anyhow::{Context as _, Result};
+use fantoccini::{Client, ClientBuilder, Locator};
 use hyper_util::client::legacy::connect::HttpConnector;
 use serde_json::json;
 use std::process::Command;
@@ -94,6 +95,33 @@ impl Browser {
             _driver: driver,
             _profile: profile,
         })
+    }
+
+    /// Logs a person of `demo.json` in by the form: `partner` or `operator`.
+    ///
+    /// # Errors
+    /// When there is no such person, or the log-in does not lead on.
+    pub async fn log_in(&self, stack: &Stack, who: &str) -> Result<()> {
+        let demo = stack.demo()?;
+        let window = &self.window;
+        let address = format!("{}/log-in", stack.endpoints().portal);
+        window.goto(&address).await?;
+        for name in ["email", "password"] {
+            let value = demo[who][name].as_str().context("no such person")?;
+            let field = Locator::Css(&format!("input[name={name}]"));
+            window.find(field).await?.send_keys(value).await?;
+        }
+        let button = Locator::Css("main form button[type=submit], main form button:not([type])");
+        window.find(button).await?.click().await?;
+        eventually(
+            "the log-in to lead on",
+            Duration::from_secs(20),
+            async || {
+                let at = window.current_url().await.ok()?;
+                (at.as_str() != address).then_some(())
+            },
+        )
+        .await
     }
 
     /// Closes the window.

@@ -20,7 +20,7 @@ pub struct Page {
 pub struct Reader {
     client: Client,
     portal: String,
-    pub session: String,
+    session: String,
 }
 
 impl Reader {
@@ -69,6 +69,12 @@ impl Reader {
             .context("no session cookie")?
             .to_owned();
         Ok(reader)
+    }
+
+    /// Whether it is somebody's.
+    #[must_use]
+    pub const fn is_logged_in(&self) -> bool {
+        !self.session.is_empty()
     }
 
     /// One page, over at most three redirects.
