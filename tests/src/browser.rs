@@ -1,12 +1,13 @@
 //! A real, headless Chromium.
 
 use crate::ports;
-use crate::process::Process;
+use crate::process::{Process, signal};
 use crate::stack::Stack;
 use crate::wait::eventually;
 use anyhow::{Context as _, Result};
 use fantoccini::{Client, ClientBuilder, Locator};
 use hyper_util::client::legacy::connect::HttpConnector;
+use rustix::process::Signal;
 use serde_json::json;
 use std::process::Command;
 use std::time::Duration;
@@ -27,7 +28,22 @@ pub enum Look {
 pub struct Browser {
     pub window: Client,
     _driver: Process,
-    _profile: TempDir,
+    profile: TempDir,
+}
+
+impl Drop for Browser {
+    /// A test that fails does not close its window, and Chromium outlives its driver.
+    fn drop(&mut self) {
+        let own = self.profile.path().display().to_string();
+        let processes = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+        for process in processes {
+            let line = std::fs::read(process.path().join("cmdline")).unwrap_or_default();
+            let id = process.file_name().to_string_lossy().parse();
+            if let (true, Ok(id)) = (String::from_utf8_lossy(&line).contains(&own), id) {
+                signal(id, Signal::KILL);
+            }
+        }
+    }
 }
 
 impl Browser {
@@ -93,7 +109,7 @@ impl Browser {
         Ok(Self {
             window,
             _driver: driver,
-            _profile: profile,
+            profile,
         })
     }
 
