@@ -102,12 +102,14 @@ impl Routes {
     /// Matches a method and a path as it came, percent-encoded.
     pub fn find(&self, method: &str, path: &str) -> Matched {
         let mut best = Matched::Nothing;
-        let bases = self.base_paths.iter().map(String::as_str).chain([""]);
-        for base in bases {
-            let Some(rest) = path
-                .strip_prefix(base)
-                .filter(|rest| rest.is_empty() || rest.starts_with('/') || base.is_empty())
-            else {
+        let (open, written): (Vec<&str>, Vec<&str>) = self
+            .base_paths
+            .iter()
+            .map(String::as_str)
+            .partition(|base| base.contains('{'));
+        // A base path with a free variable fits nearly everything: it comes last.
+        for base in written.into_iter().chain([""]).chain(open) {
+            let Some(rest) = below_base(path, base) else {
                 continue;
             };
             let segments: Vec<String> = segments(rest).map(percent_decode).collect();
@@ -129,6 +131,26 @@ impl Routes {
         }
         best
     }
+}
+
+/// The path below a base path, whose segments may be variables.
+fn below_base<'p>(path: &'p str, base: &str) -> Option<&'p str> {
+    let mut rest = path;
+    for wanted in segments(base) {
+        let inner = rest.strip_prefix('/')?;
+        let end = inner.find('/').unwrap_or(inner.len());
+        let (segment, after) = inner.split_at_checked(end)?;
+        let fits = wanted == segment || (wanted.contains('{') && fits_pieces(wanted, segment));
+        if !fits {
+            return None;
+        }
+        rest = after;
+    }
+    Some(rest)
+}
+
+fn fits_pieces(template: &str, segment: &str) -> bool {
+    capture(&pieces(template), &percent_decode(segment), &mut Vec::new())
 }
 
 struct Search<'r> {

@@ -114,15 +114,10 @@ fn make(mock: &Mock, index: usize, seed: u64, with_credentials: bool) -> Result<
         let value = parameter_value(api, parameter, seed)?;
         match parameter.location {
             Location::Path => {
-                let text = percent_encode(&flat(&value, ","));
-                let text = match parameter.style {
-                    Style::Label => format!(".{text}"),
-                    Style::Matrix => format!(";{}={text}", parameter.name),
-                    _ => text,
-                };
-                sample.path = sample
-                    .path
-                    .replace(&format!("{{{}}}", parameter.name), &text);
+                sample.path = sample.path.replace(
+                    &format!("{{{}}}", parameter.name),
+                    &path_text(parameter, &value),
+                );
             }
             Location::Query => query.extend(query_pairs(parameter, &value)),
             Location::Header => sample
@@ -199,6 +194,27 @@ fn flat(value: &Value, separator: &str) -> String {
             .join(separator),
         Value::Null => String::new(),
         other => other.to_string(),
+    }
+}
+
+/// A value of the path in the style of its parameter (RFC 6570 as OpenAPI uses it).
+fn path_text(parameter: &Parameter, value: &Value) -> String {
+    let text = |value: &Value| percent_encode(&flat(value, ","));
+    let name = &parameter.name;
+    let parts: Vec<String> = match value {
+        Value::Array(entries) if parameter.explode => entries.iter().map(text).collect(),
+        Value::Object(members) if parameter.explode => members
+            .iter()
+            .map(|(name, member)| format!("{}={}", percent_encode(name), text(member)))
+            .collect(),
+        value => vec![text(value)],
+    };
+    let own_names = parameter.explode && value.as_object().is_some();
+    match parameter.style {
+        Style::Label => format!(".{}", parts.join(".")),
+        Style::Matrix if own_names => format!(";{}", parts.join(";")),
+        Style::Matrix => parts.iter().map(|part| format!(";{name}={part}")).collect(),
+        _ => parts.join(","),
     }
 }
 

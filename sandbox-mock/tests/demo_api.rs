@@ -266,7 +266,7 @@ fn refusals_use_the_documents_error_schema_and_name_the_place_and_the_rule() {
     let (response, _) = client.send("PUT", "/v1/orders", &[], "{}");
     assert_eq!(
         (response.status, response.header("allow")),
-        (405, Some("GET, POST"))
+        (405, Some("GET, HEAD, POST"))
     );
 }
 

@@ -115,6 +115,10 @@ impl<'g> Generator<'g> {
         if never || self.lean || place.allowance == 0 || place.depth > 6 {
             return 0;
         }
+        // An error is about one thing.
+        if !self.wish.said.is_empty() {
+            return 1;
+        }
         // The list that an answer is about shows more than lists inside of things.
         if place.depth <= 1 { 3 } else { 1 }
     }

@@ -36,6 +36,8 @@ pub struct Wish<'w> {
     pub overlay: Option<&'w Value>,
     /// What to say in members of certain names, such as the message of an error.
     pub said: &'w [(&'static str, Value)],
+    /// Whether that is said even where the schema has an example.
+    pub insists: bool,
     /// The headers of the request.
     pub headers: &'w [(String, String)],
     /// What is answered, for names such as `name`: the singular of the collection.
@@ -52,6 +54,7 @@ impl Default for Wish<'_> {
             item: None,
             overlay: None,
             said: &[],
+            insists: false,
             headers: &[],
             resource: String::new(),
         }
@@ -149,6 +152,8 @@ struct Generator<'g> {
     open: Vec<SchemaId>,
     /// Values that may still be made in total.
     budget: usize,
+    /// Tries that may still be made in total: those of nested alternatives multiply.
+    patience: u32,
     base_time: i64,
     used_example: bool,
     failure: String,
@@ -174,6 +179,7 @@ struct Choice {
 
 const MAX_DEPTH: usize = 60;
 const TRIES: u32 = 48;
+const MOST_TRIES: u32 = 500;
 
 impl<'g> Generator<'g> {
     fn new(schemas: &'g Schemas, wish: &'g Wish<'g>, mut random: Random) -> Self {
@@ -190,6 +196,7 @@ impl<'g> Generator<'g> {
             variant: 0,
             open: Vec::new(),
             budget: 30_000,
+            patience: MOST_TRIES,
             used_example: false,
             failure: String::new(),
         }
@@ -480,10 +487,11 @@ impl<'g> Generator<'g> {
         }
         let (lean, variant) = (self.lean, self.variant);
         for (round, overlay) in [(0, overlay), (1, overlay), (2, None), (3, None)] {
-            if *tries == 0 {
+            if *tries == 0 || self.patience == 0 {
                 break;
             }
             *tries -= 1;
+            self.patience -= 1;
             self.lean = lean || round % 2 == 1;
             self.variant = variant + round;
             let made = self.build(flat, place, overlay);

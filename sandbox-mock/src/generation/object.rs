@@ -278,7 +278,16 @@ impl<'g> Generator<'g> {
             }
         }
         candidates.extend(self.echo(member.name, outer));
-        candidates.extend(self.said(inner));
+        let has_example = self.examples
+            && member.ids.iter().any(|id| {
+                let notes = self.schemas.get(*id).notes.as_ref();
+                notes.is_some_and(|notes| !notes.examples.is_empty())
+            });
+        // The document's example words an error best, but it is about another status.
+        let said = self.said(inner);
+        candidates.extend(
+            said.filter(|said| self.wish.insists || !has_example || said.as_i64().is_some()),
+        );
         if let Some(value) = candidates
             .into_iter()
             .find(|value| self.follows(&member.ids, value))

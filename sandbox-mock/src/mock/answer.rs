@@ -9,7 +9,7 @@ use crate::operation::{DeclaredResponse, Operation, Status};
 use crate::random::Random;
 use crate::request::Request;
 use crate::response::{
-    Body, Response, SOURCE_HEADER, Source, choose, make_body, make_headers, render,
+    Body, Response, SOURCE_HEADER, Source, choose, make_body, make_headers, render, said,
 };
 use crate::scenario::{self, Scenario};
 use crate::schema::SchemaId;
@@ -90,7 +90,11 @@ impl Mock {
             let message = format!("The header accept must allow {}.", names.join(" or "));
             return (plain(406, "not_acceptable", &message), None);
         };
-        let said = if success { Vec::new() } else { spoken(status) };
+        let said = if status < 400 {
+            Vec::new()
+        } else {
+            said(status, scenario_name(status), ASKED_FOR, "")
+        };
         let wish = Wish {
             said: &said,
             ..wish
@@ -171,11 +175,7 @@ impl Mock {
             return match operation.response(code) {
                 Some(declared) => Ok((code, Some(declared))),
                 None if code >= 400 => {
-                    let name = scenario::NAMES
-                        .iter()
-                        .find(|(_, known)| *known == code)
-                        .map_or("scenario", |(name, _)| *name);
-                    let response = plain(code, name, "The request asked for this answer.");
+                    let response = plain(code, scenario_name(code), ASKED_FOR);
                     Err(Box::new(if code == 429 || code == 503 {
                         response.with("retry-after", "1")
                     } else {
@@ -286,9 +286,12 @@ impl Mock {
 }
 
 /// What an error says that was asked for by a scenario.
-fn spoken(status: u16) -> Vec<(&'static str, Value)> {
-    vec![
-        ("status", Value::Int(i64::from(status))),
-        ("statuscode", Value::Int(i64::from(status))),
-    ]
+const ASKED_FOR: &str = "The request asked for this answer.";
+
+/// The scenario that answers with a status.
+fn scenario_name(status: u16) -> &'static str {
+    scenario::NAMES
+        .iter()
+        .find(|(_, known)| *known == status)
+        .map_or("scenario", |(name, _)| *name)
 }

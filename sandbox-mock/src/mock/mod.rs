@@ -26,6 +26,8 @@ pub struct Mock {
     pub(crate) api: Api,
     pub(crate) routes: Routes,
     pub(crate) memory: Memory,
+    /// Whether operations share paths and differ by what follows `#`.
+    has_fragments: bool,
     faults: Vec<Fault>,
 }
 
@@ -108,11 +110,14 @@ impl Mock {
             webhooks: api.webhooks,
             findings: api.findings.clone(),
         };
+        let mut operations = api.operations.iter();
+        let has_fragments = operations.any(|operation| operation.fragment.is_some());
         Ok((
             Mock {
                 api,
                 routes,
                 memory,
+                has_fragments,
                 faults: Vec::new(),
             },
             summary,
@@ -314,14 +319,24 @@ impl Mock {
         context: &Context,
         why: &mut Why,
     ) -> Result<Call<'_>, Response> {
-        let (path, fragment) = split_fragment(request.path);
+        let (path, fragment) = if self.has_fragments {
+            split_fragment(request.path)
+        } else {
+            (request.path, None)
+        };
         let mut matched = self.routes.find(request.method, path);
         if request.method == "HEAD" && !matches!(matched, Matched::Operations(..)) {
             matched = self.routes.find("GET", path);
         }
         let (indices, values) = match matched {
             Matched::Operations(indices, values) => (indices, values),
-            Matched::OtherMethods(methods) => {
+            Matched::OtherMethods(mut methods) => {
+                // Every GET can be asked without its body.
+                if let Some(get) = methods.iter().position(|method| method == "GET")
+                    && !methods.iter().any(|method| method == "HEAD")
+                {
+                    methods.insert(get + 1, "HEAD".to_owned());
+                }
                 let allow = methods.join(", ");
                 if request.method == "OPTIONS" {
                     return Err(Response {

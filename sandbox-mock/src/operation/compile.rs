@@ -26,7 +26,7 @@ pub fn compile(tree: &Tree) -> Api {
             .and_then(|info| tree.get_str(info, "title"))
             .unwrap_or("API")
             .to_owned(),
-        base_paths: base_paths(tree, root),
+        base_paths: served_paths(tree, root),
         ..Api::default()
     };
     api.security_schemes = compile.security_schemes();
@@ -58,9 +58,7 @@ pub fn compile(tree: &Tree) -> Api {
                 continue;
             }
         };
-        for url in [tree.get(item, "servers")].into_iter().flatten() {
-            api.base_paths.extend(server_paths(tree, url));
-        }
+        api.base_paths.extend(served_paths(tree, item));
         for method in METHODS {
             let Some(node) = tree.get(item, method) else {
                 continue;
@@ -75,9 +73,7 @@ pub fn compile(tree: &Tree) -> Api {
                 );
                 continue;
             }
-            if let Some(servers) = tree.get(node, "servers") {
-                api.base_paths.extend(server_paths(tree, servers));
-            }
+            api.base_paths.extend(served_paths(tree, node));
             let mut operation = compile.operation(&api.security_schemes, method, path, item, node);
             operation.index = api.operations.len();
             compile.callbacks(node, operation.index, &mut api.events);
@@ -94,8 +90,9 @@ pub fn compile(tree: &Tree) -> Api {
         api.webhooks += 1;
     }
     api.base_paths.retain(|path| !path.is_empty());
+    // The longest first, and what is written out before what has variables.
     api.base_paths
-        .sort_by_key(|path| std::cmp::Reverse(path.len()));
+        .sort_by_key(|path| (path.contains('{'), std::cmp::Reverse(path.len())));
     api.base_paths.dedup();
     let Compile {
         schemas,
@@ -120,40 +117,107 @@ pub(crate) fn base_paths(tree: &Tree, root: NodeId) -> Vec<String> {
         .unwrap_or_default()
 }
 
+/// The paths of the servers with the defaults of their variables.
 fn server_paths(tree: &Tree, servers: NodeId) -> Vec<String> {
-    tree.entries(servers)
-        .iter()
+    let entries = tree.entries(servers).iter();
+    entries
         .filter_map(|server| {
             let mut url = tree.get_str(*server, "url")?.to_owned();
-            for (name, variable) in tree
-                .get(*server, "variables")
-                .into_iter()
-                .flat_map(|node| tree.members(node))
-            {
-                let default = tree
-                    .get(variable, "default")
-                    .map(|node| tree.value(node).to_string());
-                url = url.replace(
-                    &format!("{{{name}}}"),
-                    default.unwrap_or_default().trim_matches('"'),
-                );
+            for (name, values) in server_variables(tree, *server) {
+                let default = values.first().map_or("", String::as_str);
+                url = url.replace(&format!("{{{name}}}"), default);
             }
-            let after_host = match url.split_once("://") {
-                Some((_, rest)) => rest.find('/').and_then(|at| rest.get(at..)).unwrap_or(""),
-                None => url.as_str(),
-            };
-            let path = after_host
-                .split(['?', '#'])
-                .next()
-                .unwrap_or("")
-                .trim_end_matches('/');
-            Some(if path.is_empty() || path.starts_with('/') {
-                path.to_owned()
-            } else {
-                format!("/{path}")
-            })
+            Some(path_of_url(&url))
         })
         .collect()
+}
+
+/// The paths that a request may carry: also those with the other values of a variable. One that is free in its
+/// values stays as `{name}`.
+fn served_paths(tree: &Tree, holder: NodeId) -> Vec<String> {
+    const MOST: usize = 64;
+    if tree.get_str(holder, "basePath").is_some() {
+        return base_paths(tree, holder);
+    }
+    let servers = tree.get(holder, "servers");
+    let mut paths = servers
+        .map(|servers| server_paths(tree, servers))
+        .unwrap_or_default();
+    for server in servers
+        .map(|servers| tree.entries(servers))
+        .unwrap_or_default()
+    {
+        let mut urls = vec![
+            tree.get_str(*server, "url")
+                .map(path_of_url)
+                .unwrap_or_default(),
+        ];
+        for (name, values) in server_variables(tree, *server) {
+            let placeholder = format!("{{{name}}}");
+            if values.len() > 1 && urls.len() * values.len() <= MOST {
+                urls = urls
+                    .iter()
+                    .flat_map(|url| {
+                        values
+                            .iter()
+                            .map(|value| url.replace(&placeholder, value))
+                            .collect::<Vec<_>>()
+                    })
+                    .collect();
+            }
+        }
+        for url in urls {
+            if !paths.contains(&url) {
+                paths.push(url);
+            }
+        }
+    }
+    paths
+}
+
+/// The variables of a server, each with its default and then its other values.
+fn server_variables(tree: &Tree, server: NodeId) -> Vec<(&str, Vec<String>)> {
+    let text = |node| {
+        tree.value(node)
+            .to_string()
+            .trim_matches('"')
+            .trim_matches('/')
+            .to_owned()
+    };
+    tree.get(server, "variables")
+        .into_iter()
+        .flat_map(|node| tree.members(node))
+        .map(|(name, variable)| {
+            let mut values: Vec<String> = tree
+                .get(variable, "default")
+                .map(text)
+                .into_iter()
+                .collect();
+            let others = tree.get(variable, "enum");
+            for other in others.map(|node| tree.entries(node)).unwrap_or_default() {
+                let other = text(*other);
+                if !values.contains(&other) {
+                    values.push(other);
+                }
+            }
+            (name, values)
+        })
+        .collect()
+}
+
+/// The path of a URL, without a slash at its end.
+fn path_of_url(url: &str) -> String {
+    let after_host = match url.split_once("://") {
+        Some((_, rest)) => rest.find('/').and_then(|at| rest.get(at..)).unwrap_or(""),
+        None => url,
+    };
+    let path = after_host.split(['?', '#']).next().unwrap_or("");
+    let path = path.trim_end_matches('/');
+    if path.is_empty() || path.starts_with('/') {
+        path.to_owned()
+    } else {
+        format!("/{path}")
+    }
 }
 
 struct Compile<'t> {

@@ -9,7 +9,7 @@ pub(crate) mod shape;
 pub(crate) mod xml;
 
 use crate::operation::{Location, Parameter, Style};
-use crate::schema::Schemas;
+use crate::schema::{Schemas, Types};
 use crate::text::{form_decode, percent_decode};
 use form::Raw;
 
@@ -75,26 +75,53 @@ impl Request<'_> {
         path_value: Option<&str>,
     ) -> Option<Raw> {
         match parameter.location {
-            Location::Path => path_value.map(|text| Raw::Text(path_text(parameter, text))),
-            Location::Header => self
-                .header(&parameter.name)
-                .map(|text| Raw::Text(text.to_owned())),
+            Location::Path => path_value
+                .map(|text| Raw::Text(path_text(parameter, text, is_list(schemas, parameter)))),
+            Location::Header => self.header(&parameter.name).map(|text| {
+                // Blanks around the entries of a list are no part of them (RFC 9110, section 5.6.1).
+                Raw::Text(if text.contains(',') && is_list(schemas, parameter) {
+                    text.split(',').map(str::trim).collect::<Vec<_>>().join(",")
+                } else {
+                    text.to_owned()
+                })
+            }),
             Location::Cookie => self.cookie(&parameter.name).map(Raw::Text),
             Location::Query => query_parameter(schemas, parameter, pairs),
         }
     }
 }
 
-fn path_text(parameter: &Parameter, text: &str) -> String {
-    let text = match parameter.style {
-        Style::Label => text.strip_prefix('.').unwrap_or(text),
-        Style::Matrix => text
-            .strip_prefix(';')
-            .and_then(|rest| rest.split_once('='))
-            .map_or(text, |(_, value)| value),
-        _ => text,
-    };
-    text.to_owned()
+/// Whether a parameter is an array or object and cannot be a plain text.
+fn is_list(schemas: &Schemas, parameter: &Parameter) -> bool {
+    parameter.schema.is_some_and(|id| {
+        let types = shape::types(schemas, id);
+        !types.has(Types::STRING) && (types.has(Types::ARRAY) || types.has(Types::OBJECT))
+    })
+}
+
+/// A path parameter without the marks of its style: `.a.b` and `;name=a;name=b` become `a.b` and `a;b`.
+fn path_text(parameter: &Parameter, text: &str, is_list: bool) -> String {
+    match parameter.style {
+        Style::Label => {
+            let text = text.strip_prefix('.').unwrap_or(text);
+            // The first editions of 3.0 write a list that is not exploded with dots, the later ones with commas.
+            if !is_list || parameter.explode || text.contains(',') {
+                text.to_owned()
+            } else {
+                text.replace('.', ",")
+            }
+        }
+        Style::Matrix => {
+            let text = text.strip_prefix(';').unwrap_or(text);
+            let own = |part: &'_ str| {
+                part.strip_prefix(parameter.name.as_str())
+                    .and_then(|rest| rest.strip_prefix('='))
+                    .map_or_else(|| part.to_owned(), str::to_owned)
+            };
+            text.split(';').map(own).collect::<Vec<_>>().join(";")
+        }
+        _ => text.to_owned(),
+    }
 }
 
 fn query_parameter(

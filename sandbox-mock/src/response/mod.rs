@@ -9,7 +9,7 @@ mod render;
 
 pub(crate) use negotiation::choose;
 pub use refusal::problem;
-pub(crate) use refusal::{Problem, refusal_response};
+pub(crate) use refusal::{Problem, refusal_response, said};
 pub(crate) use render::render;
 
 use crate::generation::{Made, Unsatisfiable, Wish, generate};
@@ -181,7 +181,12 @@ pub(crate) fn make_headers(
         let example = header
             .example
             .as_ref()
-            .and_then(|text| crate::json::read(text.as_bytes()).ok());
+            .and_then(|text| crate::json::read(text.as_bytes()).ok())
+            .filter(|example| {
+                header
+                    .schema
+                    .is_none_or(|id| is_valid(&api.schemas, id, example, Direction::Response))
+            });
         let value = example.or_else(|| {
             let plain = Wish {
                 resource: header.name.clone(),

@@ -12,25 +12,30 @@ pub(crate) fn choose<'m>(content: &'m [MediaType], accept: Option<&str>) -> Opti
     let Some(accept) = accept.filter(|accept| !accept.trim().is_empty()) else {
         return usual;
     };
-    let mut best: Option<(&MediaType, f32)> = None;
+    let mut best: Option<(&MediaType, f32, u8)> = None;
     for media in content {
-        let quality = quality(accept, &media.name);
+        let (specificity, quality) = quality(accept, &media.name);
         let better = match best {
             None => quality > 0.0,
-            Some((known, known_quality)) => {
-                quality > known_quality
-                    || (quality == known_quality && is_json(&media.name) && !is_json(&known.name))
+            Some((known, known_quality, known_specificity)) => {
+                // What is named itself before what a range covers, and then JSON before the rest.
+                let rank = (specificity == EXACT, is_json(&media.name));
+                let known_rank = (known_specificity == EXACT, is_json(&known.name));
+                quality > known_quality || (quality == known_quality && rank > known_rank)
             }
         };
         if better {
-            best = Some((media, quality));
+            best = Some((media, quality, specificity));
         }
     }
-    best.map(|(media, _)| media)
+    best.map(|(media, ..)| media)
 }
 
-/// How much a client wants a media type: the weight of the most specific range that covers it.
-fn quality(accept: &str, name: &str) -> f32 {
+/// The specificity of a range that names the media type itself.
+const EXACT: u8 = 4;
+
+/// How much a client wants a media type: the most specific range that covers it, and its weight.
+fn quality(accept: &str, name: &str) -> (u8, f32) {
     let name = essence(name);
     let class = name.split('/').next().unwrap_or("");
     let mut best = (0, 0.0);
@@ -42,7 +47,7 @@ fn quality(accept: &str, name: &str) -> f32 {
             .find_map(|weight| weight.parse().ok())
             .unwrap_or(1.0);
         let specificity = if wanted == name {
-            4
+            EXACT
         } else if is_json(&wanted) && is_json(name) {
             3
         } else if wanted
@@ -60,7 +65,7 @@ fn quality(accept: &str, name: &str) -> f32 {
             best = (specificity, weight);
         }
     }
-    best.1
+    best
 }
 
 #[cfg(test)]

@@ -99,10 +99,11 @@ fn own_error(
     let media = super::choose(&declared.content, request.header("accept"))
         .or_else(|| declared.content.first())?;
     media.schema?;
-    let said = said(problem, status);
+    let said = said(status, problem.code, &problem.message, &problem.field);
     let wish = Wish {
         examples: false,
         said: &said,
+        insists: true,
         headers: request.headers,
         resource: "error".to_owned(),
         ..Wish::default()
@@ -127,8 +128,13 @@ fn own_error(
 }
 
 /// What members of common names say in an error.
-fn said(problem: &Problem, status: u16) -> Vec<(&'static str, Value)> {
-    let message = || Value::from(problem.message.as_str());
+pub(crate) fn said(
+    status: u16,
+    code: &str,
+    message: &str,
+    field: &str,
+) -> Vec<(&'static str, Value)> {
+    let message = || Value::from(message);
     let mut said = vec![
         ("status", Value::Int(i64::from(status))),
         ("status", Value::from(status.to_string())),
@@ -150,7 +156,7 @@ fn said(problem: &Problem, status: u16) -> Vec<(&'static str, Value)> {
         said.push((name, Value::Int(i64::from(status))));
     }
     said.push(("title", Value::from(title(status))));
-    said.push(("code", Value::from(problem.code)));
+    said.push(("code", Value::from(code)));
     said.push(("type", Value::from(kind(status))));
     for name in [
         "param",
@@ -162,7 +168,7 @@ fn said(problem: &Problem, status: u16) -> Vec<(&'static str, Value)> {
         "property",
         "attribute",
     ] {
-        said.push((name, Value::from(problem.field.as_str())));
+        said.push((name, Value::from(field)));
     }
     said
 }

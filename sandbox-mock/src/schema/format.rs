@@ -115,6 +115,11 @@ impl Format {
             Format::Ipv6 => "an IPv6 address",
             Format::Uri => "an absolute URI",
             Format::Uuid => "a UUID",
+            Format::Duration => "a duration as ISO 8601 writes it (P3DT4H)",
+            Format::Hostname => "a host name",
+            Format::UriReference => "a URI or a relative reference",
+            Format::JsonPointer => "a JSON pointer",
+            Format::Byte => "Base64 text",
             _ => "of its format",
         }
     }
@@ -141,9 +146,78 @@ impl Format {
                     && !text.contains(char::is_whitespace)
             }
             Format::Uuid => is_uuid(text),
+            Format::Duration => is_duration(text),
+            Format::Hostname => {
+                let name = text.strip_suffix('.').unwrap_or(text);
+                !name.is_empty() && name.len() <= 253 && name.split('.').all(is_label)
+            }
+            Format::UriReference => !text.contains(|c: char| c.is_whitespace() || c == '\\'),
+            Format::JsonPointer => is_json_pointer(text),
+            // Both alphabets, with and without padding, in lines or not: all of these are met.
+            Format::Byte => text.bytes().all(|byte| {
+                byte.is_ascii_alphanumeric()
+                    || matches!(byte, b'+' | b'/' | b'-' | b'_' | b'=' | b'\r' | b'\n')
+            }),
             _ => true,
         }
     }
+}
+
+/// A part of a host name, also an international one.
+fn is_label(label: &str) -> bool {
+    !label.is_empty()
+        && label.len() <= 63
+        && !label.starts_with('-')
+        && !label.ends_with('-')
+        && label
+            .chars()
+            .all(|c| c == '-' || c == '_' || c.is_alphanumeric())
+}
+
+/// A pointer (`/a/b`), or a relative one that begins with a number.
+fn is_json_pointer(text: &str) -> bool {
+    let rest = text.trim_start_matches(|c: char| c.is_ascii_digit());
+    let has_number = rest.len() < text.len();
+    (rest.is_empty() || rest.starts_with('/') || (has_number && rest == "#"))
+        && rest
+            .split('~')
+            .skip(1)
+            .all(|after| after.starts_with(['0', '1']))
+}
+
+/// `P1Y2M3DT4H5M6S` with at least one part, or `P4W`; a fraction only at the end.
+fn is_duration(text: &str) -> bool {
+    let text = text.strip_prefix('-').unwrap_or(text);
+    let Some(rest) = text.strip_prefix('P') else {
+        return false;
+    };
+    let (days, time) = match rest.split_once('T') {
+        Some((_, "")) => return false,
+        Some((days, time)) => (days, time),
+        None => (rest, ""),
+    };
+    !rest.is_empty() && has_parts(days, "YMWD") && has_parts(time, "HMS")
+}
+
+/// Whether a text is numbers, each followed by one of `units` in their order.
+fn has_parts(text: &str, units: &str) -> bool {
+    let mut units = units.chars();
+    let mut rest = text;
+    while !rest.is_empty() {
+        let Some(end) = rest.find(|c: char| !c.is_ascii_digit() && c != '.' && c != ',') else {
+            return false;
+        };
+        let (number, after) = rest.split_at(end);
+        let mut letters = after.chars();
+        let unit = letters.next();
+        let is_number = number.starts_with(|c: char| c.is_ascii_digit())
+            && number.ends_with(|c: char| c.is_ascii_digit());
+        if !is_number || unit.is_none() || !units.any(|known| Some(known) == unit) {
+            return false;
+        }
+        rest = letters.as_str();
+    }
+    true
 }
 
 fn is_uuid(text: &str) -> bool {
@@ -230,6 +304,37 @@ mod tests {
             assert!(!Format::DateTime.accepts(text), "{text}");
         }
         assert!(!Format::Date.accepts("2024-13-01"));
+    }
+
+    #[test]
+    fn durations_hosts_pointers_and_base64_are_checked() {
+        let cases: [(Format, &[&str], &[&str]); 5] = [
+            (
+                Format::Duration,
+                &["P1D", "PT5M", "P1Y2M3DT4H5M6.5S", "P4W", "PT0.5S"],
+                &["1 day", "P", "PT", "P1DT", "P1H", "PT5M3H", "P.5D", "5M"],
+            ),
+            (
+                Format::Hostname,
+                &["example.com", "a-b.example", "münchen.example", "localhost"],
+                &["", "a..b", "-a.example", "a b", "http://a.example"],
+            ),
+            (
+                Format::JsonPointer,
+                &["", "/a/b~0c~1d", "0#", "1/a"],
+                &["a", "/a~2", "/~", "#"],
+            ),
+            (Format::UriReference, &["/a?b#c", "a"], &["a b", "\\a"]),
+            (Format::Byte, &["QUJD", "-_8=", ""], &["not base64!", "é"]),
+        ];
+        for (format, good, bad) in cases {
+            for text in good {
+                assert!(format.accepts(text), "{format:?} {text}");
+            }
+            for text in bad {
+                assert!(!format.accepts(text), "{format:?} {text}");
+            }
+        }
     }
 
     #[test]

@@ -83,7 +83,10 @@ pub fn check_credentials(
             })
     };
     let holds = |index: &usize| match api.security_schemes.get(*index).map(|scheme| &scheme.kind) {
-        Some(SchemeKind::Basic) => authorisation("basic"),
+        Some(SchemeKind::Basic) => request
+            .header("authorization")
+            .and_then(|value| value.split_once(' '))
+            .is_some_and(|(word, rest)| word.eq_ignore_ascii_case("basic") && is_basic(rest)),
         Some(SchemeKind::Bearer) => authorisation("bearer"),
         Some(SchemeKind::Authorisation(scheme)) => authorisation(scheme),
         Some(SchemeKind::Key(Location::Query, name)) => request
@@ -127,6 +130,14 @@ pub fn check_credentials(
         "security",
         &format!("has no credentials: send {}", names.join(" or ")),
     ))
+}
+
+/// Whether these are a user and a password in Base64 (RFC 7617).
+fn is_basic(credentials: &str) -> bool {
+    use base64::Engine;
+    base64::engine::general_purpose::STANDARD
+        .decode(credentials.trim())
+        .is_ok_and(|bytes| bytes.contains(&b':'))
 }
 
 /// The scheme word for `WWW-Authenticate`.

@@ -3,8 +3,8 @@
 use super::{Direction, Violation};
 use crate::json::Value;
 use crate::schema::{
-    Additional, ArrayRules, Format, Logic, NumberRules, ObjectRules, Schema, SchemaId, Schemas,
-    StringRules, Types,
+    Additional, ArrayRules, Discriminator, Format, Logic, NumberRules, ObjectRules, Schema,
+    SchemaId, Schemas, StringRules, Types,
 };
 
 /// Deeper than this a chain of `allOf` or a value is taken as valid: documents do contain circles.
@@ -400,8 +400,12 @@ impl<'s, 'v> Check<'s, 'v> {
         for id in &logic.all_of {
             self.value(*id, value);
         }
-        if !logic.any_of.is_empty() && !logic.any_of.iter().any(|id| self.holds(*id, value)) {
-            self.branch_violations("anyOf", &logic.any_of, logic, value);
+        if !logic.any_of.is_empty() {
+            if logic.any_of.iter().any(|id| self.holds(*id, value)) {
+                self.discriminated(&logic.any_of, logic, value);
+            } else {
+                self.branch_violations("anyOf", &logic.any_of, logic, value);
+            }
         }
         if !logic.one_of.is_empty() {
             match logic
@@ -410,7 +414,7 @@ impl<'s, 'v> Check<'s, 'v> {
                 .filter(|id| self.holds(**id, value))
                 .count()
             {
-                1 => {}
+                1 => self.discriminated(&logic.one_of, logic, value),
                 0 => self.branch_violations("oneOf", &logic.one_of, logic, value),
                 count => self.report("oneOf", || {
                     format!("must fit one of the alternatives, but fits {count}")
@@ -432,6 +436,55 @@ impl<'s, 'v> Check<'s, 'v> {
         }
     }
 
+    /// A request has to fit the alternative that its discriminator names, as the API itself will read it.
+    fn discriminated(&mut self, ids: &[SchemaId], logic: &'s Logic, value: &'v Value) {
+        let Some(discriminator) = &logic.discriminator else {
+            return;
+        };
+        let property = self.schemas.name(discriminator.property);
+        let Some(chosen) = value.get(property).and_then(Value::as_str) else {
+            return;
+        };
+        if self.direction != Direction::Request {
+            return;
+        }
+        match self.named_branch(ids, discriminator, chosen) {
+            Some(id) => self.value(id, value),
+            // Only a mapping that lists every alternative says which words there are.
+            None if ids
+                .iter()
+                .all(|id| discriminator.mapping.iter().any(|(_, known)| known == id)) =>
+            {
+                self.report("discriminator", || {
+                    let words: Vec<&str> = discriminator
+                        .mapping
+                        .iter()
+                        .map(|(word, _)| word.as_ref())
+                        .collect();
+                    format!("{property} must be one of {}", words.join(", "))
+                });
+            }
+            None => {}
+        }
+    }
+
+    fn named_branch(
+        &self,
+        ids: &[SchemaId],
+        discriminator: &Discriminator,
+        chosen: &str,
+    ) -> Option<SchemaId> {
+        let mapped = discriminator.mapping.iter();
+        let mapped = mapped
+            .filter(|(word, _)| **word == *chosen)
+            .map(|(_, id)| *id);
+        let named = ids.iter().copied().filter(|id| {
+            let name = self.schemas.get(*id).name;
+            name.is_some_and(|name| self.schemas.name(name) == chosen)
+        });
+        mapped.chain(named).find(|id| ids.contains(id))
+    }
+
     /// Says what is wrong with the alternative that was meant, when that can be told.
     fn branch_violations(
         &mut self,
@@ -448,11 +501,7 @@ impl<'s, 'v> Check<'s, 'v> {
             let chosen = value
                 .get(self.schemas.name(discriminator.property))?
                 .as_str()?;
-            discriminator
-                .mapping
-                .iter()
-                .find(|(key, _)| **key == *chosen)
-                .map(|(_, id)| *id)
+            self.named_branch(ids, discriminator, chosen)
         });
         let fitting = |id: &&SchemaId| {
             let schema = self.schemas.get(**id);
