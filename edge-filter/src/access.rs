@@ -144,10 +144,12 @@ pub fn judge(
         .ok_or(Code::PortalStale)?;
     let scopes = scopes_in_force(programme, product, found.extras, question.token);
     check_scopes(programme, operation, &scopes)?;
-    let names: Vec<&str> = scopes
+    let mut names: Vec<&str> = scopes
         .iter()
         .map(|&scope| programme.scope_name(scope))
         .collect();
+    // Numbers depend on the order of the feed; upstreams see one order everywhere.
+    names.sort_unstable();
     Ok(Permit {
         credential: found.credential,
         environment: found.environment,

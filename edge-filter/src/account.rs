@@ -85,8 +85,11 @@ pub struct Decision {
     pub shadow_refused: bool,
     /// Whether a lease should be asked for at once.
     pub lease_is_low: bool,
-    /// Whether the account now has a lease to ask for, even if the call is refused.
-    pub opened_lease: bool,
+    /// Whether the account now has a lease to ask for, or more to ask for, even if
+    /// the call is refused.
+    pub needs_lease: bool,
+    /// Whether the account has changed, even if the call is refused.
+    pub is_changed: bool,
 }
 
 /// What happens to a call.
@@ -185,7 +188,8 @@ impl Account {
             quota_left: None,
             shadow_refused: without_room.len() > violated.len(),
             lease_is_low: false,
-            opened_lease: false,
+            needs_lease: false,
+            is_changed: false,
         };
         if violated.is_empty() {
             self.charge_quota(charge, &mut decision);
@@ -207,6 +211,11 @@ impl Account {
                 }
             }
             self.keep(&buckets, now_ns);
+            decision.is_changed = true;
+        } else if self.is_changed_by(&buckets) {
+            // Else a bucket would go on filling as the former plan had it until a call passes.
+            self.keep(&buckets, now_ns);
+            decision.is_changed = true;
         }
         decision.standings = buckets
             .iter()
@@ -228,6 +237,7 @@ impl Account {
         let Some(lease) = self.lease_mut(period, limit, is_hard) else {
             return;
         };
+        let is_heavier = lease.hear_of(units);
         match lease.check(units, quota, now_ms, charge.portal_answers) {
             Err(_) if quota.shadow => {
                 decision.shadow_refused = true;
@@ -238,7 +248,8 @@ impl Account {
         }
         decision.quota_left = Some(lease.remaining());
         decision.lease_is_low = lease.is_low(now_ms);
-        decision.opened_lease = self.leases.len() > known;
+        decision.needs_lease = is_heavier || self.leases.len() > known;
+        decision.is_changed = decision.needs_lease;
     }
 
     fn bucket(&self, limit: &RateLimit, charge: &Charge<'_>) -> Bucket {
@@ -249,6 +260,16 @@ impl Account {
             .unwrap_or_else(|| Bucket::full(key, limit.limit, limit.window_secs));
         bucket.change(limit.limit, limit.window_secs, charge.now_ns);
         bucket
+    }
+
+    /// Whether a limit is no longer what it was when its bucket was stored.
+    fn is_changed_by(&self, buckets: &[Bucket]) -> bool {
+        let kept = |own: &&Bucket| buckets.iter().find(|new| new.key == own.key);
+        let mut known = self
+            .buckets
+            .iter()
+            .filter_map(|own| Some((own, kept(&own)?)));
+        known.any(|(own, new)| !own.has_limits_of(new))
     }
 
     fn keep(&mut self, changed: &[Bucket], now_ns: u64) {

@@ -3,6 +3,7 @@
 //! Owns: reading and checking it. Every error names the field and says what to
 //! do. Does not own: anything the feed carries; limits and keys never stand here.
 
+use crate::matcher::climbs;
 use serde_json::{Map, Value};
 use shared::credential::{Environment, Pepper};
 use shared::signing::EdgeSecret;
@@ -59,11 +60,12 @@ impl PublicPath {
         })
     }
 
-    /// Whether `path` (without its query) is meant.
+    /// Whether `path` (without its query) is meant. A path that climbs out of a
+    /// prefix is not, even where the proxy does not normalise paths.
     #[must_use]
     pub fn covers(&self, path: &str) -> bool {
         if self.is_prefix {
-            path.starts_with(&self.text)
+            path.starts_with(&self.text) && !climbs(path)
         } else {
             path == self.text
         }
@@ -318,5 +320,6 @@ mod tests {
         let covered = |path: &str| paths.iter().any(|public| public.covers(path));
         assert!(covered("/health") && covered("/docs/") && covered("/docs/a/b"));
         assert!(!covered("/healthy") && !covered("/docs"));
+        assert!(!covered("/docs/../admin") && !covered("/docs/%2e%2e%2fadmin"));
     }
 }

@@ -46,8 +46,13 @@ pub fn find_presented<'a>(
             presented.in_authorization = true
         })?;
     }
-    if let Some(text) = request.api_key {
-        add(&mut found, Cow::Borrowed(text.trim()), |presented| {
+    // An empty one is what clients without a key send; it presents nothing.
+    if let Some(text) = request
+        .api_key
+        .map(str::trim)
+        .filter(|text| !text.is_empty())
+    {
+        add(&mut found, Cow::Borrowed(text), |presented| {
             presented.in_api_key = true;
         })?;
     }
@@ -87,7 +92,9 @@ fn authorization_credential(header: Option<&str>) -> Result<Option<Cow<'_, str>>
     let Some(header) = header.map(str::trim) else {
         return Ok(None);
     };
-    let (scheme, rest) = header.split_once(' ').unwrap_or((header, ""));
+    // Servers also take a tab for the space: what they would read must not pass by here.
+    let is_space = |char: char| char.is_ascii_whitespace();
+    let (scheme, rest) = header.split_once(is_space).unwrap_or((header, ""));
     let rest = rest.trim();
     if scheme.eq_ignore_ascii_case("bearer") {
         if rest.is_empty() {
@@ -243,8 +250,30 @@ mod tests {
             ..RequestView::default()
         };
         assert_eq!(find(&with("Digest x")), Ok(None));
+        assert_eq!(find(&with("bEaReR\t k1")), Ok(Some("k1".into())));
+        // printf ':secret' | base64
+        assert_eq!(
+            find(&with("Basic OnNlY3JldA==")),
+            Err(Code::MalformedCredential)
+        );
+        assert_eq!(
+            find(&with("Bearer k1, Bearer k2")),
+            Ok(Some("k1, Bearer k2".into()))
+        );
         assert_eq!(find(&with("Bearer")), Err(Code::MalformedCredential));
         assert_eq!(find(&with("Basic !!!")), Err(Code::MalformedCredential));
+    }
+
+    #[test]
+    fn an_empty_api_key_presents_nothing() {
+        let mut request = RequestView {
+            api_key: Some("  "),
+            target: "/",
+            ..RequestView::default()
+        };
+        assert_eq!(find(&request), Ok(None));
+        request.authorization = Some("Bearer k1");
+        assert_eq!(find(&request), Ok(Some("k1".into())));
     }
 
     #[test]

@@ -18,6 +18,9 @@ use shared::ids::AppId;
 const CHUNK_BYTES: usize = 32 * 1024;
 /// Most rows of packed credentials in a record.
 const ROWS_PER_RECORD: usize = 256;
+/// Changes applied before the time is looked at again; a record of packed rows
+/// counts as many. Either takes a small part of a slice.
+const CHANGES_PER_LOOK: u32 = 16;
 /// Bytes of changes behind a snapshot past which a new snapshot is cheaper.
 const REBASE_BYTES: u64 = 8 * 1024 * 1024;
 
@@ -238,7 +241,7 @@ impl Replay {
             self.bytes.clear();
             programme.begin_snapshot();
         }
-        let mut records = 0u32;
+        let mut unlooked = 0u32;
         let more = loop {
             if self.offset >= self.available(head) {
                 if !self.next_chunk(shared, head) {
@@ -246,14 +249,17 @@ impl Replay {
                 }
                 continue;
             }
-            if !self.apply_record(programme) {
+            let Some(changes) = self.apply_record(programme) else {
                 // A torn chunk: begin again from the start of the generation.
                 self.generation = 0;
                 break true;
-            }
-            records += 1;
-            if records.is_multiple_of(16) && !has_time() {
-                break true;
+            };
+            unlooked += changes;
+            if unlooked >= CHANGES_PER_LOOK {
+                unlooked = 0;
+                if !has_time() {
+                    break true;
+                }
             }
         };
         programme.settle();
@@ -298,16 +304,15 @@ impl Replay {
         self.is_final || self.offset < self.available(head)
     }
 
-    fn apply_record(&mut self, programme: &mut Programme) -> bool {
+    /// Applies the next record; how many changes its work is worth.
+    fn apply_record(&mut self, programme: &mut Programme) -> Option<u32> {
         let mut reader = Reader::new(self.bytes.get(self.offset..).unwrap_or_default());
         let record = (|| {
             let tag = reader.u8()?;
             let length = reader.u32()? as usize;
             Some((tag, reader.take(length)?))
         })();
-        let Some((tag, payload)) = record else {
-            return false;
-        };
+        let (tag, payload) = record?;
         self.offset += payload.len() + 5;
         match tag {
             CHANGE => self.malformed += u64::from(programme.apply_json(payload).is_err()),
@@ -324,7 +329,7 @@ impl Replay {
             }
             _ => self.malformed += 1,
         }
-        true
+        Some(if tag == CHANGE { 1 } else { CHANGES_PER_LOOK })
     }
 }
 
@@ -332,4 +337,72 @@ fn packed_rows(bytes: &[u8]) -> impl Iterator<Item = PackedCredential> + '_ {
     bytes
         .chunks_exact(PACKED_CREDENTIAL_BYTES)
         .filter_map(PackedCredential::read)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::MemoryHost;
+    use shared::credential::{Environment, KeyHash};
+    use shared::feed::{Change, Credential, PackedCredentials};
+    use shared::ids::CredentialId;
+
+    fn hash(number: u32) -> KeyHash {
+        let mixed = u128::from(number).wrapping_mul(0x9E37_79B9_7F4A_7C15_F39C_C060_5CED_C835);
+        KeyHash(mixed.to_be_bytes())
+    }
+
+    /// Counted in credentials and not in time, so that a busy machine says the same.
+    #[test]
+    fn the_time_is_looked_at_after_a_bounded_number_of_changes() {
+        const CHANGES: u32 = 1_000;
+        const ROWS: u32 = 5_000;
+        let host = MemoryHost::at(1);
+        let mut writer = Writer::new(1);
+        for number in 0..CHANGES {
+            let change = Change::Credential(Credential {
+                credential: CredentialId::from_bytes(hash(number).0),
+                app: AppId::from_bytes([2; 16]),
+                environment: Environment::Live,
+                hash: hash(number),
+                scopes: None,
+                addresses: vec!["10.0.0.0/8".into()],
+                expires_at_ms: None,
+                revoked_at_ms: None,
+            });
+            writer.change(&host, &serde_json::to_vec(&change).unwrap());
+        }
+        writer.packed_apps(&host, &[AppId::from_bytes([2; 16])]);
+        let mut rows = PackedCredentials::default();
+        for number in CHANGES..CHANGES + ROWS {
+            rows.push(&PackedCredential {
+                hash: hash(number),
+                credential: CredentialId::from_bytes(hash(number).0),
+                app: 0,
+                environment: Environment::Live,
+            });
+        }
+        writer.packed(&host, rows.as_bytes());
+        writer.snapshot_end(&host);
+        writer.flush(&host);
+        let head = writer.head(Head::default(), 7, 1);
+        let (mut programme, mut replay) = (Programme::default(), Replay::default());
+        let mut known = 0;
+        // No time at all: every slice ends at the first look.
+        while replay.applied_position == 0 {
+            replay.advance(&host, &head, &mut programme, || false);
+            let now_known = (0..CHANGES + ROWS)
+                .skip(known)
+                .take_while(|number| programme.find_credential(&hash(*number)).is_some())
+                .count();
+            let most = if known < CHANGES as usize {
+                CHANGES_PER_LOOK as usize
+            } else {
+                ROWS_PER_RECORD
+            };
+            assert!(now_known <= most, "{now_known} behind {known}");
+            known += now_known;
+        }
+        assert_eq!(known, (CHANGES + ROWS) as usize);
+    }
 }

@@ -143,7 +143,8 @@ mod tests {
             quota_left: Some(99_999),
             shadow_refused: false,
             lease_is_low: false,
-            opened_lease: false,
+            needs_lease: false,
+            is_changed: false,
         };
         let period = Some((0, 2_592_000_000));
         assert_eq!(

@@ -128,7 +128,7 @@ impl<T> Matcher<T> {
             .take(MAX_SEGMENTS + 1)
             .map(percent_decoded)
             .collect();
-        if !path.starts_with('/') || decoded.len() > MAX_SEGMENTS {
+        if !path.starts_with('/') || decoded.len() > MAX_SEGMENTS || climbs(path) {
             return None;
         }
         let found = self.descend(0, method, &decoded);
@@ -157,6 +157,24 @@ impl<T> Matcher<T> {
                 .find_map(|(_, child)| self.descend(*child, method, rest))
         })
     }
+}
+
+/// Whether a path has `.` or `..` for a segment, however written. What such a path
+/// names depends on who resolves it, so a gateway that does not normalise paths
+/// must not take it for what it seems to be.
+#[must_use]
+pub fn climbs(path: &str) -> bool {
+    // Nearly no path has any of these characters where it could matter.
+    if !path.contains("/.") && !path.contains(['%', '\\']) {
+        return false;
+    }
+    segments(path).map(percent_decoded).any(|segment| {
+        // Some upstreams take an encoded slash or a backslash for a slash, and
+        // leave out what stands behind a semicolon.
+        let parts = segment.split(['/', '\\']);
+        let mut names = parts.map(|part| part.split(';').next().unwrap_or_default());
+        names.any(|name| matches!(name, "." | ".."))
+    })
 }
 
 fn segments(path: &str) -> impl Iterator<Item = &str> {
@@ -221,6 +239,32 @@ mod tests {
         matcher.insert("GET", "/a/{x}", 1);
         matcher.insert("GET", "/a/{y}", 2);
         assert_eq!(matcher.find("GET", "/a/b"), Some(&[1, 2][..]));
+    }
+
+    #[test]
+    fn a_path_that_climbs_matches_nothing_however_it_is_written() {
+        let matcher = matcher(&[("GET", "/v1/{any}"), ("GET", "/v1/{any}/{more}")]);
+        for path in [
+            "/v1/..",
+            "/v1/.",
+            "/v1/%2e%2E",
+            "/v1/.%2e/admin",
+            "/v1/..%2fadmin",
+            "/v1/x%5c..%5cadmin",
+            "/v1/..\\admin",
+            "/v1/..;a=b/admin",
+        ] {
+            assert_eq!(matcher.find("GET", path), None, "{path}");
+        }
+        for path in [
+            "/v1/...",
+            "/v1/.well-known",
+            "/v1/a..b",
+            "/v1/a%2fb",
+            "/v1/50%",
+        ] {
+            assert!(matcher.find("GET", path).is_some(), "{path}");
+        }
     }
 
     #[test]

@@ -37,11 +37,14 @@ pub struct LeaseAccount {
     pub ends_at_ms: u64,
     /// When units were last spent: what is idle is held small.
     pub spent_at_ms: u64,
+    /// Units of the heaviest call that came lately: a lease below it would refuse
+    /// that call for ever, however much the pool has.
+    pub heaviest: u64,
     /// Whether calls are refused at a ceiling, so that a lease is needed.
     pub is_hard: bool,
 }
 
-const BYTES: usize = 10 * 8 + 1;
+const BYTES: usize = 11 * 8 + 1;
 
 /// Where units come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,8 +79,19 @@ impl LeaseAccount {
             pool: limit,
             ends_at_ms: 0,
             spent_at_ms: 0,
+            heaviest: 0,
             is_hard,
         }
+    }
+
+    /// Takes note of what a call weighs; whether a lease must be asked for because
+    /// of it.
+    pub const fn hear_of(&mut self, units: u64) -> bool {
+        let is_heavier = self.is_hard && units > self.heaviest;
+        if is_heavier {
+            self.heaviest = units;
+        }
+        is_heavier && units > self.unspent()
     }
 
     /// Units that may still be spent from the lease.
@@ -148,7 +162,15 @@ impl LeaseAccount {
     pub fn target(&self, spent_per_sec: u64) -> u64 {
         let comfortable = (self.limit / 100).clamp(1, 1_000);
         let fair = (self.pool / 20).max(self.limit / 400).max(1);
-        (spent_per_sec.saturating_mul(2)).max(comfortable).min(fair)
+        let target = (spent_per_sec.saturating_mul(2)).max(comfortable).min(fair);
+        target.max(self.heaviest)
+    }
+
+    /// Units spent that no grant covers: a plan that was soft, or a call that
+    /// weighed more than was reserved. They are asked for first.
+    const fn uncovered(&self) -> u64 {
+        let used = self.spent.saturating_add(self.given_back);
+        used.saturating_sub(self.granted)
     }
 
     /// Whether to ask the portal at once rather than with the next report.
@@ -156,7 +178,9 @@ impl LeaseAccount {
     pub fn is_low(&self, now_ms: u64) -> bool {
         self.is_hard
             && (self.ends_at_ms <= now_ms
-                || (self.pool > 0 && self.unspent() < self.target(0).div_ceil(2)))
+                || (self.pool > 0
+                    && (self.unspent() < self.target(0).div_ceil(2)
+                        || self.unspent() < self.heaviest)))
     }
 
     /// What to tell the portal; gives back what is not needed, and everything
@@ -173,8 +197,10 @@ impl LeaseAccount {
             if unspent > target.saturating_mul(2) {
                 self.given_back += unspent - target;
             } else if unspent < target {
-                wanted = target - unspent;
+                wanted = (target - unspent).saturating_add(self.uncovered());
             }
+            // Unless calls as heavy come again, room for them is given back bit by bit.
+            self.heaviest -= self.heaviest.div_ceil(8);
         }
         LeaseRequest {
             key,
@@ -226,6 +252,7 @@ impl LeaseAccount {
             self.pool,
             self.ends_at_ms,
             self.spent_at_ms,
+            self.heaviest,
         ] {
             bytes.extend_from_slice(&number.to_le_bytes());
         }
@@ -245,6 +272,7 @@ impl LeaseAccount {
             pool: reader.u64()?,
             ends_at_ms: reader.u64()?,
             spent_at_ms: reader.u64()?,
+            heaviest: reader.u64()?,
             is_hard: reader.u8()? == 1,
         })
     }

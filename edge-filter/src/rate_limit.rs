@@ -95,6 +95,12 @@ impl Bucket {
         self.full_at_rest = u32::try_from(debt.rest).unwrap_or(0);
     }
 
+    /// Whether both have the same limit and window.
+    #[must_use]
+    pub const fn has_limits_of(&self, other: &Self) -> bool {
+        self.limit == other.limit && self.window_secs == other.window_secs
+    }
+
     /// Gives the bucket another limit and window; tokens taken stay taken.
     pub fn change(&mut self, limit: u32, window_secs: u32, now_ns: u64) {
         let (limit, window_secs) = (limit.max(1), window_secs.clamp(1, MAX_WINDOW_SECS));

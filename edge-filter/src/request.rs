@@ -61,7 +61,7 @@ pub struct RequestView<'a> {
     pub request_id: &'a str,
     /// `content-length`.
     pub content_length: Option<u64>,
-    /// Inbound names that begin with `x-portico-`.
+    /// Inbound names that upstreams could take for `x-portico-…`.
     pub forged: Vec<&'a str>,
     /// The value of the header that makes a fault-injection build panic.
     #[cfg(feature = "fault-injection")]
@@ -70,6 +70,14 @@ pub struct RequestView<'a> {
 
 /// The prefix of every header that tells the upstream who calls.
 pub const IDENTITY_PREFIX: &str = "x-portico-";
+
+/// Whether a name reads as one of those: upstreams behind CGI or WSGI cannot tell
+/// `_` from `-`.
+fn is_identity(name: &str) -> bool {
+    let head = name.as_bytes().get(..IDENTITY_PREFIX.len());
+    let is_same = |(own, other): (&u8, u8)| *own == other || (*own == b'_' && other == b'-');
+    head.is_some_and(|head| head.iter().zip(IDENTITY_PREFIX.bytes()).all(is_same))
+}
 
 impl<'a> RequestView<'a> {
     /// Reads the header list. Names are lower case, as Envoy keeps them.
@@ -94,7 +102,7 @@ impl<'a> RequestView<'a> {
                 }
                 "x-request-id" => view.request_id = text.unwrap_or_default(),
                 "content-length" => view.content_length = text.and_then(|text| text.parse().ok()),
-                _ if name.starts_with(IDENTITY_PREFIX) => {
+                _ if is_identity(name) => {
                     #[cfg(feature = "fault-injection")]
                     if name == "x-portico-fault" {
                         view.fault = text;
@@ -142,6 +150,18 @@ mod tests {
         assert_eq!(view.authorization, Some("Bearer a"));
         assert_eq!(view.forged, ["x-portico-environment"]);
         assert!(!view.repeated_credential);
+    }
+
+    #[test]
+    fn names_that_upstreams_may_read_as_ours_are_forged() {
+        let pairs = encode_pairs(&[
+            ("x_portico_organisation", "org_forged"),
+            ("x-portico_app", "app_forged"),
+            ("x-portico", "of somebody else"),
+            ("x-porticos-app", "of somebody else"),
+        ]);
+        let view = RequestView::read(&pairs);
+        assert_eq!(view.forged, ["x_portico_organisation", "x-portico_app"]);
     }
 
     #[test]

@@ -20,15 +20,15 @@ pub const ALIVE_MS: u64 = 1_500;
 /// than any stall, because two owners of one slot would overwrite each other.
 const SLOT_FREE_MS: u64 = 10_000;
 
-const BOOT: &str = "portico.1.boot";
+const BOOT: &str = "portico.2.boot";
 /// The elected worker and until when.
-pub const LEADER: &str = "portico.1.leader";
+pub const LEADER: &str = "portico.2.leader";
 /// Accounts that need a lease at once.
-pub const URGENT: &str = "portico.1.urgent";
+pub const URGENT: &str = "portico.2.urgent";
 /// The feed log's head.
-pub const FEED_HEAD: &str = "portico.1.feed";
+pub const FEED_HEAD: &str = "portico.2.feed";
 /// What the elected worker must not forget when another is elected.
-pub const LEDGER: &str = "portico.1.ledger";
+pub const LEDGER: &str = "portico.2.ledger";
 
 /// Tries of a compare-and-swap. Every failure means another worker succeeded,
 /// so this many in a row do not happen.
@@ -49,7 +49,7 @@ fn numbered(prefix: &str, numbers: &[u64]) -> String {
 /// The key of a worker's slot.
 #[must_use]
 pub fn slot_key(slot: u16) -> String {
-    numbered("portico.1.slot.", &[u64::from(slot)])
+    numbered("portico.2.slot.", &[u64::from(slot)])
 }
 
 /// The key of the slot that an account is kept in.
@@ -61,26 +61,26 @@ pub fn slot_of(account: AccountKey) -> String {
 /// The key of an account slot.
 #[must_use]
 pub fn account_key(slot: u64) -> String {
-    numbered("portico.1.account.", &[slot])
+    numbered("portico.2.account.", &[slot])
 }
 
 /// The key of a bucket of usage rows.
 #[must_use]
 pub fn usage_key(slot: u16, bucket: usize) -> String {
-    numbered("portico.1.usage.", &[u64::from(slot), bucket as u64])
+    numbered("portico.2.usage.", &[u64::from(slot), bucket as u64])
 }
 
 /// The key of a worker's newest samples for the request log.
 #[must_use]
 pub fn samples_key(slot: u16) -> String {
-    numbered("portico.1.samples.", &[u64::from(slot)])
+    numbered("portico.2.samples.", &[u64::from(slot)])
 }
 
 /// The key of a chunk of the feed log.
 #[must_use]
 pub fn chunk_key(generation: u32, chunk: u32) -> String {
     numbered(
-        "portico.1.feed.",
+        "portico.2.feed.",
         &[u64::from(generation % 2), u64::from(chunk)],
     )
 }
@@ -196,15 +196,17 @@ pub fn presences(shared: &impl SharedData) -> Vec<(u16, Presence)> {
 
 /// Takes the first slot that is free, under the name `owner`.
 pub fn claim_slot(shared: &impl SharedData, owner: u64, now_ms: u64) -> Option<(u16, Presence)> {
-    for slot in 0..SLOTS {
-        let key = slot_key(slot);
-        let Some((bytes, version)) = shared.read(&key) else {
-            continue;
-        };
+    (0..SLOTS).find_map(|slot| Some((slot, claim(shared, slot, owner, now_ms)?)))
+}
+
+fn claim(shared: &impl SharedData, slot: u16, owner: u64, now_ms: u64) -> Option<Presence> {
+    let key = slot_key(slot);
+    for _ in 0..TRIES {
+        let (bytes, version) = shared.read(&key)?;
         let former = Presence::read(&bytes).unwrap_or_default();
         let is_free = former.owner == 0 || now_ms.abs_diff(former.seen_at_ms) > SLOT_FREE_MS;
         if !is_free {
-            continue;
+            return None;
         }
         let presence = Presence {
             owner,
@@ -214,8 +216,11 @@ pub fn claim_slot(shared: &impl SharedData, owner: u64, now_ms: u64) -> Option<(
             served: 0,
             has_left: false,
         };
-        if shared.write(&key, &presence.to_bytes(), Some(version)) == Stored::Yes {
-            return Some((slot, presence));
+        match shared.write(&key, &presence.to_bytes(), Some(version)) {
+            Stored::Yes => return Some(presence),
+            // Slots are taken in order, without holes: the same one is looked at again.
+            Stored::Changed => {}
+            Stored::Failed => return None,
         }
     }
     None

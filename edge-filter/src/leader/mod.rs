@@ -106,6 +106,21 @@ impl PortalAnswer<'_> {
     }
 }
 
+/// Nothing is put off for longer than this: what is due later was put off before
+/// the clock stepped back.
+const LONGEST_WAIT_MS: u64 = 10_000;
+
+/// Whether what was put off until `at_ms` is due.
+const fn is_due(at_ms: u64, now_ms: u64) -> bool {
+    now_ms >= at_ms || at_ms - now_ms > LONGEST_WAIT_MS
+}
+
+/// Whether the answer to a call made at `called_at_ms` will not come any more. It
+/// may have come and been left out, while this one did not lead for a moment.
+const fn is_overdue(called_at_ms: u64, timeout_ms: u32, now_ms: u64) -> bool {
+    now_ms.abs_diff(called_at_ms) > timeout_ms as u64 + 2_000
+}
+
 /// Waits longer after every failure, up to two seconds, by a random part so
 /// that edges do not return in step.
 fn backoff_ms(host: &impl Host, failures: u32) -> u64 {
@@ -113,6 +128,12 @@ fn backoff_ms(host: &impl Host, failures: u32) -> u64 {
     host.fill_random(&mut random);
     let most = (200u64 << failures.min(4)).min(2_000);
     most / 2 + most * u64::from(random[0]) / 512
+}
+
+/// Whether a term that ends then runs. One that ends implausibly late was written
+/// before the clock stepped back.
+const fn is_running(ends_ms: u64, now_ms: u64) -> bool {
+    now_ms < ends_ms && ends_ms - now_ms <= TERM_MS + RELUCTANCE_MS
 }
 
 /// This virtual machine's part in the lead.
@@ -129,7 +150,7 @@ impl Leader {
     /// Whether this virtual machine has the lead.
     #[must_use]
     pub const fn leads(&self, now_ms: u64) -> bool {
-        now_ms < self.term_ends_ms
+        is_running(self.term_ends_ms, now_ms)
     }
 
     /// Does what is due.
@@ -162,7 +183,7 @@ impl Leader {
     fn elect<H: Host>(&mut self, around: &Surroundings<'_, H>, own: (u16, &Presence)) -> bool {
         let (slot, presence) = own;
         let now_ms = around.now_ms;
-        if self.term_ends_ms > now_ms + RENEW_MS {
+        if self.leads(now_ms) && self.term_ends_ms > now_ms + RENEW_MS {
             return true;
         }
         let Some((bytes, version)) = around.host.read(LEADER) else {
@@ -174,8 +195,7 @@ impl Leader {
             reader.u64().unwrap_or_default(),
         );
         let is_own = leader == presence.owner;
-        // A term that ends implausibly late was written before the clock stepped back.
-        let runs = now_ms < ends_ms && ends_ms - now_ms <= TERM_MS;
+        let runs = is_running(ends_ms, now_ms);
         if runs && !is_own {
             return false;
         }
@@ -185,9 +205,8 @@ impl Leader {
             } else {
                 0
             };
-            if now_ms < self.stands_from_ms
-                || now_ms < ends_ms.saturating_add(reluctance).min(now_ms + TERM_MS)
-            {
+            let free_at_ms = ends_ms.saturating_add(reluctance);
+            if !is_due(self.stands_from_ms, now_ms) || is_running(free_at_ms, now_ms) {
                 return false;
             }
         }

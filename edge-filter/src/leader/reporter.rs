@@ -4,24 +4,32 @@
 //! by the next. Owns: when to report, what goes in, what an acknowledgement
 //! means. Does not own: counting.
 
-use super::{PortalAnswer, Surroundings, backoff_ms};
+use super::{PortalAnswer, Surroundings, backoff_ms, is_due, is_overdue};
 use crate::account::{AccountKey, accounts, with_account};
 use crate::bytes::Reader;
 use crate::feed_log::Head;
 use crate::ports::{Host, Level, SharedData, Stored};
 use crate::request_log::RequestLog;
 use crate::shared_state::{
-    ACCOUNT_SLOTS, Boot, LEDGER, URGENT, account_key, presences, samples_key, update_account,
-    usage_key,
+    ACCOUNT_SLOTS, Boot, LEDGER, Presence, URGENT, account_key, presences, samples_key,
+    update_account, usage_key,
 };
 use crate::usage::{BUCKETS, cells_of};
-use shared::feed::REPORT_PATH;
+use shared::feed::{REPORT_PATH, Subscription};
 use shared::lease::{LeaseKey, LeaseRequest};
+use shared::plan::Quota;
 use shared::usage::{Cell, EdgeDescription, MINUTE_MS, Report, ReportAnswer, RequestSample};
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 /// How often a report is sent when nothing presses.
 const INTERVAL_MS: u64 = 1_000;
+/// How soon calls are reported where that is cheap: what is not reported when the
+/// process is ended without warning is lost.
+const EAGER_MS: u64 = 250;
+/// A report is cheap with so few cells …
+const EAGER_CELLS: usize = 200;
+/// … and a portal that answers this soon.
+const EAGER_ANSWER_MS: u64 = 100;
 /// Shortest time between two reports.
 const PRESSING_MS: u64 = 20;
 /// How long a report may take.
@@ -34,6 +42,9 @@ const MAX_LEASES: usize = 2_000;
 const MAX_OPENED: usize = 20_000;
 /// How often a new billing period is looked for.
 const OPEN_AGAIN_MS: u64 = 10_000;
+/// How long before a billing period its leases are opened: its first calls then
+/// find them. The portal lends from five minutes before.
+const OPEN_AHEAD_MS: u64 = 60_000;
 /// A minute's rows are final this long after its end.
 const FINAL_AFTER_MS: u64 = 2_000;
 
@@ -102,6 +113,7 @@ struct Sent {
     samples: Vec<(u16, u64)>,
     /// The leases asked for.
     leases: Vec<LeaseKey>,
+    cells: usize,
     /// Rows before this minute are complete in what was sent so far; unset
     /// while cells are left over for the next report.
     complete_before: Option<u32>,
@@ -121,6 +133,9 @@ pub(super) struct Reporter {
     sent: Option<Sent>,
     sent_at_ms: u64,
     due_at_ms: u64,
+    /// When calls decided since the last report are worth one of their own.
+    eager_at_ms: u64,
+    told_decided: u64,
     failures: u32,
     told_position: u64,
     stored: HashMap<(u16, usize), u32>,
@@ -138,24 +153,35 @@ pub(super) struct Reporter {
 impl Reporter {
     pub fn tick<H: Host>(&mut self, around: &Surroundings<'_, H>, boot: &Boot) {
         self.open_leases(around);
-        if self.sent.is_some() {
-            return;
-        }
         let now_ms = around.now_ms;
-        let presses = now_ms >= self.sent_at_ms + PRESSING_MS
+        if self.sent.is_some() {
+            if !is_overdue(self.sent_at_ms, TIMEOUT_MS, now_ms) {
+                return;
+            }
+            self.sent = None;
+            self.fail(around, "an answer went astray");
+        }
+        let presses = now_ms.abs_diff(self.sent_at_ms) >= PRESSING_MS
             && self.failures == 0
             && (self.take_urgent(around.host)
                 || self.usable_position(around) != self.told_position);
-        if now_ms >= self.due_at_ms || presses {
+        if is_due(self.due_at_ms, now_ms) || presses || self.is_eager(around) {
             self.send(around, boot, false);
         }
+    }
+
+    /// Whether there are calls to report and reports are cheap.
+    fn is_eager<H: Host>(&self, around: &Surroundings<'_, H>) -> bool {
+        around.now_ms >= self.eager_at_ms
+            && self.failures == 0
+            && decided_by(&presences(around.host)) != self.told_decided
     }
 
     /// Opens a lease for every subscription with a hard quota before its first
     /// call, which would otherwise have to be refused.
     fn open_leases<H: Host>(&mut self, around: &Surroundings<'_, H>) {
         let position = around.position;
-        let is_due = around.now_ms >= self.opened_at_ms + OPEN_AGAIN_MS;
+        let is_due = around.now_ms.abs_diff(self.opened_at_ms) >= OPEN_AGAIN_MS;
         if position == 0 || (position == self.opened_position && !is_due) {
             return;
         }
@@ -168,22 +194,21 @@ impl Reporter {
                 .programme
                 .plan(&subscription.plan)
                 .and_then(|plan| plan.quota.as_ref());
-            let (Some(quota), Some(period)) = (quota, subscription.period_at(around.now_ms)) else {
-                continue;
-            };
             let (Some(ceiling), true) = (
-                quota.ceiling(),
+                quota.and_then(Quota::ceiling),
                 subscription.ends_at_ms.is_none_or(|at| around.now_ms < at),
             ) else {
                 continue;
             };
-            for environment in &subscription.environments {
-                let key = AccountKey {
-                    subscription: subscription.subscription,
-                    environment: *environment,
-                };
-                if self.opened.insert((key, period.0)) {
-                    self.open_lease(around, key, period, ceiling);
+            for period in periods_to_open(subscription, around.now_ms) {
+                for environment in &subscription.environments {
+                    let key = AccountKey {
+                        subscription: subscription.subscription,
+                        environment: *environment,
+                    };
+                    if self.opened.insert((key, period.0)) {
+                        self.open_lease(around, key, period, ceiling);
+                    }
                 }
             }
         }
@@ -217,12 +242,13 @@ impl Reporter {
     ) {
         let now_ns = around.now_ms.saturating_mul(1_000_000);
         let opened = update_account(around.host, key, now_ns, |account| {
-            let known = account.leases.len();
+            let mut known = account.leases.iter();
+            let is_new = !known.any(|own| own.period_start_ms == period.0 && own.is_hard);
             let lease = account.lease_mut(period, ceiling, true);
             let unanswered = lease
-                .filter(|lease| lease.ends_at_ms == 0)
+                .filter(|lease| lease.ends_at_ms == 0 || is_new)
                 .map(|lease| lease.key(key.subscription, key.environment));
-            (unanswered, account.leases.len() > known)
+            (unanswered, is_new)
         });
         self.unanswered.extend(opened.flatten());
         let shared = around.host;
@@ -271,7 +297,7 @@ impl Reporter {
             sequence: ledger.sequence,
             sent_at_ms: around.now_ms,
             applied_position: usable_position,
-            decided: workers.iter().map(|(_, worker)| worker.decided).sum(),
+            decided: decided_by(&workers),
             ended,
             cells,
             requests,
@@ -286,6 +312,8 @@ impl Reporter {
         let token = around.call(boot, "POST", REPORT_PATH, body, TIMEOUT_MS);
         self.sent_at_ms = around.now_ms;
         self.due_at_ms = around.now_ms + INTERVAL_MS;
+        self.eager_at_ms = u64::MAX;
+        self.told_decided = report.decided;
         self.sent = token.map(|token| Sent {
             token,
             sequence: report.sequence,
@@ -294,6 +322,7 @@ impl Reporter {
             buckets,
             samples,
             leases,
+            cells: report.cells.len(),
             complete_before,
         });
         self.ledger = Some(ledger);
@@ -306,7 +335,7 @@ impl Reporter {
     fn collect_cells(
         &self,
         shared: &impl SharedData,
-        workers: &[(u16, crate::shared_state::Presence)],
+        workers: &[(u16, Presence)],
     ) -> (Vec<Cell>, Vec<BucketVersion>, bool) {
         let (mut cells, mut buckets) = (Vec::new(), Vec::new());
         for (slot, _) in workers {
@@ -447,6 +476,9 @@ impl Reporter {
             return None;
         }
         self.failures = 0;
+        if sent.cells <= EAGER_CELLS && around.now_ms.abs_diff(self.sent_at_ms) <= EAGER_ANSWER_MS {
+            self.eager_at_ms = self.sent_at_ms + EAGER_MS;
+        }
         self.told_position = sent.applied_position;
         self.stored.extend(sent.buckets);
         if let Some(ledger) = &mut self.ledger {
@@ -486,6 +518,19 @@ impl Reporter {
     }
 }
 
+/// The billing period in which calls come, and the next where it is near.
+fn periods_to_open(
+    subscription: &Subscription,
+    now_ms: u64,
+) -> impl Iterator<Item = (u64, u64)> + use<> {
+    let current = subscription.period_at(now_ms);
+    let next = current
+        .filter(|(_, end_ms)| *end_ms <= now_ms.saturating_add(OPEN_AHEAD_MS))
+        .and_then(|(_, end_ms)| subscription.period_at(end_ms))
+        .filter(|next| Some(*next) != current);
+    current.into_iter().chain(next)
+}
+
 fn all_lease_slots(shared: &impl SharedData) -> BTreeSet<u64> {
     (0..ACCOUNT_SLOTS)
         .filter(|slot| {
@@ -496,9 +541,14 @@ fn all_lease_slots(shared: &impl SharedData) -> BTreeSet<u64> {
         .collect()
 }
 
+/// Calls decided by all workers.
+fn decided_by(workers: &[(u16, Presence)]) -> u64 {
+    workers.iter().map(|(_, worker)| worker.decided).sum()
+}
+
 fn collect_samples(
     shared: &impl SharedData,
-    workers: &[(u16, crate::shared_state::Presence)],
+    workers: &[(u16, Presence)],
     ledger: &mut Ledger,
 ) -> (Vec<RequestSample>, Vec<(u16, u64)>) {
     let (mut requests, mut numbers) = (Vec::new(), Vec::new());

@@ -3,7 +3,7 @@
 //! Owns: when to ask for what, what to do with each answer. Does not own: the
 //! log's layout; see `feed_log`.
 
-use super::{PortalAnswer, Surroundings, backoff_ms};
+use super::{PortalAnswer, Surroundings, backoff_ms, is_due, is_overdue};
 use crate::credential::percent_encoded;
 use crate::feed_log::{Head, Writer, forget_chunks};
 use crate::ports::{Host, Level, Stored};
@@ -47,6 +47,7 @@ enum Awaited {
 }
 
 struct Call {
+    at_ms: u64,
     token: u32,
     path: String,
     awaited: Awaited,
@@ -79,7 +80,12 @@ impl Subscriber {
             forget_chunks(around.host, generation, chunks);
             self.former = None;
         }
-        if self.call.is_none() && around.now_ms >= self.due_at_ms {
+        let now_ms = around.now_ms;
+        let is_overdue = |call: &mut Call| is_overdue(call.at_ms, TIMEOUT_MS, now_ms);
+        if self.call.take_if(is_overdue).is_some() {
+            self.fail(around, "an answer went astray");
+        }
+        if self.call.is_none() && is_due(self.due_at_ms, now_ms) {
             self.ask(around, boot);
         }
     }
@@ -133,6 +139,7 @@ impl Subscriber {
         match around.call(boot, "GET", &path, Vec::new(), TIMEOUT_MS) {
             Some(token) => {
                 self.call = Some(Call {
+                    at_ms: around.now_ms,
                     token,
                     path,
                     awaited,

@@ -1,21 +1,28 @@
-//! The credentials, 40 bytes each.
+//! The credentials, 36 bytes each and a little room to grow.
 //!
 //! Rows lie sorted by digest in a fixed number of buckets, chosen by the
 //! digest's first bits (digests are uniform), so an insertion moves one bucket's
 //! tail at most. What few credentials have (scopes, networks, expiry,
 //! revocation) stands aside in a slab. Does not own: what a row permits.
+//!
+//! A row: 15 bytes of the digest, the first of which its bucket implies; 16 of the
+//! credential's id; 4 of its app's number, or of its place in the slab, which then
+//! has the app; and a byte of flags.
 
 use super::ScopeId;
 use crate::address::Network;
 use shared::credential::{Environment, KeyHash};
 use shared::ids::CredentialId;
 
-const ROW: usize = 40;
+const ROW: usize = 36;
+const DIGEST: usize = 15;
+const NUMBER: usize = DIGEST + 16;
+const FLAGS: usize = NUMBER + 4;
+/// At least 8, so that a bucket implies its digests' first byte.
 const BUCKET_BITS: u32 = 10;
-const LIVE: u32 = 1;
-const GENERATION: u32 = 2;
-const HAS_EXTRAS: u32 = 4;
-const EXTRAS_SHIFT: u32 = 3;
+const LIVE: u8 = 1;
+const GENERATION: u8 = 2;
+const HAS_EXTRAS: u8 = 4;
 
 /// What few credentials have.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -61,13 +68,20 @@ pub struct NewCredential {
     pub extras: Option<Extras>,
 }
 
+/// What stands aside of a row.
+#[derive(Debug)]
+struct Aside {
+    app: u32,
+    extras: Extras,
+}
+
 /// All credentials.
 #[derive(Debug)]
 pub struct CredentialTable {
     buckets: Vec<Vec<u8>>,
-    extras: Vec<Option<Box<Extras>>>,
-    free_extras: Vec<u32>,
-    generation: u32,
+    asides: Vec<Option<Box<Aside>>>,
+    free_asides: Vec<u32>,
+    generation: u8,
     sweeping: usize,
     length: usize,
 }
@@ -76,8 +90,8 @@ impl Default for CredentialTable {
     fn default() -> Self {
         Self {
             buckets: vec![Vec::new(); 1 << BUCKET_BITS],
-            extras: Vec::new(),
-            free_extras: Vec::new(),
+            asides: Vec::new(),
+            free_asides: Vec::new(),
             generation: 0,
             sweeping: 1 << BUCKET_BITS,
             length: 0,
@@ -91,18 +105,29 @@ fn bucket_of(hash: &KeyHash) -> usize {
 
 fn place_of(bucket: &[u8], hash: &KeyHash) -> Result<usize, usize> {
     let (rows, _) = bucket.as_chunks::<ROW>();
+    let [_, own @ ..] = &hash.0;
     rows.binary_search_by(|row| {
-        row.as_slice()
-            .get(..16)
-            .unwrap_or_default()
-            .cmp(&hash.0[..])
+        row.first_chunk::<DIGEST>()
+            .map_or(&[][..], |row| row)
+            .cmp(own)
     })
 }
 
-fn word(row: &[u8], place: usize) -> u32 {
-    row.get(place..place + 4)
+/// The number in a row: its app's, or its place in the slab.
+fn number_of(row: &[u8]) -> u32 {
+    let bytes = row.get(NUMBER..FLAGS);
+    bytes
         .and_then(|bytes| bytes.try_into().ok())
         .map_or(0, u32::from_le_bytes)
+}
+
+fn flags_of(row: &[u8]) -> u8 {
+    row.get(FLAGS).copied().unwrap_or_default()
+}
+
+/// The slab's place of a row that has one.
+fn aside_of(row: &[u8]) -> Option<u32> {
+    (flags_of(row) & HAS_EXTRAS != 0).then(|| number_of(row))
 }
 
 impl CredentialTable {
@@ -130,20 +155,19 @@ impl CredentialTable {
         let bucket = self.buckets.get(bucket_of(hash))?;
         let place = place_of(bucket, hash).ok()? * ROW;
         let row = bucket.get(place..place + ROW)?;
-        let flags = word(row, 36);
-        let extras = (flags & HAS_EXTRAS != 0)
-            .then(|| self.extras.get((flags >> EXTRAS_SHIFT) as usize))
-            .flatten()
-            .and_then(Option::as_deref);
+        let aside = match aside_of(row) {
+            Some(place) => Some(self.asides.get(place as usize)?.as_deref()?),
+            None => None,
+        };
         Some(Found {
-            credential: CredentialId::from_bytes(row.get(16..32)?.try_into().ok()?),
-            app: word(row, 32),
-            environment: if flags & LIVE == 0 {
+            credential: CredentialId::from_bytes(row.get(DIGEST..NUMBER)?.try_into().ok()?),
+            app: aside.map_or_else(|| number_of(row), |aside| aside.app),
+            environment: if flags_of(row) & LIVE == 0 {
                 Environment::Test
             } else {
                 Environment::Live
             },
-            extras,
+            extras: aside.map(|aside| &aside.extras),
         })
     }
 
@@ -153,15 +177,21 @@ impl CredentialTable {
         if new.environment == Environment::Live {
             flags |= LIVE;
         }
+        let mut number = new.app;
         if let Some(extras) = new.extras {
-            flags |= HAS_EXTRAS | self.keep_extras(extras) << EXTRAS_SHIFT;
+            flags |= HAS_EXTRAS;
+            number = self.set_aside(Aside {
+                app: new.app,
+                extras,
+            });
         }
         let mut row = [0u8; ROW];
+        let [_, digest @ ..] = &new.hash.0;
         let parts = [
-            &new.hash.0[..],
+            &digest[..],
             new.credential.as_bytes(),
-            &new.app.to_le_bytes(),
-            &flags.to_le_bytes(),
+            &number.to_le_bytes(),
+            &[flags],
         ];
         for (to, from) in row.iter_mut().zip(parts.into_iter().flatten()) {
             *to = *from;
@@ -171,12 +201,12 @@ impl CredentialTable {
         };
         match place_of(bucket, &new.hash) {
             Ok(place) => {
-                let mut former = 0;
+                let mut former = None;
                 if let Some(old) = bucket.get_mut(place * ROW..(place + 1) * ROW) {
-                    former = word(old, 36);
+                    former = aside_of(old);
                     old.copy_from_slice(&row);
                 }
-                self.forget_extras(former);
+                self.forget_aside(former);
             }
             Err(place) => {
                 if bucket.capacity() - bucket.len() < ROW {
@@ -199,31 +229,30 @@ impl CredentialTable {
         let Ok(place) = place_of(bucket, hash) else {
             return;
         };
-        let flags = bucket.get(place * ROW..).map_or(0, |row| word(row, 36));
+        let former = bucket.get(place * ROW..).and_then(aside_of);
         bucket.drain(place * ROW..(place + 1) * ROW);
         self.length -= 1;
-        self.forget_extras(flags);
+        self.forget_aside(former);
     }
 
-    fn keep_extras(&mut self, extras: Extras) -> u32 {
-        let extras = Some(Box::new(extras));
-        if let Some(free) = self.free_extras.pop()
-            && let Some(place) = self.extras.get_mut(free as usize)
+    fn set_aside(&mut self, aside: Aside) -> u32 {
+        let aside = Some(Box::new(aside));
+        if let Some(free) = self.free_asides.pop()
+            && let Some(place) = self.asides.get_mut(free as usize)
         {
-            *place = extras;
+            *place = aside;
             return free;
         }
-        self.extras.push(extras);
-        (self.extras.len() - 1) as u32
+        self.asides.push(aside);
+        (self.asides.len() - 1) as u32
     }
 
-    fn forget_extras(&mut self, flags: u32) {
-        if flags & HAS_EXTRAS != 0 {
-            let number = flags >> EXTRAS_SHIFT;
-            if let Some(place) = self.extras.get_mut(number as usize) {
-                *place = None;
-                self.free_extras.push(number);
-            }
+    fn forget_aside(&mut self, number: Option<u32>) {
+        if let Some(number) = number
+            && let Some(place) = self.asides.get_mut(number as usize)
+        {
+            *place = None;
+            self.free_asides.push(number);
         }
     }
 
@@ -244,14 +273,17 @@ impl CredentialTable {
             return false;
         };
         let (rows, _) = bucket.as_chunks::<ROW>();
-        let is_stale = |row: &[u8; ROW]| word(row, 36) & GENERATION != self.generation;
-        let stale: Vec<KeyHash> = rows
-            .iter()
-            .filter(|row| is_stale(row))
-            .filter_map(|row| row.first_chunk().copied().map(KeyHash))
-            .collect();
-        for hash in stale {
-            self.remove(&hash);
+        let is_stale = |row: &&[u8; ROW]| flags_of(&row[..]) & GENERATION != self.generation;
+        let stale = rows.iter().filter(is_stale).count();
+        if stale > 0 {
+            let asides = rows.iter().filter(is_stale).map(|row| aside_of(&row[..]));
+            let asides: Vec<_> = asides.collect();
+            let kept = rows.iter().filter(|row| !is_stale(row));
+            *bucket = kept.copied().collect::<Vec<_>>().concat();
+            self.length -= stale;
+            asides
+                .into_iter()
+                .for_each(|place| self.forget_aside(place));
         }
         self.sweeping += 1;
         self.sweeping < self.buckets.len()
@@ -282,15 +314,40 @@ mod tests {
     }
 
     #[test]
-    fn a_row_takes_forty_bytes_and_little_more() {
+    fn a_credential_takes_no_more_than_forty_bytes() {
         let mut table = CredentialTable::default();
-        for number in 0..100_000u128 {
-            let hash =
-                (number.wrapping_mul(0x9E37_79B9_7F4A_7C15_F39C_C060_5CED_C835)).to_be_bytes();
-            table.upsert(credential(hash, 1, None));
+        let hash = |number: u128| {
+            let mixed = number.wrapping_mul(0x9E37_79B9_7F4A_7C15_F39C_C060_5CED_C835);
+            mixed.to_be_bytes()
+        };
+        for number in 0..200_000 {
+            table.upsert(credential(hash(number), number as u32, None));
         }
-        assert_eq!(table.len(), 100_000);
-        assert!(table.row_bytes() < 100_000 * 44, "{}", table.row_bytes());
+        assert_eq!(table.len(), 200_000);
+        let bytes = table.row_bytes() + table.buckets.len() * size_of::<Vec<u8>>();
+        assert!(bytes < 200_000 * 40, "{bytes}");
+        for number in 0..200_000 {
+            let found = table.find(&KeyHash(hash(number))).unwrap();
+            assert_eq!(found.app, number as u32);
+            assert_eq!(found.credential.as_bytes(), &hash(number));
+        }
+    }
+
+    #[test]
+    fn digests_that_differ_in_their_first_byte_alone_are_told_apart() {
+        let mut table = CredentialTable::default();
+        let hash = |first: u8| [[first].as_slice(), &[7; 15]].concat().try_into().unwrap();
+        for first in 0..=255 {
+            table.upsert(credential(hash(first), first.into(), Some(first.into())));
+        }
+        table.remove(&KeyHash(hash(9)));
+        for first in 0..=255 {
+            let found = table.find(&KeyHash(hash(first)));
+            let found =
+                found.map(|found| (found.app, found.extras.and_then(|own| own.expires_at_ms)));
+            let kept = (first != 9).then(|| (first.into(), Some(first.into())));
+            assert_eq!(found, kept);
+        }
     }
 
     #[test]

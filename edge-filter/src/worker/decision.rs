@@ -238,10 +238,10 @@ impl Worker {
         let (slot, key) = (&prepared.account_slot, prepared.account);
         let decision = update_account_in(host, slot, key, now_ns, |account| {
             let decision = account.charge(&charge);
-            let stores = decision.outcome == Outcome::Pass || decision.opened_lease;
+            let stores = decision.is_changed;
             (decision, stores)
         })?;
-        let is_short = decision.lease_is_low || decision.opened_lease;
+        let is_short = decision.lease_is_low || decision.needs_lease;
         if is_short && prepared.asks_at(now_ms) {
             ask_for_lease(host, key);
         }

@@ -80,7 +80,7 @@ pub struct Worker {
     leader: Leader,
     metrics: Metrics,
     streams: HashMap<u32, Stream, BuildHasherDefault<StreamHasher>>,
-    drop_at_ms: u64,
+    dropped_at_ms: u64,
     malformed_told: u64,
 }
 

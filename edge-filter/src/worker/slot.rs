@@ -8,8 +8,10 @@ use crate::request_log::RequestLog;
 use crate::shared_state::{claim_slot, read_presence, samples_key, slot_key, usage_key};
 use crate::usage::{BUCKETS, UsageTable};
 
-/// How often a worker says that it lives.
+/// How often a worker says that it lives …
 const HEARTBEAT_MS: u64 = 250;
+/// … and that it has decided calls, which are then reported.
+const NEWS_MS: u64 = 100;
 /// How often it looks whether finished minutes may be dropped.
 const DROP_MS: u64 = 1_000;
 
@@ -36,6 +38,9 @@ impl Worker {
         {
             self.request_log = log;
         }
+        // A minute that was dropped must not begin again, should the clock have stepped back.
+        self.dropped_at_ms = 0;
+        self.drop_stored(host, now_ms);
     }
 
     pub(super) fn show_presence(&mut self, host: &impl Host, now_ms: u64) {
@@ -46,7 +51,12 @@ impl Worker {
         self.presence.served = self.presence.decided - self.inherited;
         let is_news = self.presence.applied_position != self.told.applied_position
             || (self.told.served == 0) != (self.presence.served == 0);
-        if !is_news && now_ms.abs_diff(self.told.seen_at_ms) < HEARTBEAT_MS {
+        let pause_ms = if self.presence.decided == self.told.decided {
+            HEARTBEAT_MS
+        } else {
+            NEWS_MS
+        };
+        if !is_news && now_ms.abs_diff(self.told.seen_at_ms) < pause_ms {
             return;
         }
         match read_presence(host, slot) {
@@ -83,10 +93,10 @@ impl Worker {
     }
 
     pub(super) fn drop_stored(&mut self, host: &impl Host, now_ms: u64) {
-        if now_ms < self.drop_at_ms {
+        if now_ms.abs_diff(self.dropped_at_ms) < DROP_MS {
             return;
         }
-        self.drop_at_ms = now_ms + DROP_MS;
+        self.dropped_at_ms = now_ms;
         let (Some(slot), Some(ledger)) = (self.slot, Ledger::read(host)) else {
             return;
         };

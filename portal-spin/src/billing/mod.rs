@@ -49,6 +49,8 @@ mod payment_tests;
 #[cfg(test)]
 mod period_tests;
 #[cfg(test)]
+mod period_zone_tests;
+#[cfg(test)]
 mod preview_tests;
 #[cfg(test)]
 mod price_tests;

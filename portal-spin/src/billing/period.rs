@@ -189,11 +189,24 @@ impl Calendar {
         instant_ms: i64,
         dates: impl Fn(Date) -> Option<(Date, Date)>,
     ) -> Result<Period, PeriodProblem> {
-        let (start, end) = dates(self.date_of(instant_ms)?).ok_or(PeriodProblem::OutOfRange)?;
-        Ok(Period {
-            start_ms: self.midnight(start)?,
-            end_ms: self.midnight(end)?,
-        })
+        let mut date = self.date_of(instant_ms)?;
+        loop {
+            let (start, end) = dates(date).ok_or(PeriodProblem::OutOfRange)?;
+            let period = Period {
+                start_ms: self.midnight(start)?,
+                end_ms: self.midnight(end)?,
+            };
+            if period.contains(instant_ms) {
+                return Ok(period);
+            }
+            // A clock set back across midnight, as in Newfoundland until 2011, shows the former
+            // date again once the next has begun; one set forward across it shows the next early.
+            date = if instant_ms < period.start_ms {
+                start.yesterday().map_err(|_| PeriodProblem::OutOfRange)?
+            } else {
+                end
+            };
+        }
     }
 
     fn anchored(

@@ -109,6 +109,18 @@ fn a_midnight_that_a_clock_change_skips_is_the_moment_after() {
 }
 
 #[test]
+fn a_clock_set_back_across_midnight_does_not_bring_the_former_month_back() {
+    // At 00:01 on 1 November 2009 clocks in Newfoundland went back to 23:01 of 31 October.
+    let st_johns = calendar(Cycle::Month, "America/St_Johns");
+    assert_period(
+        &st_johns,
+        "2009-11-01T02:45:00Z",
+        "2009-11-01T02:30:00Z",
+        "2009-12-01T03:30:00Z",
+    );
+}
+
+#[test]
 fn weeks_begin_on_the_day_that_was_chosen() {
     let monday = calendar(
         Cycle::Week {

@@ -37,8 +37,8 @@ fn a_call_crosses_into_the_proxy_no_more_often_than_it_must() {
         "request headers",
         "time",
         "property source.address",
-        "read portico.1.account",
-        "write portico.1.account",
+        "read portico.2.account",
+        "write portico.2.account",
         "describe",
         "remove x-api-key",
         "add x-portico-environment",
@@ -54,7 +54,7 @@ fn a_call_crosses_into_the_proxy_no_more_often_than_it_must() {
         "time",
         "property ResponseFlags",
         "property ResponseBytes",
-        "write portico.1.usage",
+        "write portico.2.usage",
     ];
     let accepted = [&request[..], &response, &end].concat();
     assert_eq!(edge.crossings(), accepted);
@@ -68,7 +68,7 @@ fn a_call_crosses_into_the_proxy_no_more_often_than_it_must() {
         "describe",
         "respond malformed_credential",
         "time",
-        "write portico.1.usage",
+        "write portico.2.usage",
     ];
     assert_eq!(edge.crossings(), refused);
 }
