@@ -8,7 +8,8 @@
 //!
 //! `PORTICO_BENCH_ROUNDS`: rounds (default 40). `PORTICO_BENCH_ONLY`: names of the
 //! variants wanted, with commas between. `PORTICO_BENCH_BUILDS`: other builds of
-//! the filter to compare with, `name=path,…`.
+//! the filter to compare with, `name=path,…`. `PORTICO_BENCH_PARTS`: which of
+//! `table`, `storm` and `cpu` are wanted; all where none is named.
 
 #[path = "../../tests/envoy/http.rs"]
 #[allow(dead_code)]
@@ -19,9 +20,14 @@ mod portal;
 #[path = "../../tests/envoy/programme.rs"]
 #[allow(dead_code)]
 mod programme;
+#[path = "../../tests/envoy/scale.rs"]
+#[allow(dead_code, unused_imports)]
+mod scale;
 #[path = "../../tests/envoy/stack.rs"]
 #[allow(dead_code)]
 mod stack;
+mod storm;
+mod table;
 mod variants;
 
 use http::Client;
@@ -116,7 +122,33 @@ fn median(values: &mut [f64]) -> f64 {
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
+/// Whether a part is among those named in `PORTICO_BENCH_PARTS`; all are where none is.
+fn is_wanted(part: &str) -> bool {
+    let parts = std::env::var("PORTICO_BENCH_PARTS").unwrap_or_default();
+    parts.is_empty() || parts.split(',').any(|wanted| wanted == part)
+}
+
 fn main() {
+    let mut results = serde_json::Map::new();
+    if is_wanted("table") {
+        results.insert("table".into(), table::measure());
+    }
+    if is_wanted("storm") {
+        results.insert("storm".into(), storm::measure());
+    }
+    if is_wanted("cpu") {
+        results.extend(compare_cpu());
+    }
+    let directory = stack::target_directory().join("bench");
+    let json = serde_json::Value::from(results);
+    let written = std::fs::create_dir_all(&directory)
+        .and_then(|()| std::fs::write(directory.join("edge.json"), format!("{json:#}\n")));
+    if let Err(error) = written {
+        eprintln!("{}: {error}", directory.display());
+    }
+}
+
+fn compare_cpu() -> serde_json::Map<String, serde_json::Value> {
     let rounds: usize = std::env::var("PORTICO_BENCH_ROUNDS")
         .ok()
         .and_then(|text| text.parse().ok())
@@ -140,10 +172,15 @@ fn main() {
             latency[place].push(median);
         }
     }
-    report(&bench.variants, &cpu, &mut latency, rounds);
+    report(&bench.variants, &cpu, &mut latency, rounds)
 }
 
-fn report(variants: &[Variant], cpu: &[Vec<f64>], latency: &mut [Vec<f64>], rounds: usize) {
+fn report(
+    variants: &[Variant],
+    cpu: &[Vec<f64>],
+    latency: &mut [Vec<f64>],
+    rounds: usize,
+) -> serde_json::Map<String, serde_json::Value> {
     let place = |name: &str| variants.iter().position(|variant| variant.name == name);
     let bases = ["no filter", "native trio", "ext_authz"].map(place);
     println!(
@@ -178,11 +215,11 @@ fn report(variants: &[Variant], cpu: &[Vec<f64>], latency: &mut [Vec<f64>], roun
     let filter = stack::find_filter();
     let bytes = std::fs::metadata(&filter).map_or(0, |file| file.len());
     println!("edge_filter.wasm: {bytes} bytes");
-    let directory = stack::target_directory().join("bench");
-    let json = serde_json::json!({ "rounds": rounds, "filter_bytes": bytes, "rows": rows });
-    let written = std::fs::create_dir_all(&directory)
-        .and_then(|()| std::fs::write(directory.join("edge.json"), format!("{json:#}\n")));
-    if let Err(error) = written {
-        eprintln!("{}: {error}", directory.display());
-    }
+    let results = [
+        ("rounds", rounds.into()),
+        ("filter_bytes", bytes.into()),
+        ("rows", rows.into()),
+    ];
+    let named = results.map(|(name, value): (&str, serde_json::Value)| (name.to_owned(), value));
+    named.into_iter().collect()
 }

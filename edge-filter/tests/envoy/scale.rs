@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 const PER_PAGE: u64 = 50_000;
 
-fn pages(credentials: u64) -> Vec<SnapshotPage> {
+pub fn pages(credentials: u64) -> Vec<SnapshotPage> {
     let mut hashes: Vec<[u8; 16]> = (0..u128::from(credentials))
         .map(|number| {
             let mixed = number.wrapping_mul(0x9E37_79B9_7F4A_7C15_F39C_C060_5CED_C835);
@@ -49,7 +49,7 @@ fn resident_kib(envoy: &Envoy) -> u64 {
     line.split_whitespace().nth(1).unwrap().parse().unwrap()
 }
 
-fn percentile(latencies: &mut [Duration], per_mille: usize) -> Duration {
+pub fn percentile(latencies: &mut [Duration], per_mille: usize) -> Duration {
     latencies.sort_unstable();
     latencies[(latencies.len() - 1) * per_mille / 1_000]
 }
