@@ -58,24 +58,49 @@ impl DatabaseError {
     }
 }
 
-/// Rewrites `$1` to `?1` outside quotes, for SQLite, where `$1` would be a *named* parameter numbered
-/// by first appearance.
+/// Rewrites `$1` outside quotes for SQLite, where it would be a *named* parameter numbered by first
+/// appearance: to `?` where the numbers are 1, 2, 3, … in the text's order, else to `?1`.
+///
+/// A numbered parameter has a name, and who binds it looks for that name among all of the statement's: in a
+/// statement of thousands of parameters that is most of the time it takes.
 pub fn sqlite_placeholders(sql: &str) -> String {
+    let (plain, is_in_order) = rewrite_placeholders(sql, false);
+    if is_in_order {
+        return plain;
+    }
+    rewrite_placeholders(sql, true).0
+}
+
+/// The text with `?` or `?1` for `$1`, and whether the numbers count from 1 without repetition.
+fn rewrite_placeholders(sql: &str, keeps_numbers: bool) -> (String, bool) {
+    let mut rewritten = String::with_capacity(sql.len());
     let mut quote = None;
-    sql.chars()
-        .map(|character| match (quote, character) {
-            (None, '\'' | '"') => {
-                quote = Some(character);
-                character
+    let (mut expected, mut is_in_order) = (1_usize, true);
+    let mut characters = sql.chars().peekable();
+    while let Some(character) = characters.next() {
+        match (quote, character) {
+            (None, '\'' | '"') => quote = Some(character),
+            (Some(open), _) if open == character => quote = None,
+            (None, '$') => {
+                let mut number = 0_usize;
+                rewritten.push('?');
+                while let Some(digit) = characters.peek().and_then(|next| next.to_digit(10)) {
+                    let place = usize::try_from(digit).unwrap_or(0);
+                    number = number.saturating_mul(10).saturating_add(place);
+                    if keeps_numbers {
+                        rewritten.extend(characters.peek());
+                    }
+                    characters.next();
+                }
+                is_in_order &= number == expected;
+                expected += 1;
+                continue;
             }
-            (Some(open), _) if open == character => {
-                quote = None;
-                character
-            }
-            (None, '$') => '?',
-            _ => character,
-        })
-        .collect()
+            _ => {}
+        }
+        rewritten.push(character);
+    }
+    (rewritten, is_in_order)
 }
 
 /// A list of values for one statement: `params![id, now_ms, name]`.

@@ -9,6 +9,15 @@ fn placeholders_are_rewritten_outside_quotes_only() {
         sqlite_placeholders("SELECT '$1', \"$2\", $2 FROM t WHERE a = $1"),
         "SELECT '$1', \"$2\", ?2 FROM t WHERE a = ?1"
     );
+    // In order, each once: no names that have to be looked for.
+    assert_eq!(
+        sqlite_placeholders("VALUES ($1, '$9', $2), ($3, $4)"),
+        "VALUES (?, '$9', ?), (?, ?)"
+    );
+    assert_eq!(
+        sqlite_placeholders("a = $1 OR b = $1 OR c = $2"),
+        "a = ?1 OR b = ?1 OR c = ?2"
+    );
 }
 
 #[test]
