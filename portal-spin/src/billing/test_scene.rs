@@ -5,7 +5,7 @@ use shared::ids::{AppId, EdgeBootId};
 use shared::usage::Cell;
 
 use crate::catalogue;
-use crate::credentials::test_partner::{accept_all, start, subscription};
+use crate::credentials::test_partner::{accept_all, key_at_edge, start, subscription};
 use crate::database::DatabaseError;
 use crate::edges::test_edge::TestEdge;
 use crate::ports::{Database, Engine, PortFuture, RawConnection};
@@ -66,18 +66,7 @@ impl Scene {
         subscriptions::open_for_live(&context, &known)
             .await
             .unwrap();
-        let body = json!({ "environment": "live" });
-        let issued = portal
-            .post(&format!("{app}/credentials"), &actor.token, body)
-            .await
-            .expect(201)
-            .json();
-        let mut edge = TestEdge::new(portal, "edge-1", 1);
-        edge.beat(portal).await;
-        let credential = edge
-            .find_key(portal, issued["key"].as_str().unwrap())
-            .unwrap();
-        let cell = edge.cell(portal, &app_id.to_string(), credential, "2xx", 1);
+        let (edge, cell) = key_at_edge(portal, &actor, &app, "live").await;
         Self {
             actor,
             app,

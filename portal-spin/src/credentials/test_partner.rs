@@ -1,6 +1,7 @@
 //! A partner in the demonstration programme, for tests of apps, keys and plans.
 
 use serde_json::json;
+use shared::usage::Cell;
 
 use crate::edges::test_edge::TestEdge;
 use crate::testing::{Actor, TestPortal};
@@ -40,13 +41,18 @@ pub async fn accept_all(portal: &TestPortal, actor: &Actor) {
     }
 }
 
-/// Issues a test key and has an edge count a successful call with it.
-pub async fn first_call(portal: &TestPortal, actor: &Actor, app: &str) -> TestEdge {
+/// Issues a key. Answers an edge that knows it, and the cell of one successful call with it.
+pub async fn key_at_edge(
+    portal: &TestPortal,
+    actor: &Actor,
+    app: &str,
+    environment: &str,
+) -> (TestEdge, Cell) {
     let issued = portal
         .post(
             &format!("{app}/credentials"),
             &actor.token,
-            json!({ "environment": "test" }),
+            json!({ "environment": environment }),
         )
         .await
         .expect(201)
@@ -58,6 +64,12 @@ pub async fn first_call(portal: &TestPortal, actor: &Actor, app: &str) -> TestEd
         .unwrap();
     let app_id = app.rsplit('/').next().unwrap();
     let cell = edge.cell(portal, app_id, credential, "2xx", 1);
+    (edge, cell)
+}
+
+/// Issues a test key and has an edge count a successful call with it.
+pub async fn first_call(portal: &TestPortal, actor: &Actor, app: &str) -> TestEdge {
+    let (mut edge, cell) = key_at_edge(portal, actor, app, "test").await;
     edge.report_cells(portal, vec![cell]).await;
     edge
 }

@@ -1,6 +1,5 @@
 //! Hours and days say what their minutes say, whatever arrives when.
 
-use serde_json::json;
 use shared::credential::Environment;
 use shared::ids::EdgeBootId;
 use shared::plan::Counting;
@@ -10,8 +9,7 @@ use super::rollups::{check_boot, forget_rollups, roll_up};
 use super::{merge_cells, used_units};
 use crate::billing::period::Period;
 use crate::context::Context;
-use crate::credentials::test_partner::start;
-use crate::edges::test_edge::TestEdge;
+use crate::credentials::test_partner::{key_at_edge, start};
 use crate::testing::{Actor, TestPortal, on_every_database};
 
 const HOUR_MS: i64 = 3_600_000;
@@ -26,27 +24,7 @@ struct Scene {
 
 async fn scene(portal: &TestPortal) -> Scene {
     let (actor, app) = start(portal).await;
-    let issued = portal
-        .post(
-            &format!("{app}/credentials"),
-            &actor.token,
-            json!({ "environment": "test" }),
-        )
-        .await
-        .expect(201)
-        .json();
-    let mut edge = TestEdge::new(portal, "edge-1", 1);
-    edge.beat(portal).await;
-    let credential = edge
-        .find_key(portal, issued["key"].as_str().unwrap())
-        .unwrap();
-    let cell = edge.cell(
-        portal,
-        app.rsplit('/').next().unwrap(),
-        credential,
-        "2xx",
-        1,
-    );
+    let (edge, cell) = key_at_edge(portal, &actor, &app, "test").await;
     Scene {
         start_minute: cell.minute,
         cell,

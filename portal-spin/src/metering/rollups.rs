@@ -124,10 +124,10 @@ async fn roll_up_boot(
         .await?;
     for row in stale {
         let hour: i64 = row.get(0)?;
-        sum_hours(connection, boot, hour, hour + 1).await?;
+        sum_up(connection, &HOURS, boot, hour, hour + 1).await?;
         let day = hour.div_euclid(24);
         if (day + 1) * 24 <= hours_until {
-            sum_days(connection, boot, day, day + 1).await?;
+            sum_up(connection, &DAYS, boot, day, day + 1).await?;
         }
         note_changed_days(connection, day, day).await?;
         connection
@@ -145,8 +145,15 @@ async fn roll_up_boot(
     };
     let until = closed.min(from + HOURS_PER_STEP);
     if from < until {
-        sum_hours(connection, boot, from, until).await?;
-        sum_days(connection, boot, from.div_euclid(24), until.div_euclid(24)).await?;
+        sum_up(connection, &HOURS, boot, from, until).await?;
+        sum_up(
+            connection,
+            &DAYS,
+            boot,
+            from.div_euclid(24),
+            until.div_euclid(24),
+        )
+        .await?;
         note_changed_days(connection, from.div_euclid(24), (until - 1).div_euclid(24)).await?;
         connection
             .execute(
@@ -190,35 +197,36 @@ async fn first_hour(connection: &Connection, boot: &str) -> Result<Option<i64>, 
     Ok(minute.map(|minute| minute.div_euclid(60)))
 }
 
-async fn sum_hours(
-    connection: &Connection,
-    boot: &str,
-    from: i64,
-    until: i64,
-) -> Result<(), DatabaseError> {
-    connection
-        .execute(
-            "DELETE FROM usage_hours WHERE hour >= $2 AND hour < $3
-                AND series IN (SELECT series FROM usage_series WHERE edge_boot_id = $1)",
-            params![boot, from, until],
-        )
-        .await?;
-    connection
-        .execute(
-            "INSERT INTO usage_hours (series, hour, count, units, bytes_in, bytes_out)
-             SELECT c.series, c.minute / 60, CAST(SUM(c.count) AS BIGINT), CAST(SUM(c.units) AS BIGINT),
-                CAST(SUM(c.bytes_in) AS BIGINT), CAST(SUM(c.bytes_out) AS BIGINT)
-             FROM usage_series s JOIN usage_cells c ON c.series = s.series
-             WHERE s.edge_boot_id = $1 AND c.minute >= $2 AND c.minute < $3
-             GROUP BY c.series, c.minute / 60",
-            params![boot, from * 60, until * 60],
-        )
-        .await?;
-    Ok(())
+/// A table of sums and what it is summed from.
+struct Level {
+    table: &'static str,
+    /// Its column of time, and how many points of the source are in one of it.
+    column: &'static str,
+    width: i64,
+    source: &'static str,
+    source_column: &'static str,
 }
 
-async fn sum_days(
+const HOURS: Level = Level {
+    table: "usage_hours",
+    column: "hour",
+    width: 60,
+    source: "usage_cells",
+    source_column: "minute",
+};
+
+const DAYS: Level = Level {
+    table: "usage_days",
+    column: "day",
+    width: 24,
+    source: "usage_hours",
+    source_column: "hour",
+};
+
+/// Sums the points of a level anew, from this one up to but without that one.
+async fn sum_up(
     connection: &Connection,
+    level: &Level,
     boot: &str,
     from: i64,
     until: i64,
@@ -226,23 +234,30 @@ async fn sum_days(
     if from >= until {
         return Ok(());
     }
+    let Level {
+        table,
+        column,
+        width,
+        source,
+        source_column,
+    } = level;
+    let forget = format!(
+        "DELETE FROM {table} WHERE {column} >= $2 AND {column} < $3
+            AND series IN (SELECT series FROM usage_series WHERE edge_boot_id = $1)"
+    );
     connection
-        .execute(
-            "DELETE FROM usage_days WHERE day >= $2 AND day < $3
-                AND series IN (SELECT series FROM usage_series WHERE edge_boot_id = $1)",
-            params![boot, from, until],
-        )
+        .execute(&forget, params![boot, from, until])
         .await?;
+    let sum = format!(
+        "INSERT INTO {table} (series, {column}, count, units, bytes_in, bytes_out)
+         SELECT c.series, c.{source_column} / {width}, CAST(SUM(c.count) AS BIGINT),
+            CAST(SUM(c.units) AS BIGINT), CAST(SUM(c.bytes_in) AS BIGINT), CAST(SUM(c.bytes_out) AS BIGINT)
+         FROM usage_series s JOIN {source} c ON c.series = s.series
+         WHERE s.edge_boot_id = $1 AND c.{source_column} >= $2 AND c.{source_column} < $3
+         GROUP BY c.series, c.{source_column} / {width}"
+    );
     connection
-        .execute(
-            "INSERT INTO usage_days (series, day, count, units, bytes_in, bytes_out)
-             SELECT h.series, h.hour / 24, CAST(SUM(h.count) AS BIGINT), CAST(SUM(h.units) AS BIGINT),
-                CAST(SUM(h.bytes_in) AS BIGINT), CAST(SUM(h.bytes_out) AS BIGINT)
-             FROM usage_series s JOIN usage_hours h ON h.series = s.series
-             WHERE s.edge_boot_id = $1 AND h.hour >= $2 AND h.hour < $3
-             GROUP BY h.series, h.hour / 24",
-            params![boot, from * 24, until * 24],
-        )
+        .execute(&sum, params![boot, from * width, until * width])
         .await?;
     Ok(())
 }
