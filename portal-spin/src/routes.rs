@@ -548,10 +548,12 @@ routes! {
     GET "/organisations/{organisation_id}/billing" show_billing Member(ANY_MEMBER) => billing::show_billing;
     POST "/organisations/{organisation_id}/billing/account" submit_billing_account Member(PAYERS) => billing::submit_billing_account;
     POST "/organisations/{organisation_id}/billing/coupons" submit_coupon Member(PAYERS) => billing::submit_coupon;
+    GET "/apps/{app_id}/subscriptions/{subscription_id}/shadow-invoice" show_shadow_invoice Member(ANY_MEMBER) => billing::show_shadow_invoice;
     GET "/invoices/{invoice_id}" show_invoice Member(ANY_MEMBER) => billing::show_invoice;
     GET "/api/v1/organisations/{organisation_id}/billing" get_billing Member(ANY_MEMBER) => billing::get_billing, gives 200 billing::BillingView;
     PUT "/api/v1/organisations/{organisation_id}/billing/account" put_billing_account Member(PAYERS) => billing::put_billing_account, takes billing::AccountView, gives 200 billing::AccountView;
     POST "/api/v1/organisations/{organisation_id}/billing/coupons" redeem_coupon Member(PAYERS) => billing::redeem_coupon, takes billing::RedemptionRequest, gives 204;
+    GET "/api/v1/apps/{app_id}/subscriptions/{subscription_id}/shadow-invoice" get_shadow_invoice Member(ANY_MEMBER) => billing::get_shadow_invoice, gives 200 billing::shadow::ShadowInvoice;
     GET "/api/v1/organisations/{organisation_id}/invoices" list_invoices Member(ANY_MEMBER) => billing::list_invoices, gives 200 billing::InvoiceList;
     GET "/api/v1/invoices/{invoice_id}" get_invoice Member(ANY_MEMBER) => billing::get_invoice, gives 200 billing::InvoiceDetail;
     GET "/api/v1/invoices/{invoice_id}/csv" get_invoice_csv Member(ANY_MEMBER) => billing::get_invoice_csv;
@@ -565,7 +567,7 @@ routes! {
     POST "/operator/tax-rates" submit_tax_rate Operator(FINANCE) => billing::submit_tax_rate;
     POST "/operator/tax-rates/{tax_rate_id}/end" submit_tax_rate_end Operator(FINANCE) => billing::submit_tax_rate_end;
     POST "/operator/coupons" submit_new_coupon Operator(FINANCE) => billing::submit_new_coupon;
-    POST "/operator/wallets/{partner_id}" submit_top_up Operator(FINANCE) => billing::submit_top_up;
+    POST "/operator/wallets" submit_top_up Operator(FINANCE) => billing::submit_top_up;
     GET "/api/v1/operator/billing" get_operator_billing Operator(OperatorRole::ANY) => billing::get_operator_billing, gives 200 billing::OperatorBillingView;
     GET "/api/v1/operator/invoices" list_all_invoices Operator(OperatorRole::ANY) => billing::list_all_invoices, gives 200 billing::InvoiceList;
     GET "/api/v1/operator/invoices/{invoice_id}" get_operator_invoice Operator(OperatorRole::ANY) => billing::get_invoice, gives 200 billing::InvoiceDetail;

@@ -6,7 +6,7 @@ use shared::credential::Environment;
 use shared::ids::{AppId, OrganisationId};
 use shared::money::Money;
 
-use super::{accounts, drafts, notices};
+use super::{accounts, drafts, notices, shadow};
 use crate::context::Context;
 use crate::database::DatabaseError;
 use crate::{metering, params, subscriptions, webhooks};
@@ -134,15 +134,8 @@ async fn upgrade_hint(
     organisation_id: OrganisationId,
     subscription_id: &str,
 ) -> Result<String, DatabaseError> {
-    let plans = drafts::compare_plans(context, organisation_id).await?;
-    let best = plans
-        .iter()
-        .filter(|plan| plan.subscription_id == subscription_id && plan.saving.is_some())
-        .max_by_key(|plan| {
-            let currency = plan.currency.parse().ok()?;
-            let saving = Money::from_major(currency, plan.saving.as_deref()?).ok()?;
-            Some(saving.minor)
-        });
+    let plans = shadow::compare_plans(context, organisation_id).await?;
+    let best = shadow::best_saving(&plans, subscription_id);
     Ok(best.map_or_else(String::new, |plan| {
         format!(
             "\n\nOn the plan {} a period of this usage ({} units as forecast) would cost {} {}: {} less than now.",

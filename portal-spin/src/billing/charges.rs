@@ -23,7 +23,7 @@ pub enum Charge {
         /// In major units, a decimal string.
         amount: String,
     },
-    /// An amount once, when billing begins.
+    /// An amount once, when billing of the plan begins.
     OneOff {
         /// As on the invoice.
         name: String,

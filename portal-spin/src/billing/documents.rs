@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 
+use super::invoice::Document;
 use super::store::StoredInvoice;
 use crate::database::DatabaseError;
 
@@ -9,6 +10,7 @@ use crate::database::DatabaseError;
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 pub struct ShownDocument {
+    pub currency: String,
     pub seller: String,
     pub buyer: ShownParty,
     pub lines: Vec<ShownLine>,
@@ -18,6 +20,8 @@ pub struct ShownDocument {
     pub total: String,
     pub credit_drawn: String,
     pub amount_due: String,
+    /// What may be missing from the quantities.
+    pub gaps: Vec<String>,
     /// Of a credit note: the invoice it credits, and why.
     pub credits: String,
     pub reason: String,
@@ -27,6 +31,7 @@ pub struct ShownDocument {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 pub struct ShownParty {
+    pub organisation_id: String,
     pub name: String,
     pub address: String,
     pub country: String,
@@ -84,6 +89,13 @@ pub struct ShownAmount {
 pub fn read_document(invoice: &StoredInvoice) -> Result<ShownDocument, DatabaseError> {
     serde_json::from_str(&invoice.document)
         .map_err(|error| DatabaseError::Shape(format!("a stored document does not parse: {error}")))
+}
+
+/// A document that was just composed, as far as a reader is shown it.
+pub fn show_document(document: &Document) -> Result<ShownDocument, DatabaseError> {
+    serde_json::to_value(document)
+        .and_then(serde_json::from_value)
+        .map_err(|error| DatabaseError::Shape(format!("a document is not shown: {error}")))
 }
 
 /// A cell of CSV (RFC 4180). Text that a spreadsheet would run as a formula is quoted off.
@@ -150,6 +162,9 @@ pub fn to_csv(invoice: &StoredInvoice) -> Result<String, DatabaseError> {
             &document.credit_drawn,
         );
         row("amount_due", blank("Amount due"), &document.amount_due);
+    }
+    for gap in &document.gaps {
+        row("gap", blank(gap), "");
     }
     Ok(csv)
 }

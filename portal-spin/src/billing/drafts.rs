@@ -1,11 +1,11 @@
-//! Invoices that are not issued yet: so far, forecast, and what other plans would cost.
+//! Invoices that are not issued yet: so far, forecast, and what a change of plan would put on the next one.
 
 use std::collections::BTreeSet;
 
 use schemars::JsonSchema;
 use serde::Serialize;
 use shared::ids::{OrganisationId, PlanId, SubscriptionId};
-use shared::money::{Currency, Money};
+use shared::money::Currency;
 
 use super::facts::{PlanCache, Subject};
 use super::gather;
@@ -13,7 +13,6 @@ use super::invoice::{Document, compose};
 use super::items::{Item, ItemKey, Owed};
 use super::price::FieldProblem;
 use super::timeline::Phase;
-use crate::catalogue;
 use crate::context::Context;
 use crate::database::DatabaseError;
 
@@ -45,28 +44,7 @@ pub struct DraftView {
     pub forecast_method: String,
 }
 
-/// What another plan would cost for the same usage.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
-pub struct Comparison {
-    /// The subscription.
-    pub subscription_id: String,
-    /// The plan version.
-    pub plan_id: String,
-    /// Its name.
-    pub plan: String,
-    /// Whether it is the plan in force.
-    pub is_current: bool,
-    /// ISO 4217.
-    pub currency: String,
-    /// A whole period of usage as forecast, before discounts and taxes.
-    pub amount: String,
-    /// Less than the plan in force by so much; null where it is not less.
-    pub saving: Option<String>,
-    /// The forecast usage that was rated.
-    pub quantity: String,
-}
-
-fn shape(problem: &FieldProblem) -> DatabaseError {
+pub(super) fn shape(problem: &FieldProblem) -> DatabaseError {
     DatabaseError::Shape(format!("an invoice cannot be computed: {problem}"))
 }
 
@@ -143,7 +121,7 @@ fn has_ended(subject: &Subject, now_ms: i64) -> bool {
 }
 
 /// Extends usage of a part that runs to the part's end.
-fn extrapolate(item: &mut Item, now_ms: i64) {
+pub(super) fn extrapolate(item: &mut Item, now_ms: i64) {
     let (start, end) = item.served;
     let elapsed = now_ms.clamp(start, end) - start;
     if let Owed::Usage {
@@ -157,123 +135,6 @@ fn extrapolate(item: &mut Item, now_ms: i64) {
         *quantity = scale(so_far).to_string();
         *events = u64::try_from(scale(i128::from(*events))).unwrap_or(u64::MAX);
     }
-}
-
-/// What each plan on offer would cost for a whole period of the forecast usage.
-pub async fn compare_plans(
-    context: &Context,
-    organisation_id: OrganisationId,
-) -> Result<Vec<Comparison>, DatabaseError> {
-    let connection = &context.connection;
-    let plans = PlanCache::default();
-    let reach = crate::partners::Reach::of_organisation(connection, organisation_id).await?;
-    let mut all = Vec::new();
-    for subject in plans.list_subjects(connection, organisation_id).await? {
-        if subject.timeline.ends_at_ms.is_some() {
-            continue;
-        }
-        let Some(current) = subject
-            .timeline
-            .phase_at(context.now_ms)
-            .map(|phase| phase.plan_id)
-        else {
-            continue;
-        };
-        let product_id = plans.plan(connection, current).await?.product_id;
-        let mut offered: Vec<PlanId> =
-            catalogue::list_offered_plans(connection, product_id, &reach)
-                .await?
-                .iter()
-                .map(|plan| plan.id)
-                .collect();
-        if !offered.contains(&current) {
-            offered.insert(0, current);
-        }
-        let mut costs = Vec::new();
-        for plan_id in offered {
-            if let Some(cost) = whole_period(context, &plans, &subject, plan_id).await? {
-                costs.push((plan_id, cost));
-            }
-        }
-        let now = costs
-            .iter()
-            .find(|(plan_id, _)| *plan_id == current)
-            .map(|(_, cost)| *cost);
-        for (plan_id, (amount, quantity)) in costs {
-            let saving = now
-                .filter(|(present, _)| {
-                    present.currency == amount.currency && amount.minor < present.minor
-                })
-                .map(|(present, _)| {
-                    Money::from_minor(amount.currency, present.minor - amount.minor).to_major()
-                });
-            all.push(Comparison {
-                subscription_id: subject.id.to_string(),
-                plan_id: plan_id.to_string(),
-                plan: plans.plan(connection, plan_id).await?.name.clone(),
-                is_current: plan_id == current,
-                currency: amount.currency.to_string(),
-                amount: amount.to_major(),
-                saving,
-                quantity: quantity.to_string(),
-            });
-        }
-    }
-    Ok(all)
-}
-
-/// What a plan would cost for the period that runs, had it been in force for all of it.
-async fn whole_period(
-    context: &Context,
-    plans: &PlanCache,
-    subject: &Subject,
-    plan_id: PlanId,
-) -> Result<Option<(Money, i128)>, DatabaseError> {
-    let connection = &context.connection;
-    let anchor_ms = subject.timeline.live_from_ms;
-    let mut imagined = Subject {
-        id: subject.id,
-        app: subject.app.clone(),
-        timeline: subject.timeline.clone(),
-        next_bill_at_ms: subject.next_bill_at_ms,
-    };
-    let calendar = plans.calendar(connection, plan_id, anchor_ms).await?;
-    let period = calendar.period_containing(context.now_ms)?;
-    imagined.timeline.live_from_ms = period.start_ms;
-    imagined.timeline.phases = vec![Phase {
-        from_ms: 0,
-        plan_id,
-        calendar,
-        trial_days: 0,
-    }];
-    let mut total: Option<Money> = None;
-    let mut quantity = 0;
-    for mut item in gather::list_items(connection, plans, &imagined, period.end_ms).await? {
-        let is_this_period = item.served == (period.start_ms, period.end_ms);
-        if !is_this_period || matches!(item.owed, Owed::OneOff { .. }) {
-            continue;
-        }
-        item.billed = None;
-        // Usage of the whole period is forecast from when the subscription was live in it.
-        let live_ms = subject.timeline.live_from_ms.max(period.start_ms);
-        let served = item.served;
-        item.served = (live_ms, period.end_ms);
-        extrapolate(&mut item, context.now_ms);
-        item.served = served;
-        if let Owed::Usage {
-            quantity: forecast, ..
-        } = &item.owed
-        {
-            quantity = quantity.max(forecast.parse().unwrap_or_default());
-        }
-        let owed = item.rate().map_err(|problem| shape(&problem))?.owed_minor;
-        let owed = Money::from_minor(item.currency, owed);
-        total = match total {
-            None => Some(owed),
-            Some(sum) => sum.checked_add(owed),
-        };
-    }
-    Ok(total.map(|total| (total, quantity)))
 }
 
 /// What a change of plan at an instant would put on the next invoice of a subscription, if nothing more
@@ -294,9 +155,7 @@ pub async fn preview_change(
         return Ok(Vec::new());
     };
     let facts = plans.plan(connection, plan_id).await?;
-    let anchor_ms = crate::subscriptions::find_subscription(connection, subscription_id)
-        .await?
-        .map_or(subject.timeline.live_from_ms, |known| known.anchor_ms);
+    let anchor_ms = subject.anchor_ms;
     subject
         .timeline
         .phases

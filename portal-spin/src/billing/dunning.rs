@@ -23,29 +23,55 @@ fn suspend_after_days(context: &Context) -> Option<i64> {
     }
 }
 
+/// A step of dunning: what it is noted as, from how many days after the due date on, and whether it stops
+/// live calls.
+struct Step {
+    notice: String,
+    after_days: i64,
+    suspends: bool,
+}
+
+fn steps(suspend_after: Option<i64>) -> Vec<Step> {
+    let reminders = REMIND_AFTER_DAYS
+        .iter()
+        .filter(|days| suspend_after.is_none_or(|last| **days < last))
+        .map(|days| Step {
+            notice: format!("reminder-{days}"),
+            after_days: *days,
+            suspends: false,
+        });
+    let suspension = suspend_after.map(|days| Step {
+        notice: "suspended".to_owned(),
+        after_days: days,
+        suspends: true,
+    });
+    reminders.chain(suspension).collect()
+}
+
 /// Reminds of what is overdue and stops live calls where the policy says so. Answers how many steps.
 pub async fn run_dunning(context: &Context) -> Result<u64, DatabaseError> {
-    let mut steps = 0;
-    for invoice in store::list_overdue(&context.connection, context.now_ms, PER_TICK).await? {
-        let late_days = (context.now_ms - invoice.view.due_at).div_euclid(DAY_MS);
-        let reminder = REMIND_AFTER_DAYS
-            .iter()
-            .rev()
-            .find(|days| **days <= late_days);
-        let suspends = suspend_after_days(context).is_some_and(|days| late_days >= days);
-        let step = if suspends {
-            Some("suspended".to_owned())
-        } else {
-            reminder.map(|days| format!("reminder-{days}"))
-        };
-        let Some(step) = step else { continue };
-        let taken = context
-            .connection
-            .transaction(async || take_step(context, &invoice, &step, suspends).await)
-            .await?;
-        steps += u64::from(taken);
+    let connection = &context.connection;
+    let steps = steps(suspend_after_days(context));
+    let mut taken = 0;
+    for (index, step) in steps.iter().enumerate() {
+        // Each invoice takes the step that it has reached, not those before it. Only invoices that have
+        // not taken it are listed, so that old ones never stand before new ones.
+        let next = steps.get(index + 1);
+        let due = (
+            next.map_or(i64::MIN, |next| context.now_ms - next.after_days * DAY_MS),
+            context.now_ms - step.after_days * DAY_MS,
+        );
+        let found = store::list_overdue(connection, due, &step.notice, PER_TICK, context.now_ms);
+        for invoice in found.await? {
+            let is_taken = connection
+                .transaction(async || {
+                    take_step(context, &invoice, &step.notice, step.suspends).await
+                })
+                .await?;
+            taken += u64::from(is_taken);
+        }
     }
-    Ok(steps)
+    Ok(taken)
 }
 
 async fn take_step(

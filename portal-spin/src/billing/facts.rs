@@ -21,6 +21,8 @@ pub struct PlanFacts {
     pub name: String,
     pub product_id: ProductId,
     pub product: String,
+    /// What the plan's versions share.
+    pub slug: String,
     pub charges: Vec<CheckedCharge>,
     pub proration: Proration,
     pub refunds: bool,
@@ -50,10 +52,13 @@ impl PlanFacts {
 }
 
 /// A subscription as billing needs it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Subject {
     pub id: SubscriptionId,
+    pub app_id: String,
     pub app: String,
+    /// What anchored periods are counted from.
+    pub anchor_ms: i64,
     pub timeline: Timeline,
     /// The next boundary to bill.
     pub next_bill_at_ms: i64,
@@ -86,6 +91,7 @@ impl PlanCache {
             name: plan.name,
             product_id: plan.product_id,
             product: product.name,
+            slug: plan.slug,
             charges,
             proration: plan.terms.proration,
             refunds: !plan.terms.keeps_unserved,
@@ -118,7 +124,8 @@ impl PlanCache {
         let rows = connection
             .query(
                 "SELECT s.subscription_id, a.name, s.anchor_ms, s.live_from_ms,
-                    COALESCE(s.cancelled_at_ms, s.ends_at_ms), c.next_bill_at_ms, p.from_ms, p.plan_id
+                    COALESCE(s.cancelled_at_ms, s.ends_at_ms), c.next_bill_at_ms, p.from_ms, p.plan_id,
+                    a.app_id
                  FROM apps a JOIN subscriptions s ON s.app_id = a.app_id
                  JOIN subscription_phases p ON p.subscription_id = s.subscription_id
                  LEFT JOIN billing_cursors c ON c.subscription_id = s.subscription_id
@@ -146,7 +153,9 @@ impl PlanCache {
             let next: Option<i64> = row.get(5)?;
             subjects.push(Subject {
                 id,
+                app_id: row.get(8)?,
                 app: row.get(1)?,
+                anchor_ms,
                 timeline: Timeline {
                     phases: vec![phase],
                     live_from_ms,

@@ -16,6 +16,7 @@ use super::timeline::Part;
 use super::{accounts, coupons, taxes, wallet};
 use crate::context::Context;
 use crate::database::{Connection, DatabaseError};
+use crate::edges::{self, Gap};
 use crate::metering::{self, UsageSum};
 use crate::params;
 
@@ -69,7 +70,6 @@ pub async fn list_items(
 ) -> Result<Vec<Item>, DatabaseError> {
     let billed = read_billed(connection, subject, bill_at_ms).await?;
     let from_ms = bill_at_ms - LOOK_BACK_MS;
-    let first_ms = subject.timeline.trial_until_ms();
     let mut items = Vec::new();
     for part in subject.timeline.parts(from_ms, bill_at_ms)? {
         let plan = plans.plan(connection, part.plan_id).await?;
@@ -86,7 +86,10 @@ pub async fn list_items(
                 Basis::Recurring(_, amount) => Owed::Recurring {
                     amount: plain(amount),
                 },
-                Basis::OneOff(_, amount) if start_ms == first_ms => {
+                Basis::OneOff(_, amount)
+                    if is_first_time(connection, plans, subject, &plan, charge, start_ms)
+                        .await? =>
+                {
                     start_ms = 0;
                     Owed::OneOff {
                         amount: plain(amount),
@@ -117,6 +120,30 @@ pub async fn list_items(
     }
     add_unserved(subject, plans, connection, &billed, from_ms, &mut items).await?;
     Ok(items)
+}
+
+/// Whether what is charged once is due where this part begins: where billing of the plan begins, in any of
+/// its versions. A plan that is left and taken again does not charge it again.
+async fn is_first_time(
+    connection: &Connection,
+    plans: &PlanCache,
+    subject: &Subject,
+    plan: &PlanFacts,
+    charge: &CheckedCharge,
+    start_ms: i64,
+) -> Result<bool, DatabaseError> {
+    for (served, plan_id) in subject.timeline.paid_phases() {
+        let known = plans.plan(connection, plan_id).await?;
+        let is_same_plan = known.product_id == plan.product_id && known.slug == plan.slug;
+        let charges_it = known
+            .charges
+            .iter()
+            .any(|other| other.name == charge.name && matches!(other.basis, Basis::OneOff(..)));
+        if is_same_plan && charges_it {
+            return Ok(served.start_ms == start_ms);
+        }
+    }
+    Ok(false)
 }
 
 /// The span whose minutes belong to a part. A minute belongs to the part that it begins in; the one in
@@ -304,6 +331,7 @@ pub async fn inputs_of(
             .filter(|start| *start < bill_at_ms)
             .min()
             .unwrap_or(bill_at_ms);
+        let gaps = list_gaps(connection, &items).await?;
         inputs.push(Inputs {
             seller: context.configuration().get("invoice_seller").to_owned(),
             buyer: account.party(organisation_id),
@@ -313,7 +341,21 @@ pub async fn inputs_of(
             coupons: coupons::list_applying(connection, organisation_id, currency).await?,
             taxes: taxes::list_applying(connection, &account, bill_at_ms).await?,
             wallet_minor: wallet::balance(connection, organisation_id, currency).await?,
+            gaps,
         });
     }
     Ok(inputs)
+}
+
+/// Gaps in the spans whose usage is billed for the first time. They concern every caller of an edge.
+async fn list_gaps(connection: &Connection, items: &[Item]) -> Result<Vec<String>, DatabaseError> {
+    let new = items
+        .iter()
+        .filter(|item| item.billed.is_none() && item.quantity().is_some());
+    let Some(from_ms) = new.clone().map(|item| item.served.0).min() else {
+        return Ok(Vec::new());
+    };
+    let until_ms = new.map(|item| item.served.1).max().unwrap_or(from_ms);
+    let gaps = edges::boots::list_gaps(connection, from_ms, until_ms).await?;
+    Ok(gaps.iter().map(Gap::describe).collect())
 }

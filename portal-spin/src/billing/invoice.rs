@@ -27,6 +27,9 @@ pub struct Inputs {
     pub taxes: Vec<Tax>,
     /// Credit that may be drawn.
     pub wallet_minor: i64,
+    /// Where calls of the period may be missing, in sentences.
+    #[serde(default)]
+    pub gaps: Vec<String>,
 }
 
 /// Who pays.
@@ -78,6 +81,9 @@ pub struct Document {
     pub total: String,
     pub credit_drawn: String,
     pub amount_due: String,
+    /// What may be missing from the quantities, in sentences; nothing is charged for it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub gaps: Vec<String>,
 }
 
 /// A discount in the document.
@@ -186,6 +192,7 @@ pub fn compose(inputs: &Inputs) -> Result<Composed, FieldProblem> {
             total: major(total),
             credit_drawn: major(drawn),
             amount_due: major(due),
+            gaps: inputs.gaps.clone(),
         },
         total_minor: total,
         drawn_minor: drawn,

@@ -32,6 +32,7 @@ pub mod proration;
 pub mod rating;
 mod routes;
 mod run;
+pub mod shadow;
 pub mod store;
 mod stripe;
 pub mod taxes;
@@ -65,6 +66,8 @@ mod reference;
 #[cfg(test)]
 mod run_tests;
 #[cfg(test)]
+mod stripe_mock_tests;
+#[cfg(test)]
 pub mod test_scene;
 
 pub use accounts::is_suspended_for_payment;
@@ -73,7 +76,9 @@ pub use coupons::CouponRequest;
 pub use dunning::run_dunning;
 pub use operator_pages::*;
 pub use operator_routes::*;
-pub use pages::{show_billing, show_invoice, submit_billing_account, submit_coupon};
+pub use pages::{
+    show_billing, show_invoice, show_shadow_invoice, submit_billing_account, submit_coupon,
+};
 pub use payments::{push_payments, receive_stripe_event};
 pub use price::{FieldProblem, Price};
 pub use price_json::{read_quantity, read_whole};

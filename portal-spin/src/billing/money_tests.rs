@@ -72,6 +72,102 @@ on_every_database! {
         assert!(page.contains("INV-000002") && page.contains("Forecast"));
     }
 
+    async fn finance_adds_credit_by_the_form_and_is_told_which_field_is_wrong(portal: TestPortal) {
+        let scene = Scene::on_plan(&portal, terms("100")).await;
+        let finance = finance(&portal).await;
+        let organisation = scene.actor.organisation_id.as_str();
+        let submit = async |organisation: &str, amount: &str, currency: &str| {
+            let fields = [("credit_organisation", organisation), ("credit_amount", amount), ("credit_currency", currency), ("credit_note", "transfer of March")];
+            portal.submit("/operator/wallets", &finance, &fields).await
+        };
+        let stranger = shared::ids::OrganisationId::from_bytes([3; 16]).to_string();
+        for (given, amount, currency, words) in [
+            ("Partner", "50", "EUR", "Give an organisation&#39;s id"),
+            (&stranger, "50", "EUR", "Give an organisation&#39;s id"),
+            (organisation, "0", "EUR", "Give an amount above 0."),
+            (organisation, "1.005", "EUR", "credit_amount-error"),
+            (organisation, "50", "euros", "Give an ISO 4217 code"),
+        ] {
+            let page = submit(given, amount, currency).await.expect(422).text();
+            assert!(page.contains(words), "{given} {amount} {currency}: {page}");
+        }
+        submit(organisation, "50", "eur").await.expect(303);
+        let page = portal.page("/operator/billing", &finance).await.expect(200).text();
+        assert!(page.contains("50.00 EUR") && page.contains(organisation), "{page}");
+        let token = portal.log_in(&scene.actor.email, PASSWORD).await;
+        let page = portal.page(&format!("/organisations/{organisation}/billing"), &token).await.expect(200).text();
+        assert!(page.contains("transfer of March") && page.contains("50.00 EUR left"), "{page}");
+    }
+
+    async fn on_a_free_plan_a_document_says_what_another_would_cost(portal: TestPortal) {
+        let free = json!({ "price": { "model": "per_unit", "currency": "EUR", "unit_amount": "0" } });
+        let scene = Scene::on_plan(&portal, free).await;
+        let paid = publish_plan(&portal, "Paid", json!({
+            "price": { "model": "per_unit", "currency": "EUR", "unit_amount": "0.01", "included_units": "100" },
+            "charges": [
+                { "kind": "recurring", "name": "Base fee", "currency": "EUR", "amount": "31" },
+                { "kind": "one_off", "name": "Set-up", "currency": "EUR", "amount": "500" }
+            ]
+        })).await;
+        let finance = finance(&portal).await;
+        portal.post("/api/v1/operator/tax-rates", &finance, json!({ "name": "VAT 19%", "country": "DE", "percent": "19" })).await.expect(201);
+        portal.post(&format!("/api/v1/operator/wallets/{}/entries", scene.actor.organisation_id), &finance, json!({ "amount": "5", "currency": "EUR", "note": "" })).await.expect(204);
+        let account = json!({ "country": "DE" });
+        portal.call("PUT", &format!("/api/v1/organisations/{}/billing/account", scene.actor.organisation_id), &scene.actor.token, Some(account)).await.expect(200);
+        portal.advance_ms(FEBRUARY_MS - 10 * DAY_MS - portal.now_ms());
+        scene.merge(&portal, &[scene.cell_at(portal.now_ms() - 60_000, 1_100)]).await;
+        let token = portal.log_in(&scene.actor.email, PASSWORD).await;
+        let path = format!("{}/shadow-invoice?plan_id={paid}", scene.subscription.strip_prefix("/api/v1").unwrap());
+        let shadow = portal.get(&format!("/api/v1{path}"), &token).await.expect(200).json();
+        let document = &shadow["document"];
+        assert_eq!((&shadow["is_complete"], &shadow["plan"]), (&json!(false), &json!("Paid")));
+        // 1 100 calls less 100 included at a cent, the base fee of the whole month, 19 % of both.
+        assert_eq!((&document["subtotal"], &document["total"], &document["amount_due"]), (&json!("41.00"), &json!("48.79"), &json!("48.79")), "{document}");
+        assert_eq!(document["lines"].as_array().unwrap().len(), 2, "nothing that is charged once");
+        let page = portal.page(&path, &token).await.expect(200).text();
+        assert!(page.contains("This is not an invoice") && page.contains("48.79 EUR"), "{page}");
+        let billing = portal.page(&format!("/organisations/{}/billing", scene.actor.organisation_id), &token).await.expect(200).text();
+        assert!(billing.contains("/shadow-invoice?plan_id="), "{billing}");
+        // Nothing of it is posted: the month is over, and there is no invoice.
+        run_at(&portal, FEBRUARY_MS + 25 * HOUR_MS).await;
+        assert_eq!(documents(&portal).await.len(), 0);
+        let token = portal.log_in(&scene.actor.email, PASSWORD).await;
+        let past = portal.get(&format!("/api/v1{path}&at=2026-01-20T00:00:00Z"), &token).await.expect(200).json();
+        assert_eq!((&past["is_complete"], &past["document"]["total"]), (&json!(true), &json!("48.79")));
+        portal.get(&format!("/api/v1{path}&at=2027-01-01T00:00:00Z"), &token).await.expect(422);
+        portal.get(&format!("/api/v1{path}&at=soon"), &token).await.expect(422);
+        let stranger = portal.sign_up("stranger@example.com", "Stranger").await;
+        portal.get(&format!("/api/v1{path}"), &stranger.token).await.expect(404);
+    }
+
+    async fn an_invoice_that_is_overdue_for_long_never_stands_before_a_newer_one(portal: TestPortal) {
+        let scene = Scene::on_plan(&portal, terms("100")).await;
+        run_at(&portal, portal.now_ms() + 25 * HOUR_MS).await;
+        portal.advance_ms(15 * DAY_MS);
+        let context = portal.context().await;
+        // More unpaid invoices than one look takes, all of them told of everything long ago.
+        context.connection.transaction(async || {
+            for number in 0..250 {
+                let id = format!("inv_old{number:04}");
+                context.connection.execute(
+                    "INSERT INTO invoices (invoice_id, organisation_id, kind, number, currency, period_start_ms, period_end_ms, issued_at_ms,
+                        due_at_ms, total_minor, wallet_minor, credited_minor, amount_due_minor, inputs, document)
+                     SELECT $1, organisation_id, kind, $2, currency, period_start_ms, period_end_ms, issued_at_ms,
+                        $3, total_minor, wallet_minor, credited_minor, amount_due_minor, inputs, document FROM invoices WHERE number = 'INV-000001'",
+                    crate::params![&id, &id, portal.now_ms() - 400 * DAY_MS + number],
+                ).await?;
+                context.connection.execute(
+                    "INSERT INTO billing_notices (subject, period_start_ms, notice, at_ms) VALUES ($1, $2, 'suspended', 0)",
+                    crate::params![&id, portal.now_ms() - 400 * DAY_MS + number],
+                ).await?;
+            }
+            Ok::<_, crate::database::DatabaseError>(())
+        }).await.unwrap();
+        assert_eq!(run_dunning(&context).await.unwrap(), 1, "the newest is reminded of");
+        let told = portal.newest_email(&scene.actor.email).await;
+        assert_eq!(told["subject"], "Reminder: invoice INV-000001 is overdue");
+    }
+
     async fn an_overdue_invoice_stops_live_calls_until_it_is_paid(portal: TestPortal) {
         let mut scene = Scene::on_plan(&portal, terms("100")).await;
         let at = portal.now_ms() + 25 * HOUR_MS;

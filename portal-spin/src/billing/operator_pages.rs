@@ -117,19 +117,42 @@ pub async fn submit_new_coupon(context: &Context) -> Outcome {
     overview_or_again(context, outcome).await
 }
 
-/// `POST /operator/wallets/{partner_id}`
+/// `POST /operator/wallets`
 pub async fn submit_top_up(context: &Context) -> Outcome {
     let form = context.form();
+    // Names of their own: the page has other amounts and currencies.
     let request = TopUpRequest {
-        amount: form.text("amount"),
-        currency: form.text("currency"),
-        note: form.text("note"),
+        amount: form.text("credit_amount"),
+        currency: form.text("credit_currency"),
+        note: form.text("credit_note"),
     };
-    overview_or_again(
-        context,
-        operator_routes::add_credit(context, &request).await,
+    let given = form.text("credit_organisation");
+    let outcome = match given.trim().parse() {
+        Ok(organisation_id) => operator_routes::add_credit(context, organisation_id, &request)
+            .await
+            .map_err(as_credit_field),
+        Err(_) => Err(unknown_organisation()),
+    };
+    overview_or_again(context, outcome).await
+}
+
+/// A failure of the fields as this page names them.
+fn as_credit_field(mut failure: Failure) -> Failure {
+    if failure.code == "not_found" {
+        return unknown_organisation();
+    }
+    for error in &mut failure.errors {
+        error.field = format!("credit_{}", error.field);
+    }
+    failure
+}
+
+fn unknown_organisation() -> Failure {
+    Failure::field(
+        "credit_organisation",
+        "unknown_value",
+        "Give an organisation's id, org_…, as on its invoices.",
     )
-    .await
 }
 
 async fn invoice_page(context: &Context, shown: Shown) -> Result<InvoicePage, Failure> {
@@ -143,6 +166,7 @@ async fn invoice_page(context: &Context, shown: Shown) -> Result<InvoicePage, Fa
         page: Page::new(context, &format!("{kind} {}", invoice.view.number)),
         shown,
         document: read_document(&invoice)?,
+        due: invoice.view.amount_due.clone(),
         is_open: matches!(invoice.view.state.as_str(), "open" | "overdue"),
         is_operator: may_change(context)?,
         base: format!("/operator/invoices/{}", invoice.view.id),

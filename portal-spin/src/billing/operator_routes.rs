@@ -9,6 +9,7 @@ use shared::money::{Currency, Money};
 use super::coupons::{self, CouponRequest, CouponView};
 use super::store;
 use super::taxes::{self, TaxRate, TaxRateRequest};
+use super::wallet::WalletView;
 use super::{accounts, wallet};
 use crate::audit;
 use crate::context::Context;
@@ -55,6 +56,8 @@ pub struct OperatorBillingView {
     pub tax_rates: Vec<TaxRate>,
     /// Coupons.
     pub coupons: Vec<CouponView>,
+    /// Credit that is left, by organisation; at most 200, the largest first.
+    pub wallets: Vec<WalletView>,
 }
 
 pub(super) async fn overview(context: &Context) -> Result<OperatorBillingView, DatabaseError> {
@@ -94,6 +97,7 @@ pub(super) async fn overview(context: &Context) -> Result<OperatorBillingView, D
             .collect::<Result<_, DatabaseError>>()?,
         tax_rates: taxes::list_rates(connection).await?,
         coupons: coupons::list_coupons(connection).await?,
+        wallets: wallet::list_wallets(connection, 200).await?,
     })
 }
 
@@ -348,8 +352,11 @@ pub struct TopUpRequest {
     pub note: String,
 }
 
-pub(super) async fn add_credit(context: &Context, request: &TopUpRequest) -> Result<(), Failure> {
-    let organisation_id: OrganisationId = context.path_id("partner_id")?;
+pub(super) async fn add_credit(
+    context: &Context,
+    organisation_id: OrganisationId,
+    request: &TopUpRequest,
+) -> Result<(), Failure> {
     let currency: Currency = request
         .currency
         .trim()
@@ -402,8 +409,9 @@ pub(super) async fn add_credit(context: &Context, request: &TopUpRequest) -> Res
         .await
 }
 
-/// `POST /api/v1/operator/organisations/{partner_id}/wallet-entries`
+/// `POST /api/v1/operator/wallets/{partner_id}/entries`
 pub async fn top_up_wallet(context: &Context) -> Outcome {
-    add_credit(context, &context.json()?).await?;
+    let organisation_id = context.path_id("partner_id")?;
+    add_credit(context, organisation_id, &context.json()?).await?;
     Ok(response::no_content())
 }

@@ -3,12 +3,13 @@
 use askama::Template;
 use http::StatusCode;
 
-use super::documents::{ShownDocument, read_document};
+use super::documents::{ShownDocument, read_document, show_document};
 use super::routes::{self, AccountView, BillingView};
+use super::shadow::{self, Comparison, ShadowInvoice};
 use super::store::{self, InvoiceView};
 use crate::apps::organisation_page;
 use crate::context::Context;
-use crate::encoding::readable_time;
+use crate::encoding::{readable_time, rfc3339};
 use crate::routes::{Outcome, PAYERS};
 use crate::web::forms::Shown;
 use crate::web::{Failure, Page, response};
@@ -27,6 +28,16 @@ struct BillingPage {
 impl BillingPage {
     fn time(&self, unix_ms: &i64) -> String {
         readable_time(*unix_ms)
+    }
+
+    /// For each subscription the plan that would save most.
+    fn upgrades(&self) -> Vec<&Comparison> {
+        let plans = &self.billing.plans;
+        plans
+            .iter()
+            .filter(|plan| plan.is_current)
+            .filter_map(|plan| shadow::best_saving(plans, &plan.subscription_id))
+            .collect()
     }
 }
 
@@ -113,6 +124,8 @@ pub(super) struct InvoicePage {
     pub shown: Shown,
     pub invoice: InvoiceView,
     pub document: ShownDocument,
+    /// What is still to be paid.
+    pub due: String,
     pub is_open: bool,
     pub is_operator: bool,
     pub base: String,
@@ -146,9 +159,57 @@ pub async fn show_invoice(context: &Context) -> Outcome {
         page,
         shown: Shown::default(),
         document: read_document(&invoice)?,
+        due: invoice.view.amount_due.clone(),
         is_open: matches!(invoice.view.state.as_str(), "open" | "overdue"),
         is_operator: false,
         base: String::new(),
         invoice: invoice.view,
+    })
+}
+
+#[derive(Template)]
+#[template(path = "billing/templates/shadow_invoice.html")]
+struct ShadowInvoicePage {
+    page: Page,
+    shadow: ShadowInvoice,
+    document: ShownDocument,
+    due: String,
+    /// The same for the period before.
+    before: String,
+    json: String,
+    billing: String,
+}
+
+impl ShadowInvoicePage {
+    fn date(&self, unix_ms: &i64) -> String {
+        readable_time(*unix_ms).chars().take(10).collect()
+    }
+
+    fn last_date(&self) -> String {
+        self.date(&(self.shadow.period_end - 1))
+    }
+}
+
+/// `GET /apps/{app_id}/subscriptions/{subscription_id}/shadow-invoice?plan_id=&at=`
+pub async fn show_shadow_invoice(context: &Context) -> Outcome {
+    let shadow = routes::shadow_of_path(context).await?;
+    let document = show_document(&shadow.document)?;
+    let path_at = |at_ms: i64| {
+        format!(
+            "/apps/{}/subscriptions/{}/shadow-invoice?plan_id={}&at={}",
+            shadow.app_id,
+            shadow.subscription_id,
+            shadow.plan_id,
+            rfc3339(at_ms)
+        )
+    };
+    response::html(&ShadowInvoicePage {
+        page: organisation_page(context, "What you would pay").await?,
+        due: document.amount_due.clone(),
+        before: path_at(shadow.period_start - 1),
+        json: format!("/api/v1{}", path_at(shadow.period_start)),
+        billing: format!("/organisations/{}/billing", document.buyer.organisation_id),
+        document,
+        shadow,
     })
 }

@@ -8,12 +8,21 @@ use super::drafts::preview_change;
 use super::items::{Billed, Item, ItemKey, Owed};
 use super::period::{Calendar, Cycle, Period};
 use super::proration::Proration;
-use super::test_scene::{DAY_MS, HOUR_MS, Scene, documents, publish_plan, run_at};
+use super::test_scene::{DAY_MS, HOUR_MS, Scene, publish_plan, run_at};
 use super::timeline::{Phase, Timeline};
-use crate::testing::on_every_database;
+use crate::params;
+use crate::testing::{TestPortal, on_every_database};
 
 /// 2026-02-01.
 const FEBRUARY_MS: i64 = 1_769_904_000_000;
+
+/// How many changes are tried on each database; `PORTICO_PLAN_CHANGES` sets another number.
+fn changes() -> usize {
+    std::env::var("PORTICO_PLAN_CHANGES")
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(24)
+}
 
 fn plan(fee: &str, unit: &str, proration: &str) -> serde_json::Value {
     json!({
@@ -24,35 +33,103 @@ fn plan(fee: &str, unit: &str, proration: &str) -> serde_json::Value {
     })
 }
 
+/// Plans that differ in model, proration, charges and in what they give back.
+fn terms() -> [serde_json::Value; 7] {
+    let mut kept = plan("17.77", "0.03", "by_day");
+    kept["keeps_unserved"] = json!(true);
+    let mut entered = plan("5", "0.11", "by_second");
+    entered["charges"]
+        .as_array_mut()
+        .unwrap()
+        .push(json!({ "kind": "one_off", "name": "Set-up", "currency": "USD", "amount": "40" }));
+    [
+        plan("62.50", "0.07", "by_day"),
+        plan("9.99", "0.31", "by_second"),
+        plan("0", "0", "off"),
+        kept,
+        entered,
+        json!({
+            "price": { "model": "package", "currency": "USD", "package_amount": "1.25", "package_size": "7",
+                "free_units": "10", "maximum": "9.99" },
+            "charges": [{ "kind": "usage", "name": "Calls", "counts": "calls",
+                "price": { "model": "per_unit", "currency": "USD", "unit_amount": "0.001", "included_units": "20" } }],
+            "proration": "by_second"
+        }),
+        json!({
+            "price": { "model": "volume", "currency": "USD", "zero_usage": "skip",
+                "tiers": [{ "up_to": "30", "flat_amount": "3" }, { "up_to": null, "unit_amount": "0.2" }] },
+            "charges": [{ "kind": "recurring", "name": "Base fee", "currency": "USD", "amount": "100" }],
+            "proration": "off"
+        }),
+    ]
+}
+
+/// The invoice or credit note of a boundary.
+async fn posted_at(portal: &TestPortal, boundary_ms: i64) -> Option<serde_json::Value> {
+    let context = portal.context().await;
+    let row = context
+        .connection
+        .query_optional(
+            "SELECT document FROM invoices WHERE bill_at_ms = $1",
+            params![boundary_ms],
+        )
+        .await
+        .unwrap()?;
+    Some(serde_json::from_str(&row.get::<String>(0).unwrap()).unwrap())
+}
+
 on_every_database! {
     async fn a_preview_is_what_the_next_invoice_says(portal: TestPortal) {
         let scene = Scene::on_plan(&portal, plan("31", "0.10", "by_second")).await;
         run_at(&portal, portal.now_ms() + 25 * HOUR_MS).await;
-        let plans = [
-            publish_plan(&portal, "A", plan("62.50", "0.07", "by_day")).await,
-            publish_plan(&portal, "B", plan("9.99", "0.31", "by_second")).await,
-            publish_plan(&portal, "C", plan("0", "0", "off")).await,
-        ];
+        let mut plans = Vec::new();
+        for (number, terms) in terms().into_iter().enumerate() {
+            plans.push(publish_plan(&portal, &format!("Plan {number}"), terms).await);
+        }
+        let calendar = Calendar::new(Cycle::Month, "UTC").unwrap();
         let mut boundary_ms = FEBRUARY_MS;
         let mut state = 11_u64;
-        for (month, plan) in plans.iter().cycle().take(5).enumerate() {
+        let mut random = |below: i64| {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(99);
-            let at_ms = boundary_ms - DAY_MS - i64::try_from(state % 20).unwrap() * DAY_MS - i64::try_from(state % 86_400_000).unwrap();
-            portal.advance_ms(at_ms.max(portal.now_ms()) - portal.now_ms());
-            scene.merge(&portal, &[scene.cell_at(portal.now_ms() - 3 * 60_000, 40 + state % 60)]).await;
+            i64::try_from(state >> 33).unwrap() % below
+        };
+        let (mut current, mut with_amounts) = (usize::MAX, 0);
+        for number in 0..changes() {
+            // Behind the invoice before, and before the boundary.
+            let earliest_ms = portal.now_ms() + HOUR_MS;
+            let at_ms = earliest_ms + random(boundary_ms - HOUR_MS - earliest_ms);
+            portal.advance_ms(at_ms - portal.now_ms());
+            let used = random(120);
+            if used > 20 {
+                scene.merge(&portal, &[scene.cell_at(at_ms - 3 * 60_000, used.unsigned_abs())]).await;
+            }
+            let mut next = usize::try_from(random(7)).unwrap();
+            if next == current {
+                next = (next + 1) % plans.len();
+            }
+            current = next;
             // The log-in and the change take their own milliseconds.
             let context = portal.context().await;
             let organisation = scene.actor.organisation_id.parse().unwrap();
             let subscription = scene.subscription.rsplit('/').next().unwrap().parse().unwrap();
-            let preview = preview_change(&context, organisation, subscription, plan.parse().unwrap(), portal.now_ms() + 2).await.unwrap();
+            let preview = preview_change(&context, organisation, subscription, plans[next].parse().unwrap(), portal.now_ms() + 2).await.unwrap();
             drop(context);
-            scene.change_plan(&portal, plan).await;
+            scene.change_plan(&portal, &plans[next]).await;
             run_at(&portal, boundary_ms + 25 * HOUR_MS).await;
-            let (_, posted) = documents(&portal).await.pop().unwrap();
-            assert_eq!(serde_json::to_value(&preview[0].lines).unwrap(), posted["lines"], "month {month}");
-            let calendar = Calendar::new(Cycle::Month, "UTC").unwrap();
+            let preview = serde_json::to_value(&preview[0]).unwrap();
+            match posted_at(&portal, boundary_ms).await {
+                Some(posted) => {
+                    assert_eq!(preview, posted, "change {number}");
+                    with_amounts += 1;
+                }
+                None => {
+                    let lines = preview["lines"].as_array().unwrap();
+                    assert!(lines.iter().all(|line| line["amount"] == "0.00"), "change {number}: {preview}");
+                }
+            }
             boundary_ms = calendar.period_containing(boundary_ms).unwrap().end_ms;
         }
+        assert!(with_amounts * 10 > changes() * 9, "{with_amounts} of {} changes cost something", changes());
     }
 }
 

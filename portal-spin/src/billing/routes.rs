@@ -7,7 +7,8 @@ use shared::ids::{InvoiceId, OrganisationId};
 use shared::money::{Currency, Money};
 
 use super::accounts::{self, Account};
-use super::drafts::{self, Comparison, DraftView};
+use super::drafts::{self, DraftView};
+use super::shadow::{self, Comparison, ShadowInvoice};
 use super::store::{self, InvoiceView, StoredInvoice};
 use super::wallet::{self, WalletEntry};
 use super::{coupons, documents, taxes};
@@ -174,7 +175,7 @@ pub(super) async fn billing(
             .collect(),
         entries: wallet::list_entries(connection, organisation_id, 20).await?,
         drafts: drafts::list_drafts(context, organisation_id).await?,
-        plans: drafts::compare_plans(context, organisation_id).await?,
+        plans: shadow::compare_plans(context, organisation_id).await?,
     })
 }
 
@@ -252,6 +253,46 @@ pub async fn redeem_coupon(context: &Context) -> Outcome {
     let request: RedemptionRequest = context.json()?;
     redeem(context, &request.code).await?;
     Ok(response::no_content())
+}
+
+/// What the subscription of the path would have cost on the plan that the query names, in the period of an
+/// instant (now where none is given).
+pub(super) async fn shadow_of_path(context: &Context) -> Result<ShadowInvoice, Failure> {
+    let app = crate::apps::find_app(&context.connection, context.path_id("app_id")?)
+        .await?
+        .ok_or_else(Failure::not_found)?;
+    let subscription_id = context.path_id("subscription_id")?;
+    let plan_id = context
+        .query("plan_id")
+        .unwrap_or_default()
+        .parse()
+        .map_err(|_| {
+            let detail = "Give a plan that is on offer for the subscription, pln_….";
+            Failure::field("plan_id", "unknown_value", detail)
+        })?;
+    let at_ms = match context.query("at") {
+        None => context.now_ms,
+        Some(text) => text
+            .parse::<jiff::Timestamp>()
+            .map(jiff::Timestamp::as_millisecond)
+            .ok()
+            .filter(|at_ms| *at_ms <= context.now_ms)
+            .ok_or_else(|| {
+                Failure::field(
+                    "at",
+                    "malformed",
+                    "Give a time that is past, like 2026-11-22T14:05:00Z, or nothing for now.",
+                )
+            })?,
+    };
+    shadow::shadow_invoice(context, &app, subscription_id, plan_id, at_ms)
+        .await?
+        .ok_or_else(Failure::not_found)
+}
+
+/// `GET …/subscriptions/{subscription_id}/shadow-invoice?plan_id=&at=`
+pub async fn get_shadow_invoice(context: &Context) -> Outcome {
+    response::ok(&shadow_of_path(context).await?)
 }
 
 /// `GET …/invoices`

@@ -93,6 +93,67 @@ on_every_database! {
         assert_eq!(super::super::wallet::balance(&context.connection, organisation, "USD".parse().unwrap()).await.unwrap(), 3_100);
     }
 
+    async fn what_is_charged_once_is_charged_with_every_plan_that_is_entered_and_not_again(portal: TestPortal) {
+        let scene = Scene::on_plan(&portal, terms()).await;
+        run_at(&portal, portal.now_ms() + 25 * HOUR_MS).await;
+        let set_up = |name: &str, amount: &str| json!({
+            "price": { "model": "flat", "currency": "USD", "flat_amount": "1" },
+            "charges": [{ "kind": "one_off", "name": name, "currency": "USD", "amount": amount }]
+        });
+        let other = publish_plan(&portal, "Other", set_up("Set-up", "70")).await;
+        let third = publish_plan(&portal, "Third", set_up("Move", "5.50")).await;
+        let context = portal.context().await;
+        let first: String = context.connection.query_one("SELECT plan_id FROM plans WHERE name = 'Tested'", params![]).await.unwrap().get(0).unwrap();
+        drop(context);
+        // Back and forth within January and February: each plan's set-up once.
+        for (at_ms, plan) in [(-9, &other), (-7, &first), (-5, &third), (2, &other), (4, &third)] {
+            run_at(&portal, FEBRUARY_MS + at_ms * DAY_MS).await;
+            scene.change_plan(&portal, plan).await;
+        }
+        run_at(&portal, FEBRUARY_MS + 5 * DAY_MS).await;
+        run_at(&portal, MARCH_MS + 2 * DAY_MS).await;
+        let issued = documents(&portal).await;
+        let once = |document: &serde_json::Value| document["lines"].as_array().unwrap().iter()
+            .filter(|line| line["proration"] == "charged once")
+            .map(|line| (line["plan"].as_str().unwrap().to_owned(), line["amount"].as_str().unwrap().to_owned()))
+            .collect::<Vec<_>>();
+        let of = |plan: &str, amount: &str| (plan.to_owned(), amount.to_owned());
+        assert_eq!(once(&issued[0].1), [of("Tested", "100.00")]);
+        assert_eq!(once(&issued[1].1), [of("Other", "70.00"), of("Third", "5.50")], "{}", issued[1].1);
+        assert_eq!(once(&issued[2].1), []);
+    }
+
+    async fn what_an_edge_may_have_lost_is_on_the_invoice_and_on_the_usage_page(portal: TestPortal) {
+        let mut scene = Scene::on_plan(&portal, terms()).await;
+        run_at(&portal, portal.now_ms() + 25 * HOUR_MS).await;
+        scene.edge.decided = 30;
+        let cell = scene.cell_at(portal.now_ms(), 20);
+        scene.edge.report_cells(&portal, vec![cell]).await;
+        portal.advance_ms(2_000);
+        // The same edge begins anew: the boot before it ended without a last report.
+        crate::edges::test_edge::TestEdge::new(&portal, "edge-1", 9).beat(&portal).await;
+        let token = portal.log_in(&scene.actor.email, crate::testing::PASSWORD).await;
+        let page = portal.page(&format!("/apps/{}/usage", scene.app.rsplit('/').next().unwrap()), &token).await.expect(200).text();
+        assert!(page.contains("ended without a last report: at most"), "{page}");
+        run_at(&portal, FEBRUARY_MS + 25 * HOUR_MS).await;
+        let document = &documents(&portal).await[1].1;
+        let gaps = document["gaps"].as_array().unwrap();
+        assert_eq!(gaps.len(), 1, "{document}");
+        assert!(gaps[0].as_str().unwrap().ends_with("of all callers together, are not counted and not charged."), "{document}");
+        let list = portal.log_in(&scene.actor.email, crate::testing::PASSWORD).await;
+        let path = format!("/api/v1/organisations/{}/invoices", scene.actor.organisation_id);
+        let id = portal.get(&path, &list).await.expect(200).json()["items"][0]["id"].as_str().unwrap().to_owned();
+        let page = portal.page(&format!("/invoices/{id}"), &list).await.expect(200).text();
+        assert!(page.contains("Gaps in metering"));
+        let csv = portal.get(&format!("/api/v1/invoices/{id}/csv"), &list).await.expect(200).text();
+        assert!(csv.contains("INV-000002,gap,"), "{csv}");
+        // What the lost boot brings after all heals the gap: the next invoice says nothing of it.
+        let late = vec![scene.cell_at(portal.now_ms() - 20 * DAY_MS, 30)];
+        scene.edge.report_cells(&portal, late).await;
+        run_at(&portal, MARCH_MS + 25 * HOUR_MS).await;
+        assert_eq!(documents(&portal).await[2].1.get("gaps"), None);
+    }
+
     async fn a_run_killed_at_any_statement_goes_on_without_hole_or_double(portal: TestPortal) {
         let scene = Scene::on_plan(&portal, terms()).await;
         scene.merge(&portal, &[scene.cell_at(portal.now_ms() + DAY_MS, 200)]).await;

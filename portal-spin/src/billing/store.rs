@@ -9,7 +9,7 @@ use shared::money::{Currency, Money};
 use super::{accounts, dunning, wallet};
 use crate::audit;
 use crate::context::Context;
-use crate::database::{Connection, DatabaseError, Row};
+use crate::database::{Connection, DatabaseError, Row, Value};
 use crate::params;
 use crate::web::Failure;
 
@@ -149,24 +149,33 @@ pub async fn list_invoices(
         .collect()
 }
 
+/// Invoices that a condition (with its order and limit) finds.
+async fn list_where(
+    connection: &Connection,
+    condition: &str,
+    parameters: Vec<Value>,
+    now_ms: i64,
+) -> Result<Vec<StoredInvoice>, DatabaseError> {
+    let sql = format!("SELECT {COLUMNS} FROM invoices WHERE {condition}");
+    connection
+        .query(&sql, parameters)
+        .await?
+        .iter()
+        .map(|row| read(row, now_ms))
+        .collect()
+}
+
 /// Open invoices that a provider does not know yet.
 pub async fn list_to_push(
     connection: &Connection,
     now_ms: i64,
     limit: i64,
 ) -> Result<Vec<StoredInvoice>, DatabaseError> {
-    let sql = format!(
-        "SELECT {COLUMNS} FROM invoices WHERE provider_invoice IS NULL AND kind = 'invoice'
+    let condition = "provider_invoice IS NULL AND kind = 'invoice'
             AND paid_at_ms IS NULL AND voided_at_ms IS NULL AND uncollectible_at_ms IS NULL
             AND amount_due_minor > 0 AND (provider_next_try_ms IS NULL OR provider_next_try_ms <= $1)
-         ORDER BY invoice_id LIMIT $2"
-    );
-    connection
-        .query(&sql, params![now_ms, limit])
-        .await?
-        .iter()
-        .map(|row| read(row, now_ms))
-        .collect()
+         ORDER BY invoice_id LIMIT $2";
+    list_where(connection, condition, params![now_ms, limit], now_ms).await
 }
 
 /// Invoices that were closed here and that a provider still thinks open.
@@ -175,18 +184,11 @@ pub async fn list_to_tell(
     now_ms: i64,
     limit: i64,
 ) -> Result<Vec<StoredInvoice>, DatabaseError> {
-    let sql = format!(
-        "SELECT {COLUMNS} FROM invoices WHERE provider_invoice IS NOT NULL AND provider_told_at_ms IS NULL
+    let condition = "provider_invoice IS NOT NULL AND provider_told_at_ms IS NULL
             AND (paid_at_ms IS NOT NULL OR voided_at_ms IS NOT NULL OR uncollectible_at_ms IS NOT NULL)
             AND (provider_next_try_ms IS NULL OR provider_next_try_ms <= $1)
-         ORDER BY invoice_id LIMIT $2"
-    );
-    connection
-        .query(&sql, params![now_ms, limit])
-        .await?
-        .iter()
-        .map(|row| read(row, now_ms))
-        .collect()
+         ORDER BY invoice_id LIMIT $2";
+    list_where(connection, condition, params![now_ms, limit], now_ms).await
 }
 
 /// The invoice that a provider knows by this name.
@@ -203,23 +205,27 @@ pub async fn find_by_provider(
     row.map(|row| row.parse(0)).transpose()
 }
 
-/// Open invoices that are past their due date, oldest first.
+/// Open invoices that were due in this span (its first moment excluded) and of which this was not told yet,
+/// oldest first.
 pub async fn list_overdue(
     connection: &Connection,
-    now_ms: i64,
+    due: (i64, i64),
+    notice: &str,
     limit: i64,
+    now_ms: i64,
 ) -> Result<Vec<StoredInvoice>, DatabaseError> {
-    let sql = format!(
-        "SELECT {COLUMNS} FROM invoices WHERE due_at_ms < $1 AND kind = 'invoice'
+    let condition = "due_at_ms > $1 AND due_at_ms <= $2 AND kind = 'invoice'
             AND paid_at_ms IS NULL AND voided_at_ms IS NULL AND uncollectible_at_ms IS NULL
-         ORDER BY due_at_ms, invoice_id LIMIT $2"
-    );
-    connection
-        .query(&sql, params![now_ms, limit])
-        .await?
-        .iter()
-        .map(|row| read(row, now_ms))
-        .collect()
+            AND NOT EXISTS (SELECT 1 FROM billing_notices n
+                WHERE n.subject = invoices.invoice_id AND n.notice = $3)
+         ORDER BY due_at_ms, invoice_id LIMIT $4";
+    list_where(
+        connection,
+        condition,
+        params![due.0, due.1, notice, limit],
+        now_ms,
+    )
+    .await
 }
 
 /// An open invoice, under the lock of its account. Call it inside a transaction.

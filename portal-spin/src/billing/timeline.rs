@@ -65,6 +65,27 @@ impl Timeline {
         self.live_from_ms.saturating_add(i64::from(days) * DAY_MS)
     }
 
+    /// What was served of each phase outside the trial, in order of time; phases of which nothing was are
+    /// left out.
+    pub fn paid_phases(&self) -> impl Iterator<Item = (Period, PlanId)> + '_ {
+        let first_ms = self.trial_until_ms();
+        self.phases
+            .iter()
+            .enumerate()
+            .filter_map(move |(index, phase)| {
+                let next_ms = self.phases.get(index + 1).map(|next| next.from_ms);
+                let served = Period {
+                    start_ms: phase.from_ms.max(first_ms),
+                    end_ms: next_ms
+                        .into_iter()
+                        .chain(self.ends_at_ms)
+                        .min()
+                        .unwrap_or(i64::MAX),
+                };
+                (served.start_ms < served.end_ms).then_some((served, phase.plan_id))
+            })
+    }
+
     /// The first boundary behind an instant.
     pub fn boundary_after(&self, at_ms: i64) -> Result<i64, PeriodProblem> {
         let phase = self.phase_at(at_ms).ok_or(PeriodProblem::OutOfRange)?;

@@ -30,6 +30,46 @@ pub struct WalletEntry {
     pub at: i64,
 }
 
+/// Credit of one organisation in one currency.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct WalletView {
+    /// The organisation.
+    pub organisation_id: String,
+    /// Its name.
+    pub organisation: String,
+    /// ISO 4217.
+    pub currency: String,
+    /// In major units.
+    pub amount: String,
+}
+
+/// Credit that is left, of all organisations.
+pub async fn list_wallets(
+    connection: &Connection,
+    limit: i64,
+) -> Result<Vec<WalletView>, DatabaseError> {
+    let rows = connection
+        .query(
+            "SELECT w.organisation_id, o.name, w.currency, CAST(SUM(w.amount_minor) AS BIGINT) AS balance
+             FROM wallet_entries w JOIN organisations o ON o.organisation_id = w.organisation_id
+             GROUP BY w.organisation_id, o.name, w.currency HAVING SUM(w.amount_minor) > 0
+             ORDER BY balance DESC, w.organisation_id LIMIT $1",
+            params![limit],
+        )
+        .await?;
+    rows.iter()
+        .map(|row| {
+            let currency: Currency = row.parse(2)?;
+            Ok(WalletView {
+                organisation_id: row.get(0)?,
+                organisation: row.get(1)?,
+                currency: currency.to_string(),
+                amount: Money::from_minor(currency, row.get(3)?).to_major(),
+            })
+        })
+        .collect()
+}
+
 /// What is left.
 pub async fn balance(
     connection: &Connection,

@@ -5,6 +5,7 @@ use shared::usage::Report;
 
 use super::model::{LIVE_FOR_MS, Progress, SILENT_AFTER_MS, saturating};
 use crate::database::{Connection, DatabaseError, Row};
+use crate::encoding::readable_time;
 use crate::params;
 
 /// One boot as the operator sees it.
@@ -47,6 +48,25 @@ pub struct Gap {
     pub until: Option<i64>,
     /// At most this many calls are missing.
     pub at_most_calls: Option<i64>,
+}
+
+impl Gap {
+    /// The gap in a sentence, for whoever's calls it may concern.
+    pub fn describe(&self) -> String {
+        let from = readable_time(self.from);
+        let Some(until) = self.until.map(readable_time) else {
+            return format!(
+                "Since {from} an edge of the gateway is silent: what it counted meanwhile is still to come."
+            );
+        };
+        let calls = match self.at_most_calls {
+            Some(calls) => format!("at most {calls} calls, of all callers together, are"),
+            None => "calls may be".to_owned(),
+        };
+        format!(
+            "From {from} to {until} an edge of the gateway ended without a last report: {calls} not counted and not charged."
+        )
+    }
 }
 
 /// Takes note of a report. An older report than the newest known only proves life.

@@ -6,6 +6,7 @@ use super::model::{Part, UsageView};
 use super::routes::{LoggedRequest, Question, read_log, usage};
 use crate::apps::{find_app, organisation_page};
 use crate::context::Context;
+use crate::edges::Gap;
 use crate::encoding::readable_time;
 use crate::routes::Outcome;
 use crate::web::{Failure, Page, response};
@@ -25,6 +26,7 @@ struct UsagePage {
     usage: UsageView,
     from: String,
     to: String,
+    gaps: Vec<String>,
     tables: Vec<(&'static str, Vec<Part>)>,
     log: Vec<Line>,
 }
@@ -52,6 +54,7 @@ pub async fn show_usage_page(context: &Context) -> Outcome {
         page: organisation_page(context, &format!("Usage of {}", app.name)).await?,
         from: readable_time(usage.from),
         to: readable_time(usage.to),
+        gaps: usage.gaps.iter().map(Gap::describe).collect(),
         tables: vec![
             ("By operation", std::mem::take(&mut usage.by_operation)),
             ("By outcome", std::mem::take(&mut usage.by_outcome)),

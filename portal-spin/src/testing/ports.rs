@@ -351,11 +351,16 @@ impl Randomness for TestRandomness {
     }
 }
 
+/// Whoever is called.
+pub type Answerer = Box<dyn FnMut(&http::Request<Bytes>) -> http::Response<Bytes>>;
+
 /// Outbound HTTP that records requests and gives prepared answers.
 #[derive(Clone, Default)]
 pub struct TestHttp {
     pub requests: Rc<RefCell<Vec<http::Request<Bytes>>>>,
     pub answers: Rc<RefCell<Vec<http::Response<Bytes>>>>,
+    /// Answers instead of what is prepared, where one is set.
+    pub answerer: Rc<RefCell<Option<Answerer>>>,
     /// What every host name stands for.
     pub addresses: Rc<RefCell<Vec<IpAddr>>>,
 }
@@ -365,11 +370,14 @@ impl HttpClient for TestHttp {
         &self,
         request: http::Request<Bytes>,
     ) -> PortFuture<'_, Result<http::Response<Bytes>, String>> {
-        self.requests.borrow_mut().push(request);
-        let answer = self
-            .answers
+        let made = self
+            .answerer
             .borrow_mut()
-            .pop()
+            .as_mut()
+            .map(|answer| answer(&request));
+        self.requests.borrow_mut().push(request);
+        let answer = made
+            .or_else(|| self.answers.borrow_mut().pop())
             .ok_or_else(|| "no answer prepared".to_owned());
         Box::pin(std::future::ready(answer))
     }
