@@ -24,6 +24,9 @@ pub mod bytes;
 pub mod configuration;
 pub mod configuration_reference;
 pub mod credential;
+#[cfg(any(test, feature = "fuzzing"))]
+#[allow(clippy::panic, clippy::indexing_slicing)]
+pub mod entry_points;
 #[cfg(feature = "fault-injection")]
 pub mod fault;
 pub mod feed_log;
@@ -44,8 +47,9 @@ pub mod refusal;
 pub mod request;
 pub mod request_log;
 pub mod shared_state;
-#[cfg(test)]
-mod testing;
+#[cfg(any(test, feature = "fuzzing"))]
+#[allow(clippy::indexing_slicing)]
+pub mod testing;
 pub mod token;
 pub mod usage;
 pub mod verdict;
