@@ -57,6 +57,19 @@ pub fn readable_time(unix_ms: i64) -> String {
     )
 }
 
+/// `12 345`, with narrow spaces that do not break: how a count looks on a page.
+pub fn grouped(count: u64) -> String {
+    let digits = count.to_string();
+    let mut text = String::new();
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            text.push('\u{202f}');
+        }
+        text.push(digit);
+    }
+    text
+}
+
 /// For `#[serde(with = "crate::encoding::time")]`: an `i64` of Unix milliseconds that is RFC 3339 in JSON.
 pub mod time {
     /// Writes the time.

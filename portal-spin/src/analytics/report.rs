@@ -7,6 +7,7 @@ use serde_json::{Value as Json, json};
 use shared::money::{Currency, Money};
 
 use super::chart::Chart;
+use crate::encoding::grouped;
 
 /// One value.
 #[derive(Debug, Clone, PartialEq)]
@@ -63,7 +64,7 @@ impl Datum {
     pub fn text(&self) -> String {
         match self {
             Self::Text(text) | Self::Link(text, _) => text.clone(),
-            Self::Count(count) => grouped(*count),
+            Self::Count(count) => signed(*count),
             Self::Share(part, whole) => {
                 ratio(*part, *whole).map_or_else(dash, |share| format!("{:.1} %", share * 100.0))
             }
@@ -130,16 +131,8 @@ fn ratio(part: i64, whole: i64) -> Option<f64> {
     (whole != 0).then(|| part as f64 / whole as f64)
 }
 
-/// `12 345`, with narrow spaces that do not break.
-fn grouped(count: i64) -> String {
-    let digits = count.unsigned_abs().to_string();
-    let mut text = String::new();
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            text.push('\u{202f}');
-        }
-        text.push(digit);
-    }
+fn signed(count: i64) -> String {
+    let text = grouped(count.unsigned_abs());
     if count < 0 {
         format!("−{text}")
     } else {

@@ -9,6 +9,7 @@ use super::routes::{is_visible, visible_products};
 use super::terms::{ApprovalPolicy, PlanTerms};
 use super::views::{Viewer, view};
 use crate::context::Context;
+use crate::encoding::grouped;
 use crate::partners::Reach;
 use crate::routes::Outcome;
 use crate::web::{Failure, Page, response};
@@ -68,9 +69,9 @@ fn tier(plan: &PlanView) -> Tier {
         .rate_limits
         .iter()
         .map(|limit| match limit.window_secs {
-            1 => format!("{} a second", limit.limit),
-            60 => format!("{} a minute", limit.limit),
-            secs => format!("{} in {secs} s", limit.limit),
+            1 => format!("{} a second", grouped(limit.limit.into())),
+            60 => format!("{} a minute", grouped(limit.limit.into())),
+            secs => format!("{} in {secs} s", grouped(limit.limit.into())),
         })
         .collect();
     facts.push((
@@ -109,7 +110,7 @@ fn allowance_in_words(terms: &PlanTerms) -> String {
             format!("more is charged up to {ceiling_percent} %")
         }
     };
-    format!("{} units a period, {beyond}", quota.limit)
+    format!("{} units a period, {beyond}", grouped(quota.limit))
 }
 
 /// The price as one line; the full form stands in the API.
@@ -138,11 +139,16 @@ pub fn price_in_words(price: Option<&Value>) -> String {
         "package" => format!(
             "{} {currency} for {} units",
             text(price, "package_amount"),
-            text(price, "package_size")
+            grouped_text(&text(price, "package_size"))
         ),
         "percentage" => format!("a share of {}", text(price, "rate")),
         _ => tiers_in_words(price, &currency),
     }
+}
+
+/// A whole number in groups of three digits; any other text as it is.
+fn grouped_text(number: &str) -> String {
+    number.parse().map_or_else(|_| number.to_owned(), grouped)
 }
 
 fn tiers_in_words(price: &Value, currency: &str) -> String {
@@ -161,8 +167,9 @@ fn tiers_in_words(price: &Value, currency: &str) -> String {
             if let Some(unit) = amount("unit_amount") {
                 costs.push(format!("{unit} {currency} a unit"));
             }
-            let bound =
-                amount("up_to").map_or("beyond".to_owned(), |bound| format!("up to {bound}"));
+            let bound = amount("up_to").map_or("beyond".to_owned(), |bound| {
+                format!("up to {} units", grouped_text(bound))
+            });
             format!("{bound}: {}", costs.join(" and "))
         })
         .collect();
@@ -189,7 +196,7 @@ mod tests {
                 json!({ "model": "graduated", "currency": "USD", "tiers": [
                     { "up_to": "1000", "flat_amount": "49" }, { "up_to": null, "unit_amount": "0.01" }
                 ] }),
-                "up to 1000: 49 USD; beyond: 0.01 USD a unit",
+                "up to 1\u{202f}000 units: 49 USD; beyond: 0.01 USD a unit",
             ),
         ] {
             assert_eq!(price_in_words(Some(&price)), words);

@@ -5,6 +5,7 @@ use sandbox_mock::source::{NodeId, Tree};
 use serde_json::{Map, Value, json};
 
 use crate::encoding::escape_html;
+use crate::web::markdown;
 
 /// How deep a page shows what is inside of what.
 const DEEPEST: usize = 5;
@@ -196,8 +197,8 @@ fn write_properties(
         ));
         if !description.is_empty() {
             html.push_str(&format!(
-                "<p class=\"fine\">{}</p>",
-                escape_html(description)
+                "<div class=\"fine\">{}</div>",
+                markdown::render(description)
             ));
         }
         write_members(tree, property, above, left, html);

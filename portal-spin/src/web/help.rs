@@ -15,6 +15,7 @@ struct HelpPage {
     is_edge: bool,
     status: u16,
     detail: String,
+    sample: String,
 }
 
 /// Codes of the portal itself that a developer meets. Others explain themselves in their `detail`.
@@ -76,6 +77,16 @@ const PORTAL: &[(&str, u16, &str)] = &[
     ),
 ];
 
+/// A problem body as the gateway answers it, indented.
+fn sample(context: &Context, code: Code) -> String {
+    let help = format!("{}/help/", context.configuration().public_url);
+    let mut problem = code.problem("0b6f3c2e-1a55-4f0e-9d3a-5f4f6c1d2e7b", &help);
+    if matches!(code, Code::RateLimited | Code::QuotaExceeded) {
+        problem.violated_policies = vec!["burst".to_owned()];
+    }
+    serde_json::to_string_pretty(&problem).unwrap_or_default()
+}
+
 /// Answers the page.
 pub async fn show_help(context: &Context) -> Outcome {
     let code = context.path_text("code");
@@ -103,5 +114,8 @@ pub async fn show_help(context: &Context) -> Outcome {
         is_edge,
         status,
         detail: detail.to_owned(),
+        sample: Code::from_name(code)
+            .map(|code| sample(context, code))
+            .unwrap_or_default(),
     })
 }

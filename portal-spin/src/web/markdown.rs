@@ -1,4 +1,4 @@
-//! Markdown that people wrote, as harmless HTML: raw HTML becomes text, links lead only to web and mail
+//! Markdown that people wrote, as harmless HTML: raw HTML becomes text, links lead only to pages of the portal, web and mail
 //! addresses, images are left out, because they would load from elsewhere.
 
 use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd, html};
@@ -47,8 +47,23 @@ pub fn render(markdown: &str) -> String {
     document
 }
 
+/// A text of one line as HTML without a paragraph around it; further paragraphs follow after a space.
+pub fn render_line(markdown: &str) -> String {
+    let mut line = String::new();
+    let events = harmless_events(markdown).filter_map(|event| match event {
+        Event::Start(Tag::Paragraph) => None,
+        Event::End(TagEnd::Paragraph) => Some(Event::Text(" ".into())),
+        event => Some(event),
+    });
+    html::push_html(&mut line, events);
+    line.trim_end().to_owned()
+}
+
 fn is_harmless(url: &str) -> bool {
-    ["https://", "http://", "mailto:", "#"]
-        .iter()
-        .any(|start| url.starts_with(start))
+    let is_page_of_the_portal =
+        url.starts_with('/') && !url.starts_with("//") && !url.contains('\\');
+    is_page_of_the_portal
+        || ["https://", "http://", "mailto:", "#"]
+            .iter()
+            .any(|start| url.starts_with(start))
 }
