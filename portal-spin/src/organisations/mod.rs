@@ -4,6 +4,7 @@
 //! Does not own what an organisation does in the programme: agreements, apps and subscriptions are
 //! domains of their own, which learn of a new organisation through [`crate::reactions`].
 
+mod devices;
 pub mod invitations;
 pub mod log_in;
 pub mod members;

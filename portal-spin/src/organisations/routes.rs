@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shared::ids::{MemberId, OrganisationId, PersonId, SessionId};
 
+use super::devices;
 use super::log_in::{LogInRequest, SessionAnswer, Step, session_answer};
 use super::model::{Faults, MemberRole, OperatorRole};
 use super::registration::{
@@ -89,13 +90,19 @@ pub struct SessionView {
     #[schemars(with = "String")]
     pub session_id: SessionId,
     /// Since when.
-    pub created_at: String,
+    #[serde(with = "crate::encoding::time")]
+    #[schemars(with = "String")]
+    pub created_at: i64,
     /// Last request, to the minute.
-    pub last_seen_at: String,
+    #[serde(with = "crate::encoding::time")]
+    #[schemars(with = "String")]
+    pub last_seen_at: i64,
     /// From where it was opened.
     pub address: String,
-    /// With what.
+    /// With what, as the browser says it.
     pub user_agent: String,
+    /// With what, in words: `Firefox on Linux`.
+    pub device: String,
     /// Whether it is the one that asks.
     pub is_current: bool,
 }
@@ -126,12 +133,14 @@ pub async fn own_sessions(context: &Context) -> Result<Vec<SessionView>, Failure
     let mut items = Vec::new();
     for row in rows {
         let session_id: SessionId = row.parse(0)?;
+        let user_agent: String = row.get(4)?;
         items.push(SessionView {
             session_id,
-            created_at: crate::encoding::rfc3339(row.get(1)?),
-            last_seen_at: crate::encoding::rfc3339(row.get(2)?),
+            created_at: row.get(1)?,
+            last_seen_at: row.get(2)?,
             address: row.get(3)?,
-            user_agent: row.get(4)?,
+            device: devices::in_words(&user_agent),
+            user_agent,
             is_current: session_id == person.session_id,
         });
     }
