@@ -14,5 +14,7 @@ pub use pages::{
     delete_guide_form, edit_guide, save_guide_form, show_guide_page, show_guides,
     show_operator_guides,
 };
-pub use routes::{GuideBody, GuideList, delete_guide, list_guides, put_guide, show_guide};
-pub use store::{Guide, list_published};
+pub use routes::{
+    GuideBody, GuideList, delete_guide, list_guides, put_guide, save as save_guide, show_guide,
+};
+pub use store::{Guide, find as find_guide, list_published};

@@ -46,7 +46,7 @@ fn is_slug(slug: &str) -> bool {
 }
 
 /// Checks and keeps a text.
-pub(super) async fn save(context: &Context, slug: &str, body: &GuideBody) -> Result<(), Failure> {
+pub async fn save(context: &Context, slug: &str, body: &GuideBody) -> Result<(), Failure> {
     let mut problems = Vec::new();
     let mut wrong = |field: &str, code: &str, detail: &str| {
         problems.push(FieldError {

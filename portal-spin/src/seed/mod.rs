@@ -1,10 +1,11 @@
 //! The demonstration programme: `POST /dev/seed`, in development only.
 //!
 //! Owns what a fresh installation shows before the operator has set anything up: a product from the
-//! demo API's document, agreements, three plans, an operator's and a partner's log-in, an app with a
+//! demo API's document, agreements, three plans, guides, an operator's and a partner's log-in, an app with a
 //! test and a live key. Every step first looks whether it is done, so that a start that was cut short
 //! goes on and a second one changes nothing.
 
+mod guides;
 mod partner;
 mod programme;
 
@@ -63,6 +64,7 @@ pub async fn seed(context: &Context) -> Outcome {
     crate::oauth::ensure_keys_published(context).await?;
     let operator = programme::make_operator(context).await?;
     programme::make_programme(context).await?;
+    guides::make_guides(context).await?;
     response::ok(&partner::make_partner(context, operator).await?)
 }
 
