@@ -213,7 +213,7 @@ async fn identify(context: &mut Context) -> Result<bool, Failure> {
 pub fn session_token(context: &Context) -> Option<String> {
     bearer(context).map(str::to_owned).or_else(|| {
         let name = cookies::session_cookie_name(context.configuration());
-        cookies::find_cookie(context.header("cookie")?, name)
+        cookies::find_cookie(context.header("cookie")?, &name)
             .filter(|token| !token.is_empty())
             .map(str::to_owned)
     })

@@ -56,6 +56,11 @@ pub const VARIABLES: &[(&str, &str, &str)] = &[
         "this address becomes administrator when it registers",
     ),
     (
+        "visitor_calls",
+        "on",
+        "`off`: nobody gets a test key without an account",
+    ),
+    (
         "staff_issuer",
         "",
         "OpenID Connect issuer through which the operator's staff log in",

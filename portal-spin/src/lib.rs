@@ -90,5 +90,6 @@ pub mod subscriptions;
 #[cfg(test)]
 pub mod testing;
 pub mod text_enum;
+pub mod visitors;
 pub mod web;
 pub mod webhooks;

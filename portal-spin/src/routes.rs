@@ -36,11 +36,12 @@ use crate::organisations::second_factor::{CodeRequest, RecoveryCodes, TotpSetup}
 use crate::organisations::store::Organisation;
 use crate::organisations::{MemberRole, OperatorRole};
 use crate::ports::PortFuture;
+use crate::visitors::{VisitorRequest, VisitorView};
 use crate::web::{Failure, Response};
 use crate::{
     agreements, analytics, apps, audit, billing, brand, catalogue, credentials, directory, edges,
     emails, guides, home, installations, listings, metering, oauth, organisations, partners,
-    passkeys, reference, reviews, search, seed, sign_on, subscriptions, web, webhooks,
+    passkeys, reference, reviews, search, seed, sign_on, subscriptions, visitors, web, webhooks,
 };
 
 /// What a handler answers.
@@ -136,6 +137,7 @@ routes! {
     GET "/dev/outbox" list_outbox Development => emails::list_outbox;
 
     // People
+    POST "/api/v1/visitors" open_visitor Public => visitors::open_visitor, takes VisitorRequest, gives 201 VisitorView;
     POST "/api/v1/registrations" register Public => organisations::routes::register, takes RegistrationRequest, gives 202 RegistrationAnswer;
     POST "/api/v1/registrations/resend" resend_verification Public => organisations::routes::resend_verification, takes ResendRequest, gives 202 Acknowledged;
     POST "/api/v1/verifications" verify_registration Public => organisations::routes::verify, takes VerificationRequest, gives 201 SessionAnswer;
@@ -177,7 +179,8 @@ routes! {
     POST "/api/v1/organisations/{organisation_id}/invitations" create_invitation Member(OWNERS) => organisations::routes::create_invitation, takes InvitationRequest, gives 201 Invitation;
     DELETE "/api/v1/organisations/{organisation_id}/invitations/{invitation_id}" revoke_invitation Member(OWNERS) => organisations::routes::revoke_invitation, gives 204;
     // Pages of people
-    GET "/" show_home Public => organisations::pages::show_home;
+    GET "/" show_home Public => visitors::show_home;
+    POST "/first-call" submit_first_call Public => visitors::call_as_visitor;
     GET "/register" show_register Public => organisations::pages::show_register;
     POST "/register" submit_registration Public => organisations::pages::register;
     POST "/register/resend" submit_resend Public => organisations::pages::resend;

@@ -33,6 +33,31 @@ async fn a_stranger_makes_a_first_call_and_the_portal_counts_it() -> Result<()> 
 }
 
 #[tokio::test]
+async fn a_call_without_an_account_goes_through_envoy_and_is_claimed_at_sign_up() -> Result<()> {
+    let stack = Stack::shared().await?;
+    let visitor = Visitor::new(stack.endpoints());
+    let (key, token) = visitor.try_without_account().await?;
+    let client = ApiClient::new(stack.endpoints(), Some(&key));
+    let answer = client.get("/v1/orders").await?;
+    ensure!(answer.status() == 200, "{}", answer.status());
+    let is_sandbox = answer.headers().contains_key("x-portico-mock-source");
+    ensure!(is_sandbox, "a visitor's key reaches the sandbox only");
+
+    let partner = visitor.claim(&token).await?;
+    let path = format!("/api/v1/organisations/{}/apps", partner.organisation);
+    let apps = partner.call(reqwest::Method::GET, &path, None).await?;
+    let app = apps["items"][0]["id"].as_str().unwrap_or_default();
+    partner
+        .wait_for_calls(app, 1, Duration::from_secs(10))
+        .await?;
+    ensure!(
+        client.get("/v1/orders").await?.status() == 200,
+        "the key stays"
+    );
+    Ok(())
+}
+
+#[tokio::test]
 async fn the_first_call_script_passes_with_curl_and_jq_alone() -> Result<()> {
     let stack = Stack::shared().await?;
     let endpoints = stack.endpoints().clone();

@@ -34,6 +34,34 @@ impl Visitor {
     /// # Errors
     /// When any step is refused.
     pub async fn become_partner(self) -> Result<Partner> {
+        self.claim("").await
+    }
+
+    /// Calls without an account: a test key, and the token that claims it.
+    ///
+    /// # Errors
+    /// When the portal refuses.
+    pub async fn try_without_account(&self) -> Result<(String, String)> {
+        let answer = self
+            .client
+            .post(format!("{}/api/v1/visitors", self.endpoints.portal))
+            .json(&json!({}))
+            .send()
+            .await?;
+        ensure!(
+            answer.status() == StatusCode::CREATED,
+            "{}",
+            answer.status()
+        );
+        let opened: Value = answer.json().await?;
+        Ok((text(&opened, "test_key")?, text(&opened, "visitor_token")?))
+    }
+
+    /// As [`Self::become_partner`], and what was done without an account becomes theirs.
+    ///
+    /// # Errors
+    /// When any step is refused.
+    pub async fn claim(self, visitor_token: &str) -> Result<Partner> {
         let portal = &self.endpoints.portal;
         let answer = self
             .client
@@ -43,6 +71,7 @@ impl Visitor {
                 "password": "a long password for the tests",
                 "organisation_name": format!("Organisation of {}", self.email),
                 "name": "Ada Example",
+                "visitor_token": visitor_token,
             }))
             .send()
             .await?;

@@ -35,7 +35,7 @@ pub async fn list_journeys(connection: &Connection) -> Result<Vec<Journey>, Data
                 (SELECT MIN(a.accepted_at) FROM acceptances a WHERE a.organisation_id = o.organisation_id),
                 (SELECT MIN(c.created_at_ms) FROM apps p JOIN credentials c ON c.app_id = p.app_id
                     WHERE p.organisation_id = o.organisation_id)
-             FROM organisations o",
+             FROM registered_organisations o",
             vec![],
         )
         .await?;

@@ -28,3 +28,4 @@ pub use store::{
     CLIENT_PREFIX, find_any, forget_old, insert as store_credential, mark_applied,
     revoke as store_revocation, revoke_all,
 };
+pub use waiting::{Awaited, STEPS_OF_PAGE, wait_for};

@@ -55,6 +55,7 @@ migrations! {
     162 "0162_reviews",
     180 "0180_brand",
     181 "0181_guides",
+    182 "0182_visitors",
     200 "0200_analytics",
     201 "0201_revenue",
 }

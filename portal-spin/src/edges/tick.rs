@@ -10,12 +10,14 @@ use crate::routes::Outcome;
 use crate::web::response;
 use crate::{
     agreements, analytics, billing, credentials, emails, metering, oauth, reviews, subscriptions,
-    webhooks,
+    visitors, webhooks,
 };
 
 /// What a tick did.
 #[derive(Debug, Default, Serialize, schemars::JsonSchema)]
 pub struct TickView {
+    /// Visitors whose day is over without an account.
+    pub visitors_swept: u64,
     /// Subscriptions whose coming period boundaries were published.
     pub periods_extended: u64,
     /// Plan changes and ends carried out.
@@ -63,6 +65,7 @@ pub async fn run_tick(context: &Context) -> Outcome {
     oauth::ensure_keys_published(context).await?;
     let done = TickView {
         review_deadlines: reviews::apply_deadlines(context).await?,
+        visitors_swept: visitors::sweep(context).await?,
         periods_extended: subscriptions::extend_periods(context).await?,
         changes_applied: subscriptions::apply_due_changes(context).await?,
         subscribers_moved: subscriptions::migrate_subscribers(context).await?,

@@ -90,12 +90,12 @@ const PROGRAMME: &[(&str, &str, &str)] = &[
     (
         "Organisations",
         "/operator/partners",
-        "SELECT COUNT(*) FROM organisations WHERE created_at <= $1",
+        "SELECT COUNT(*) FROM registered_organisations WHERE created_at <= $1",
     ),
     (
         "New this week",
         "/operator/partners",
-        "SELECT COUNT(*) FROM organisations WHERE created_at + 604800000 >= $1",
+        "SELECT COUNT(*) FROM registered_organisations WHERE created_at + 604800000 >= $1",
     ),
     (
         "Live subscriptions",
@@ -124,7 +124,7 @@ async fn newest_organisations(context: &Context) -> Result<Vec<NewOrganisation>,
     let rows = context
         .connection
         .query(
-            "SELECT organisation_id, name, created_at FROM organisations
+            "SELECT organisation_id, name, created_at FROM registered_organisations
              ORDER BY organisation_id DESC LIMIT 8",
             vec![],
         )

@@ -187,7 +187,7 @@ pub async fn search_organisations(context: &Context) -> Result<OrganisationList,
     let rows = context
         .connection
         .query(
-            "SELECT organisation_id FROM organisations o
+            "SELECT organisation_id FROM registered_organisations o
              WHERE organisation_id < $1 AND ($2 = '' OR LOWER(name) LIKE $3)
                 AND ($4 = '' OR partner_type = $4) AND ($5 = '' OR tier = $5)
                 AND ($6 = '' OR EXISTS (SELECT 1 FROM organisation_tags g

@@ -10,25 +10,9 @@ use super::{recovery, second_factor, store};
 use crate::analytics;
 use crate::context::Context;
 use crate::routes::Outcome;
+use crate::visitors;
 use crate::web::forms::Shown;
 use crate::web::{Failure, Page, Response, cookies, response};
-
-#[derive(Template)]
-#[template(path = "organisations/templates/home.html")]
-struct HomePage {
-    page: Page,
-}
-
-/// `GET /`: the way in; who is signed in goes on to their organisation.
-pub async fn show_home(context: &Context) -> Outcome {
-    if context.person_optional().is_some() {
-        return Ok(response::see_other("/organisations"));
-    }
-    let title = context.app.brand().name.clone();
-    response::html(&HomePage {
-        page: Page::new(context, &title),
-    })
-}
 
 #[derive(Template)]
 #[template(path = "organisations/templates/register.html")]
@@ -61,6 +45,7 @@ pub async fn register(context: &Context) -> Outcome {
         organisation_name: form.text("organisation_name"),
         name: form.text("name"),
         source: form.text("source"),
+        visitor_token: visitors::token_of_browser(context),
     };
     match registration::register(context, &request).await {
         Ok(email) => Ok(response::see_other(&check_mail_path(&email))),

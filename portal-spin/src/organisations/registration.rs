@@ -19,7 +19,7 @@ use crate::emails::{Message, queue_email};
 use crate::encoding::base64url;
 use crate::web::Failure;
 use crate::web::throttle::{Limit, count_attempt, count_attempt_by_address};
-use crate::{params, partners, reactions};
+use crate::{params, partners, reactions, visitors};
 
 /// A code is typed within this time (ASVS 5.0, 6.5.5).
 const CODE_LIFETIME_MS: i64 = 10 * 60 * 1000;
@@ -62,6 +62,9 @@ pub struct RegistrationRequest {
     /// Where they came from (`?source=`), kept through to revenue.
     #[serde(default)]
     pub source: String,
+    /// Of a visitor: their key, app and calls become this organisation's.
+    #[serde(default)]
+    pub visitor_token: String,
 }
 
 /// The same whether or not the address has an account.
@@ -178,6 +181,7 @@ pub async fn register(context: &Context, request: &RegistrationRequest) -> Resul
         .filter(|c| !c.is_control())
         .take(100)
         .collect();
+    let visitor = visitors::find_open(context, &request.visitor_token).await?;
     let connection = &context.connection;
     connection
         .transaction(async || {
@@ -193,6 +197,7 @@ pub async fn register(context: &Context, request: &RegistrationRequest) -> Resul
                 password_hash: password_hash.clone(),
                 organisation_name: organisation_name.clone(),
                 source: source.clone(),
+                visitor: visitor.map(|visitor| visitor.organisation_id),
             };
             let registration_id = insert_and_send(context, &pending).await?;
             audit::record_by(
@@ -236,6 +241,7 @@ pub async fn renew_newest(context: &Context, email: &str) -> Result<(), Failure>
                     password_hash: String::new(),
                     organisation_name: String::new(),
                     source: String::new(),
+                    visitor: None,
                 };
                 insert_and_send(context, &nobody).await?;
                 Err(Failure::not_found())
@@ -390,7 +396,8 @@ async fn complete(context: &Context, registration_id: &str) -> Result<Verified, 
             let row = connection
                 .query_one(
                     "SELECT email, name, password_hash, organisation_name, source, person_id,
-                        organisation_id FROM registrations WHERE registration_id = $1",
+                        organisation_id, visitor_organisation_id FROM registrations
+                     WHERE registration_id = $1",
                     params![registration_id],
                 )
                 .await?;
@@ -428,6 +435,7 @@ async fn create_account(
         password_hash: &password_hash,
         organisation_name: &organisation_name,
         source: &source,
+        visitor: row.parse_optional(7)?,
     };
     let (person_id, organisation_id) = open_account(context, &account).await?;
     context
@@ -453,6 +461,8 @@ pub struct NewAccount<'a> {
     pub organisation_name: &'a str,
     /// Where they came from.
     pub source: &'a str,
+    /// The organisation of the visitor they were.
+    pub visitor: Option<OrganisationId>,
 }
 
 /// Makes person, organisation and membership. Call it inside a transaction.
@@ -470,7 +480,10 @@ pub async fn open_account(
     let person_id =
         store::insert_person(context, email, account.name, account.password_hash).await?;
     let name = account.organisation_name;
-    let organisation_id = store::insert_organisation(context, name, account.source).await?;
+    let organisation_id = match account.visitor {
+        Some(visitor) if visitors::claim(context, visitor, name, account.source).await? => visitor,
+        _ => store::insert_organisation(context, name, account.source).await?,
+    };
     store::insert_member(context, organisation_id, person_id, MemberRole::Owner).await?;
     let first_administrator = context.configuration().get("first_administrator_email");
     if email == first_administrator.to_lowercase() {
@@ -497,6 +510,7 @@ struct Pending {
     password_hash: String,
     organisation_name: String,
     source: String,
+    visitor: Option<OrganisationId>,
 }
 
 /// Stores a registration with a fresh code and link, and sends both.
@@ -510,8 +524,8 @@ async fn insert_and_send(context: &Context, pending: &Pending) -> Result<String,
         .execute(
             "INSERT INTO registrations (registration_id, email, name, password_hash,
                 organisation_name, source, token_hash, code_hash, code_expires_at,
-                code_attempts, created_at, expires_at)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, $10, $11)",
+                code_attempts, created_at, expires_at, visitor_organisation_id)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, $10, $11, $12)",
             params![
                 registration_id.as_str(),
                 pending.email.as_str(),
@@ -524,6 +538,7 @@ async fn insert_and_send(context: &Context, pending: &Pending) -> Result<String,
                 context.now_ms + CODE_LIFETIME_MS,
                 context.now_ms,
                 context.now_ms + LINK_LIFETIME_MS,
+                pending.visitor.map(|visitor| visitor.to_string()),
             ],
         )
         .await?;
@@ -541,8 +556,8 @@ async fn renew(context: &Context, open: &Open) -> Result<(), DatabaseError> {
     let row = context
         .connection
         .query_one(
-            "SELECT email, name, password_hash, organisation_name, source FROM registrations
-             WHERE registration_id = $1",
+            "SELECT email, name, password_hash, organisation_name, source, visitor_organisation_id
+             FROM registrations WHERE registration_id = $1",
             params![open.registration_id.as_str()],
         )
         .await?;
@@ -552,6 +567,7 @@ async fn renew(context: &Context, open: &Open) -> Result<(), DatabaseError> {
         password_hash: row.get(2)?,
         organisation_name: row.get(3)?,
         source: row.get(4)?,
+        visitor: row.parse_optional(5)?,
     };
     insert_and_send(context, &pending).await?;
     Ok(())

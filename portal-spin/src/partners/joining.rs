@@ -148,6 +148,7 @@ pub async fn join(context: &Context, body: &JoinBody) -> Result<Joined, Failure>
                 });
             }
             let account = NewAccount {
+                visitor: None,
                 email: &offer.email,
                 name: &name,
                 password_hash: &password_hash,

@@ -97,7 +97,7 @@ pub async fn partner_types(connection: &Connection) -> Result<Vec<PartnerType>, 
     connection
         .query(
             "SELECT t.partner_type, t.name, t.description, t.is_default, t.is_open_by_default,
-                (SELECT COUNT(*) FROM organisations o WHERE o.partner_type = t.partner_type)
+                (SELECT COUNT(*) FROM registered_organisations o WHERE o.partner_type = t.partner_type)
              FROM partner_types t ORDER BY t.name, t.partner_type",
             vec![],
         )
@@ -121,7 +121,7 @@ pub async fn tiers(connection: &Connection) -> Result<Vec<Tier>, DatabaseError> 
     connection
         .query(
             "SELECT t.tier, t.name, t.description, t.position, t.is_default,
-                (SELECT COUNT(*) FROM organisations o WHERE o.tier = t.tier)
+                (SELECT COUNT(*) FROM registered_organisations o WHERE o.tier = t.tier)
              FROM tiers t ORDER BY t.position, t.tier",
             vec![],
         )
@@ -243,7 +243,7 @@ pub async fn remove_partner_type(context: &Context, slug: &str) -> Result<(), Fa
             let row = connection
                 .query_optional(
                     "SELECT is_default,
-                        (SELECT COUNT(*) FROM organisations o WHERE o.partner_type = t.partner_type)
+                        (SELECT COUNT(*) FROM registered_organisations o WHERE o.partner_type = t.partner_type)
                         + (SELECT COUNT(*) FROM programme_invitations i WHERE i.partner_type = t.partner_type
                             AND i.accepted_at_ms IS NULL AND i.revoked_at_ms IS NULL)
                      FROM partner_types t WHERE partner_type = $1",

@@ -15,4 +15,4 @@ mod tests;
 
 pub use model::{Group, OperationPage, read_reference};
 pub use pages::{list_operation_links, show_reference, show_reference_group};
-pub use try_it::try_operation;
+pub use try_it::{Sent, send_example, try_operation};

@@ -176,7 +176,25 @@ async fn call(
     let request = request
         .body(Bytes::from(body))
         .map_err(|_| "A header or the address holds a character that cannot be sent.".to_owned())?;
-    let line = format!("{method} {target}");
+    send(context, format!("{method} {target}"), request).await
+}
+
+/// `GET path` at the gateway with a test key.
+pub async fn send_example(context: &Context, key: &str, path: &str) -> Result<Sent, String> {
+    check_test_key(context, key)?;
+    let gateway = context.configuration().get("gateway_url");
+    let request = http::Request::get(format!("{gateway}{path}"))
+        .header("authorization", format!("Bearer {key}"))
+        .body(Bytes::new())
+        .map_err(|error| format!("The gateway's address cannot be called: {error}."))?;
+    send(context, format!("GET {path}"), request).await
+}
+
+async fn send(
+    context: &Context,
+    line: String,
+    request: http::Request<Bytes>,
+) -> Result<Sent, String> {
     match context.app.http.send(request).await {
         Ok(answer) => Ok(sent(line, &answer)),
         Err(error) => {

@@ -102,7 +102,7 @@ async fn own_objects(context: &Context, search: &mut Search) -> Result<(), Datab
     let organisations = context
         .connection
         .query(
-            "SELECT organisation_id, name FROM organisations ORDER BY organisation_id DESC LIMIT 2000",
+            "SELECT organisation_id, name FROM registered_organisations ORDER BY organisation_id DESC LIMIT 2000",
             vec![],
         )
         .await?;

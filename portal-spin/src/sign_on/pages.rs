@@ -1,7 +1,6 @@
 //! `/log-in/sign-on`, where providers send browsers back to, and an organisation's settings.
 
 use askama::Template;
-use http::header;
 
 use super::flow::{SignOnAnswerBody, finish, start};
 use super::providers::{
@@ -20,11 +19,7 @@ use crate::web::{Failure, Page, Response, cookies, response};
 const BINDING: &str = "portico_sign_on";
 
 fn binding_name(context: &Context) -> String {
-    if context.configuration().is_https() {
-        format!("__Host-{BINDING}")
-    } else {
-        BINDING.to_owned()
-    }
+    cookies::cookie_name(context.configuration(), BINDING)
 }
 
 fn with_binding(
@@ -33,18 +28,15 @@ fn with_binding(
     value: &str,
     max_age_secs: i64,
 ) -> Response {
-    let secure = if context.configuration().is_https() {
-        "; Secure"
-    } else {
-        ""
-    };
     let name = binding_name(context);
     // Lax: the provider's redirect is a navigation from another site.
-    let cookie =
-        format!("{name}={value}; Path=/; HttpOnly; SameSite=Lax; Max-Age={max_age_secs}{secure}");
-    if let Ok(value) = cookie.parse() {
-        answer.headers_mut().append(header::SET_COOKIE, value);
-    }
+    cookies::set_cookie(
+        &mut answer,
+        context.configuration(),
+        &name,
+        value,
+        max_age_secs,
+    );
     answer
 }
 
