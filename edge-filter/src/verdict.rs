@@ -25,11 +25,17 @@ pub struct Verdict<'a> {
     pub action: Action<'a>,
     /// `code=… credential=… app=… plan=… operation=…`, as far as known.
     pub metadata: Rc<str>,
+    /// Whether a refusal is not to be carried out yet: a lease is on its way, and
+    /// the call will be decided again.
+    pub is_held: bool,
 }
 
 impl Verdict<'_> {
     /// Has the proxy do it; whether the request goes on.
     pub fn carry_out(&self, host: &impl Host) -> bool {
+        if self.is_held {
+            return false;
+        }
         host.describe(&self.metadata);
         let changes = match &self.action {
             Action::Pass(changes) => changes,
@@ -89,6 +95,8 @@ pub struct Stream {
     pub refused: Option<Code>,
     /// Units reserved of the quota.
     pub reserved: Option<u64>,
+    /// Until when it may be held for a lease, Unix milliseconds; set once it is.
+    pub waits_until_ms: Option<u64>,
     /// `RateLimit` for the client.
     pub limit_state: String,
     /// What the response's headers said.

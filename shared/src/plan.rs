@@ -175,7 +175,16 @@ pub enum WithoutLease {
         /// Units beyond the lease, per edge and period.
         units: u64,
     },
+    /// Hold the call until the lease is renewed, then refuse: never over the limit.
+    /// A portal that does not answer, or has nothing left, is not waited for.
+    Wait {
+        /// The longest wait in milliseconds; more than [`MAX_WAIT_MS`] counts as that.
+        most_ms: u32,
+    },
 }
+
+/// The longest that a call may be held for a lease, in milliseconds.
+pub const MAX_WAIT_MS: u32 = 2_000;
 
 /// Which calls spend quota and are metered. Refused calls never do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

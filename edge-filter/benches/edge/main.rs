@@ -50,6 +50,16 @@ fn cpu_ns(pid: u32) -> u64 {
         .sum()
 }
 
+/// CPU that this thread has had.
+fn own_cpu() -> Duration {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    let ns = text
+        .split_whitespace()
+        .next()
+        .and_then(|ns| ns.parse().ok());
+    Duration::from_nanos(ns.unwrap_or(0))
+}
+
 /// One variant's connections, kept over all slices.
 struct Load<'a> {
     variant: &'a Variant,

@@ -6,6 +6,9 @@ pub const OK: u32 = 0;
 /// A compare-and-swap found another version.
 pub const CAS_MISMATCH: u32 = 8;
 
+/// The request's side of a stream.
+pub const REQUEST: u32 = 0;
+
 /// A metric that only grows.
 pub const COUNTER: u32 = 0;
 /// Header maps.
@@ -101,6 +104,8 @@ unsafe extern "C" {
         timeout_ms: u32,
         token: *mut u32,
     ) -> u32;
+    pub fn proxy_set_effective_context(context: u32) -> u32;
+    pub fn proxy_continue_stream(kind: u32) -> u32;
     pub fn proxy_define_metric(kind: u32, name: *const u8, length: usize, id: *mut u32) -> u32;
     pub fn proxy_increment_metric(id: u32, amount: i64) -> u32;
     pub fn proxy_call_foreign_function(

@@ -99,6 +99,20 @@ impl Envoy {
             abi::proxy_set_tick_period_milliseconds(period_ms);
         }
     }
+
+    /// Takes a held request in hand; whether it is still there.
+    pub fn take_up(self, stream: u32) -> bool {
+        // SAFETY: no pointers.
+        unsafe { abi::proxy_set_effective_context(stream) == abi::OK }
+    }
+
+    /// Lets the held request in hand go on.
+    pub fn resume(self) {
+        // SAFETY: no pointers.
+        unsafe {
+            abi::proxy_continue_stream(abi::REQUEST);
+        }
+    }
 }
 
 impl SharedData for Envoy {

@@ -8,7 +8,7 @@ mod calls;
 
 use crate::leader::PortalAnswer;
 use crate::ports::{Host, Level};
-use crate::worker::{TICK_MS, Worker};
+use crate::worker::{TICK_MS, Waiting, Worker};
 use calls::Envoy;
 use core::cell::RefCell;
 
@@ -75,6 +75,25 @@ extern "C" fn proxy_on_tick(root: u32) {
     }
     if let Some(next_ms) = with_worker(|worker| worker.tick(&Envoy)) {
         Envoy.set_tick(next_ms);
+    }
+    let waiting = with_worker(Worker::take_waiting).unwrap_or_default();
+    for call in &waiting {
+        reconsider(call);
+    }
+    if !waiting.is_empty() {
+        Envoy.take_up(root);
+    }
+}
+
+/// Decides a held request again.
+fn reconsider(call: &Waiting) {
+    // One that is gone has told so through `proxy_on_done`, or is about to.
+    if !Envoy.take_up(call.stream) {
+        return;
+    }
+    let verdict = with_worker(|worker| worker.decide_again(&Envoy, call));
+    if verdict.is_some_and(|verdict| verdict.carry_out(&Envoy)) {
+        Envoy.resume();
     }
 }
 

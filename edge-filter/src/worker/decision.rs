@@ -26,6 +26,17 @@ use std::rc::Rc;
 impl Worker {
     /// Decides a request from its header list.
     pub fn decide<'a>(&mut self, host: &impl Host, stream: u32, pairs: &'a [u8]) -> Verdict<'a> {
+        self.presence.decided += 1;
+        self.judge_stream(host, stream, pairs, |_| ())
+    }
+
+    pub(super) fn judge_stream<'a>(
+        &mut self,
+        host: &impl Host,
+        stream: u32,
+        pairs: &'a [u8],
+        remember: impl FnOnce(&mut Stream),
+    ) -> Verdict<'a> {
         let request = RequestView::read(pairs);
         let now_ns = host.now_ns();
         let mut record = Stream {
@@ -35,15 +46,20 @@ impl Worker {
             content_length: request.content_length,
             ..Stream::default()
         };
+        remember(&mut record);
         if self.slot.is_none() {
             self.ensure_slot(host, now_ns / 1_000_000);
         }
         // A position was told as applied: its first call may come before the next tick.
         self.open(host, now_ns / 1_000_000);
-        self.presence.decided += 1;
         #[cfg(feature = "fault-injection")]
         crate::fault::inject(request.fault, crate::fault::Moment::Request);
         let verdict = self.judge_request(host, &request, &mut record, now_ns);
+        if verdict.is_held {
+            self.hold(stream, pairs, &record);
+            self.streams.insert(stream, record);
+            return verdict;
+        }
         self.metrics.add(
             match (&record.refused, &record.prepared) {
                 (Some(_), _) => Metric::Refused,
@@ -91,6 +107,7 @@ impl Worker {
             return Verdict {
                 action: Action::Pass(changes),
                 metadata: "code=public".into(),
+                is_held: false,
             };
         }
         let (presented, prepared) =
@@ -108,7 +125,9 @@ impl Worker {
                 state_of(&prepared.permit.plan, &decision, prepared.period, now_ms);
         }
         if decision.outcome != Outcome::Pass {
-            return self.refuse_limit(&prepared, &decision, request, record, now_ms);
+            let is_held = self.may_wait(&prepared, &decision.outcome, record, now_ms);
+            let refusal = self.refuse_limit(&prepared, &decision, request, record, now_ms);
+            return Verdict { is_held, ..refusal };
         }
         if presented.in_authorization {
             remove.push("authorization");
@@ -129,6 +148,7 @@ impl Worker {
             } else {
                 Rc::clone(&prepared.passed)
             },
+            is_held: false,
         }
     }
 
@@ -331,6 +351,7 @@ fn refused<'a>(
     Verdict {
         metadata: metadata.into(),
         action: Action::Refuse(Refusal::of(denial, circumstances)),
+        is_held: false,
     }
 }
 

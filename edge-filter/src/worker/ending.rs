@@ -163,6 +163,9 @@ impl Worker {
         let Some(record) = self.streams.remove(&stream) else {
             return;
         };
+        if record.waits_until_ms.is_some() {
+            self.stop_waiting(stream);
+        }
         let now_ns = host.now_ns();
         let latency_us = now_ns.saturating_sub(record.started_ns) / 1_000;
         let ending = Ending::of(host, &record);

@@ -6,6 +6,7 @@
 mod decision;
 mod ending;
 mod slot;
+mod waiting;
 
 use crate::bytes::TagKey;
 use crate::configuration::Configuration;
@@ -23,6 +24,7 @@ use crate::verdict::Stream;
 use core::cell::RefCell;
 use core::hash::{BuildHasherDefault, Hasher};
 use std::collections::HashMap;
+pub use waiting::Waiting;
 
 /// Work on a tick stops after this long.
 const SLICE_NS: u64 = 2_000_000;
@@ -82,6 +84,7 @@ pub struct Worker {
     streams: HashMap<u32, Stream, BuildHasherDefault<StreamHasher>>,
     dropped_at_ms: u64,
     malformed_told: u64,
+    waiting: Vec<Waiting>,
 }
 
 impl Worker {
@@ -124,7 +127,7 @@ impl Worker {
         self.metrics.flush(host);
         self.drop_stored(host, now_ms);
         let (Some(slot), Some(configuration)) = (self.slot, &self.configuration) else {
-            return TICK_MS;
+            return self.sooner(TICK_MS);
         };
         let around = Surroundings {
             host,
@@ -135,7 +138,7 @@ impl Worker {
             now_ms,
         };
         self.leader.tick(&around, (slot, &self.presence));
-        if is_busy { BUSY_TICK_MS } else { TICK_MS }
+        self.sooner(if is_busy { BUSY_TICK_MS } else { TICK_MS })
     }
 
     /// Replays what is new of the feed for at most `slice_ns`; whether there is more.

@@ -245,6 +245,26 @@ fn without_the_portal_a_hard_quota_stops_at_its_lease_or_its_overdraft() {
 }
 
 #[test]
+fn a_plan_that_prefers_a_wait_refuses_no_call_while_units_are_left() {
+    let programme = Programme::start();
+    let mut limited = plan();
+    limited.quota = Some(quota(1_000, WithoutLease::Wait { most_ms: 2_000 }));
+    programme.portal.publish(Change::Plan(limited));
+    programme
+        .portal
+        .state()
+        .ceilings
+        .insert(live_lease(), 1_000);
+    let envoy = Envoy::start(&programme.portal, &Options::default());
+    programme.portal.wait_until_applied();
+    // Far more at once than the first lease has.
+    assert_eq!(storm(&[&envoy], &programme.live_key, 8, 700), 700);
+    assert_eq!(storm(&[&envoy], &programme.live_key, 8, 700), 300);
+    programme.portal.wait_until_counted("2xx", 1_000);
+    programme.portal.wait_until_counted("quota_exceeded", 400);
+}
+
+#[test]
 fn a_call_that_does_not_count_gives_its_quota_back() {
     let programme = Programme::start();
     let mut limited = plan();

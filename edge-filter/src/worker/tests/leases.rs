@@ -195,3 +195,120 @@ fn a_hard_quota_is_spent_to_its_last_unit_and_failed_calls_give_theirs_back() {
         "stranded: {admitted}, {failed}"
     );
 }
+
+/// A programme whose plan waits so long for a lease, with one live key.
+fn waiting_edge(most_ms: u32, ceiling: u64) -> (Edge, String) {
+    let mut portal = Portal::new();
+    let live = portal.issue(1, Environment::Live);
+    portal.ceiling = ceiling;
+    portal.publish(Change::Plan(Plan {
+        quota: Some(Quota {
+            without_lease: WithoutLease::Wait { most_ms },
+            ..hard_quota(1_000)
+        }),
+        ..plan()
+    }));
+    portal.publish(Change::Subscription(subscription(vec![Environment::Live])));
+    let mut edge = Edge::new(1, portal);
+    edge.run(2_000);
+    (edge, live)
+}
+
+/// Begins a call; whether it is held, and else its code.
+fn begin(edge: &mut Edge, key: &str) -> (u32, Option<&'static str>) {
+    edge.streams += 1;
+    let header = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    let request = [(":method", "GET"), (":path", "/hello"), ("x-api-key", key)];
+    *edge.host.request.borrow_mut() = request.map(|(name, value)| header(name, value)).to_vec();
+    let pairs = edge.host.request_headers();
+    let verdict = edge.workers[0].decide(&edge.host, edge.streams, &pairs);
+    (edge.streams, told(&verdict))
+}
+
+fn told(verdict: &crate::verdict::Verdict<'_>) -> Option<&'static str> {
+    match &verdict.action {
+        _ if verdict.is_held => None,
+        Action::Pass(_) => Some("ok"),
+        Action::Refuse(refusal) => Some(refusal.code.as_str()),
+    }
+}
+
+fn decide_again(edge: &mut Edge) -> Vec<Option<&'static str>> {
+    let waiting = edge.workers[0].take_waiting();
+    let again = |call| told(&edge.workers[0].decide_again(&edge.host, call));
+    waiting.iter().map(again).collect()
+}
+
+/// Spends the lease in hand; the stream that is then held.
+fn spend_lease(edge: &mut Edge, live: &str) -> (u64, u32) {
+    let mut passed = 0;
+    loop {
+        let (stream, code) = begin(edge, live);
+        let Some(code) = code else {
+            return (passed, stream);
+        };
+        assert_eq!(code, "ok");
+        *edge.host.response.borrow_mut() = vec![(":status".into(), "200".into())];
+        edge.workers[0].take_response(&edge.host, stream);
+        edge.workers[0].finish(&edge.host, stream);
+        passed += 1;
+    }
+}
+
+#[test]
+fn a_plan_that_prefers_a_wait_holds_a_call_until_its_lease_is_there() {
+    let (mut edge, live) = waiting_edge(500, 1_000);
+    let (passed, _) = spend_lease(&mut edge, &live);
+    assert!(passed > 0);
+    assert_eq!(decide_again(&mut edge), [None], "nothing has come yet");
+    edge.run(150);
+    assert_eq!(decide_again(&mut edge), [Some("ok")]);
+    assert!(decide_again(&mut edge).is_empty());
+}
+
+#[test]
+fn a_wait_ends_in_a_refusal_when_its_time_is_up_or_nothing_is_left() {
+    let (mut edge, live) = waiting_edge(100_000, 1_000);
+    spend_lease(&mut edge, &live);
+    edge.portal.is_down = true;
+    edge.run(1_900);
+    assert_eq!(decide_again(&mut edge), [None]);
+    edge.run(150);
+    assert_eq!(
+        decide_again(&mut edge),
+        [Some("quota_exceeded")],
+        "two seconds at most"
+    );
+
+    let (mut edge, live) = waiting_edge(500, 10);
+    let mut passed = 0;
+    let last = loop {
+        let (stream, code) = begin(&mut edge, &live);
+        let code = code.or_else(|| {
+            edge.run(150);
+            decide_again(&mut edge)[0]
+        });
+        *edge.host.response.borrow_mut() = vec![(":status".into(), "200".into())];
+        edge.workers[0].take_response(&edge.host, stream);
+        edge.workers[0].finish(&edge.host, stream);
+        match code {
+            Some("ok") => passed += 1,
+            refused => break refused,
+        }
+    };
+    assert_eq!((passed, last), (10, Some("quota_exceeded")));
+    let (_, code) = begin(&mut edge, &live);
+    assert_eq!(code, Some("quota_exceeded"), "not even held");
+}
+
+#[test]
+fn a_caller_that_gives_up_waiting_spends_nothing_and_is_counted_as_refused() {
+    let (mut edge, live) = waiting_edge(500, 1_000);
+    let (passed, stream) = spend_lease(&mut edge, &live);
+    edge.workers[0].finish(&edge.host, stream);
+    assert!(decide_again(&mut edge).is_empty());
+    edge.run(2_000);
+    assert_eq!(edge.portal.counted(), passed + 1);
+    let refused = |identity: &&String| identity.contains("quota_exceeded");
+    assert_eq!(edge.portal.cells.keys().filter(refused).count(), 1);
+}
