@@ -26,6 +26,11 @@ impl Artifacts {
     }
 }
 
+/// Where the parts are laid side by side.
+pub fn folder() -> PathBuf {
+    root().join("target/portico")
+}
+
 /// The folder cargo builds into.
 pub fn target_directory() -> Result<PathBuf> {
     let mut command = cargo(&[
@@ -79,9 +84,7 @@ pub fn build() -> Result<Artifacts> {
     ]))?;
 
     let built = target_directory()?;
-    let artifacts = Artifacts {
-        folder: root().join("target/portico"),
-    };
+    let artifacts = Artifacts { folder: folder() };
     std::fs::create_dir_all(&artifacts.folder)?;
     let parts = [
         ("wasm32-wasip1/wasm/edge_filter.wasm", "edge_filter.wasm"),

@@ -5,6 +5,7 @@ mod artifacts;
 mod bench;
 mod check;
 mod command;
+mod dist;
 mod setup;
 mod test;
 mod tidy;
@@ -34,6 +35,8 @@ enum Command {
     Check(check::Options),
     /// Run the benchmarks, or the one named
     Bench(bench::Options),
+    /// Build a release: every part, SBOM and checksums, in one folder
+    Dist(dist::Options),
     /// Install what `up` needs (wasm targets, Envoy) and print where Envoy is
     Setup {
         /// Where Envoy is installed when it is not on PATH
@@ -60,6 +63,7 @@ fn run(command: Command) -> Result<()> {
         Command::Test(options) => test::run(&options),
         Command::Check(options) => check::run(&options),
         Command::Bench(options) => bench::run(&options),
+        Command::Dist(options) => dist::run(&options),
         Command::Setup { data_dir } => {
             setup::wasm_targets()?;
             println!("{}", setup::envoy(&data_dir)?.display());
