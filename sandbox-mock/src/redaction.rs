@@ -99,19 +99,14 @@ const PERSONS: [&str; 12] = [
 
 /// Whether a header, parameter or member of this name holds a secret.
 pub fn is_secret_name(name: &str) -> bool {
-    SECRET_NAMES.contains(&plain_name(name).as_str())
-        || words(name)
-            .iter()
-            .any(|word| SECRET_WORDS.contains(&word.to_ascii_lowercase().as_str()))
+    SECRET_NAMES.contains(&plain_name(name).as_str()) || words(name).has_one_of(&SECRET_WORDS)
 }
 
 /// Whether a member of this name, in an object that is called `parent`, holds personal data.
 pub fn is_personal_name(name: &str, parent: &str) -> bool {
     let plain = plain_name(name);
     PERSONAL_NAMES.contains(&plain.as_str())
-        || words(name)
-            .iter()
-            .any(|word| PERSONAL_WORDS.contains(&word.to_ascii_lowercase().as_str()))
+        || words(name).has_one_of(&PERSONAL_WORDS)
         || plain == "name" && PERSONS.contains(&crate::text::singular(parent).as_str())
 }
 

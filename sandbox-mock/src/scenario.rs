@@ -6,7 +6,7 @@
 use crate::request::Request;
 
 /// The caller's wishes.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Scenario {
     /// `code=404`: answer with this status.
     pub code: Option<u16>,

@@ -62,29 +62,86 @@ pub(crate) fn plain_name(name: &str) -> String {
         .collect()
 }
 
+/// The words of a name, in lower case.
+pub(crate) struct Words {
+    text: String,
+    /// Where each word ends in the text.
+    ends: [u16; MOST_WORDS],
+    count: usize,
+}
+
+/// What follows the last of these is one word with it.
+const MOST_WORDS: usize = 32;
+
+impl Words {
+    pub(crate) fn iter(&self) -> impl DoubleEndedIterator<Item = &str> {
+        (0..self.count).map(|at| {
+            let end_of = |at: usize| self.ends.get(at).map_or(0, |end| usize::from(*end));
+            let start = at.checked_sub(1).map_or(0, end_of);
+            self.text.get(start..end_of(at)).unwrap_or("")
+        })
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.count
+    }
+
+    pub(crate) fn last(&self) -> &str {
+        self.iter().next_back().unwrap_or("")
+    }
+
+    pub(crate) fn has(&self, word: &str) -> bool {
+        self.iter().any(|known| known == word)
+    }
+
+    pub(crate) fn has_one_of(&self, list: &[&str]) -> bool {
+        self.iter().any(|word| list.contains(&word))
+    }
+
+    /// All words without anything between them.
+    pub(crate) fn joined(&self) -> &str {
+        &self.text
+    }
+
+    /// Ends the last word here, unless it is empty.
+    fn end_word(&mut self) {
+        let end = u16::try_from(self.text.len()).unwrap_or(u16::MAX);
+        let before = self.count.checked_sub(1).and_then(|at| self.ends.get(at));
+        if before.copied().unwrap_or(0) == end {
+            return;
+        }
+        if let Some(slot) = self.ends.get_mut(self.count.min(MOST_WORDS - 1)) {
+            *slot = end;
+            self.count = (self.count + 1).min(MOST_WORDS);
+        }
+    }
+}
+
 /// The words of a name in lower case: `createdAt`, `created_at` and `Created-At` are `created at`.
-pub(crate) fn words(name: &str) -> Vec<String> {
-    let mut words: Vec<String> = Vec::new();
+pub(crate) fn words(name: &str) -> Words {
+    let mut words = Words {
+        text: String::with_capacity(name.len()),
+        ends: [0; MOST_WORDS],
+        count: 0,
+    };
     let mut previous_lower = false;
     for c in name.chars() {
         if !c.is_alphanumeric() {
-            words.push(String::new());
+            words.end_word();
             previous_lower = false;
             continue;
         }
-        if c.is_uppercase() && previous_lower || words.is_empty() {
-            words.push(String::new());
+        if c.is_uppercase() && previous_lower {
+            words.end_word();
         }
         previous_lower = c.is_lowercase() || c.is_numeric();
-        if let Some(word) = words.last_mut() {
-            if c.is_ascii() {
-                word.push(c.to_ascii_lowercase());
-            } else {
-                word.extend(c.to_lowercase());
-            }
+        if c.is_ascii() {
+            words.text.push(c.to_ascii_lowercase());
+        } else {
+            words.text.extend(c.to_lowercase());
         }
     }
-    words.retain(|word| !word.is_empty());
+    words.end_word();
     words
 }
 
@@ -117,8 +174,13 @@ mod tests {
 
     #[test]
     fn names_are_split_into_words() {
-        assert_eq!(words("createdAt"), ["created", "at"]);
-        assert_eq!(words("X-Request-ID"), ["x", "request", "id"]);
+        let of = |name: &str| words(name).iter().map(str::to_owned).collect::<Vec<_>>();
+        assert_eq!(of("createdAt"), ["created", "at"]);
+        assert_eq!(of("X-Request-ID"), ["x", "request", "id"]);
+        assert_eq!(of("__éTé"), ["é", "té"]);
+        assert_eq!(of(""), [""; 0]);
+        assert_eq!(of(&"a_".repeat(40)).len(), 32);
+        assert_eq!(words("created_at").joined(), "createdat");
         assert_eq!(plain_name("order_Id"), "orderid");
     }
 

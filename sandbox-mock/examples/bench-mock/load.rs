@@ -1,13 +1,15 @@
-//! Throughput over HTTP: the native server in a process of its own, and a constant server of Node's beside it.
+//! Throughput over HTTP: the native server in a process of its own, a constant server of Node's and Prism beside it.
 
 use super::Failure;
+use super::peers::{find_prism, prism};
 use sandbox_mock::Mock;
 use sandbox_mock::json::{Value, object};
 use sandbox_mock::sample::{Sample, sample};
 use sandbox_mock::serve::{Event, Options};
+use sandbox_mock::state::NoStore;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -44,7 +46,7 @@ pub fn serve(spec: &str) -> Result<(), Failure> {
 }
 
 /// A server that ends with this value.
-struct Server {
+pub struct Server {
     child: Child,
     address: String,
 }
@@ -57,18 +59,28 @@ impl Drop for Server {
     }
 }
 
-fn start(command: &mut Command) -> Option<Server> {
+/// Starts a server and reads the address from the first line that ends in one.
+pub fn start(command: &mut Command) -> Option<Server> {
     let mut child = command.stdout(Stdio::piped()).spawn().ok()?;
+    let mut lines = BufReader::new(child.stdout.take()?);
     let mut line = String::new();
-    BufReader::new(child.stdout.take()?)
-        .read_line(&mut line)
-        .ok()?;
-    let address = line.trim().strip_prefix("http://")?.to_owned();
+    let address = loop {
+        line.clear();
+        if lines.read_line(&mut line).ok()? == 0 {
+            return None;
+        }
+        let found = line.trim().rsplit_once("http://").map(|(_, rest)| rest);
+        if let Some(address) = found.filter(|rest| !rest.contains('/')) {
+            break address.to_owned();
+        }
+    };
+    // Who writes a line for each request must not wait for a reader.
+    std::thread::spawn(move || std::io::copy(&mut lines, &mut std::io::sink()));
     Some(Server { child, address })
 }
 
-/// Sends the request in closed loops; answers per second.
-fn run(server: &Server, request: &[u8]) -> Result<f64, Failure> {
+/// Sends requests in closed loops; answers per second.
+fn run(server: &Server, request: &Wanted) -> Result<f64, Failure> {
     let (stop, count) = (AtomicBool::new(false), AtomicU64::new(0));
     let started = Instant::now();
     std::thread::scope(|scope| {
@@ -79,7 +91,7 @@ fn run(server: &Server, request: &[u8]) -> Result<f64, Failure> {
                     stream.set_nodelay(true)?;
                     let mut buffer = vec![0; 64 * 1024];
                     while !stop.load(Ordering::Relaxed) {
-                        stream.write_all(request)?;
+                        stream.write_all(&request.bytes(count.load(Ordering::Relaxed)))?;
                         read_answer(&mut stream, &mut buffer)?;
                         count.fetch_add(1, Ordering::Relaxed);
                     }
@@ -143,17 +155,47 @@ fn chosen(mock: &Mock) -> Option<Sample> {
     sample(mock, position, 1).ok()
 }
 
-fn raw(sample: &Sample, host: &str) -> Vec<u8> {
-    let mut text = format!("GET {}", sample.path);
-    if !sample.query.is_empty() {
-        text.push_str(&format!("?{}", sample.query));
+/// The requests of a run: one, or one for another id each time.
+struct Wanted {
+    before_id: String,
+    id: Option<String>,
+    after_id: String,
+}
+
+impl Wanted {
+    fn of(sample: &Sample) -> Wanted {
+        let mut after_id = String::new();
+        if !sample.query.is_empty() {
+            after_id.push_str(&format!("?{}", sample.query));
+        }
+        after_id.push_str(" HTTP/1.1\r\nhost: localhost\r\n");
+        for (name, value) in &sample.headers {
+            after_id.push_str(&format!("{name}: {value}\r\n"));
+        }
+        after_id.push_str("\r\n");
+        let (before, id) = sample.path.rsplit_once('/').unwrap_or(("", ""));
+        Wanted {
+            before_id: format!("GET {before}/"),
+            id: Some(id.to_owned()),
+            after_id,
+        }
     }
-    text.push_str(&format!(" HTTP/1.1\r\nhost: {host}\r\n"));
-    for (name, value) in &sample.headers {
-        text.push_str(&format!("{name}: {value}\r\n"));
+
+    fn root() -> Wanted {
+        Wanted::of(&Sample {
+            path: "/".to_owned(),
+            ..Sample::default()
+        })
     }
-    text.push_str("\r\n");
-    text.into_bytes()
+
+    fn with_other_ids(self) -> Wanted {
+        Wanted { id: None, ..self }
+    }
+
+    fn bytes(&self, number: u64) -> Vec<u8> {
+        let id = self.id.clone().unwrap_or_else(|| (number + 1).to_string());
+        format!("{}{id}{}", self.before_id, self.after_id).into_bytes()
+    }
 }
 
 fn median(values: &mut [f64]) -> f64 {
@@ -161,11 +203,33 @@ fn median(values: &mut [f64]) -> f64 {
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
-/// Each document and Node's server in turns, so that whatever else the machine does hits both.
-pub fn throughput(specs: &[PathBuf]) -> Result<Value, Failure> {
+fn shown(ratio: f64) -> String {
+    if ratio.is_nan() {
+        "–".to_owned()
+    } else {
+        format!("{ratio:.2}")
+    }
+}
+
+fn ratio(value: f64) -> Value {
+    if value.is_nan() {
+        Value::Null
+    } else {
+        Value::Float(value)
+    }
+}
+
+/// Each document, Node's server and Prism in turns, so that whatever else the machine does hits all of them.
+pub fn throughput(root: &Path, specs: &[PathBuf]) -> Result<Value, Failure> {
     let node = start(Command::new("node").args(["-e", NODE]));
-    println!("\n| GET, {CONNECTIONS} connections | answers/s | / node:http |");
-    println!("|---|---|---|");
+    if node.is_none() {
+        println!("\nnode is not there: no server to compare with");
+    }
+    let peer = find_prism(root);
+    println!(
+        "\n| GET, {CONNECTIONS} connections | answers/s | / node:http | another id each time / node:http | / Prism |"
+    );
+    println!("|---|---|---|---|---|");
     let mut rows = Vec::new();
     for spec in specs {
         let name = spec
@@ -176,7 +240,7 @@ pub fn throughput(specs: &[PathBuf]) -> Result<Value, Failure> {
         let is_known =
             ["openapi.yaml", "oai30_petstore.json", "stripe.spec3.json"].contains(&name.as_str());
         let (mock, _) = Mock::from_source(&std::fs::read(spec)?)?;
-        let Some(request) = chosen(&mock).filter(|_| is_known) else {
+        let Some(chosen) = chosen(&mock).filter(|_| is_known) else {
             continue;
         };
         let server = start(
@@ -185,29 +249,52 @@ pub fn throughput(specs: &[PathBuf]) -> Result<Value, Failure> {
                 .arg(spec),
         )
         .ok_or_else(|| format!("{name} is not served"))?;
-        let request = raw(&request, &server.address);
-        run(&server, &request)?;
-        let (mut ours, mut ratios) = (Vec::new(), Vec::new());
+        // Prism does not come up on Stripe's document.
+        let prism = peer
+            .as_deref()
+            .filter(|_| name != "stripe.spec3.json")
+            .and_then(|program| prism(program, spec));
+        let same = Wanted::of(&chosen);
+        let other = Wanted::of(&chosen).with_other_ids();
+        // Some ids are not free in their form.
+        let (before, _) = chosen.path.rsplit_once('/').unwrap_or(("", ""));
+        let numbered = Sample {
+            path: format!("{before}/7"),
+            ..chosen.clone()
+        };
+        let takes_numbers = super::respond(&mock, &numbered, &mut NoStore, 1).status == 200;
+        let root = Wanted::root();
+        run(&server, &same)?;
+        let [mut ours, mut to_node, mut others, mut to_prism] = [const { Vec::new() }; 4];
         for _ in 0..ROUNDS {
-            let own = run(&server, &request)?;
+            let own = run(&server, &same)?;
             ours.push(own);
             if let Some(node) = &node {
-                ratios.push(own / run(node, b"GET / HTTP/1.1\r\nhost: a\r\n\r\n")?);
+                let constant = run(node, &root)?;
+                to_node.push(own / constant);
+                if takes_numbers {
+                    others.push(run(&server, &other)? / constant);
+                }
+            }
+            if let Some(prism) = &prism {
+                to_prism.push(own / run(prism, &same)?);
             }
         }
-        let (own, ratio) = (median(&mut ours), median(&mut ratios));
-        println!("| {name} | {own:.0} | {ratio:.2} |");
+        let own = median(&mut ours);
+        let ratios = [&mut to_node, &mut others, &mut to_prism].map(|ratios| median(ratios));
+        let [to_node, others, to_prism] = ratios;
+        println!(
+            "| {name} | {own:.0} | {} | {} | {} |",
+            shown(to_node),
+            shown(others),
+            shown(to_prism)
+        );
         rows.push(object([
             ("document", Value::from(name.as_str())),
             ("per_second", Value::Float(own)),
-            (
-                "to_node",
-                if ratio.is_nan() {
-                    Value::Null
-                } else {
-                    Value::Float(ratio)
-                },
-            ),
+            ("to_node", ratio(to_node)),
+            ("other_ids_to_node", ratio(others)),
+            ("to_prism", ratio(to_prism)),
         ]));
     }
     Ok(Value::Array(rows))

@@ -2,13 +2,15 @@
 //!
 //! `cargo xtask bench mock`. Documents: the demo API always, those in `../shared/specs` (or `PORTICO_SPECS`) where present. Prints tables
 //! and writes `target/bench/mock.json`. Ratios of throughput are against a constant server of Node's in the same
-//! rounds, where `node` is on PATH. `PORTICO_BENCH_HOSTILE` says how many hostile requests (default a million).
+//! rounds, where `node` is on PATH, and against Prism where npm is. `PORTICO_BENCH_HOSTILE` says how many hostile
+//! requests (default 100 000).
 
 #[path = "../../tests/family/mod.rs"]
 mod family;
 mod load;
 #[path = "../../tests/mutation/mod.rs"]
 mod mutation;
+mod peers;
 
 use sandbox_mock::json::{Value, object};
 use sandbox_mock::random::Random;
@@ -300,11 +302,9 @@ fn main() -> Result<(), Failure> {
         ]));
         documents_read.push((name, bytes));
     }
-    let throughput = load::throughput(&documents(&root))?;
+    let throughput = load::throughput(&root, &documents(&root))?;
     let total = std::env::var("PORTICO_BENCH_HOSTILE").ok();
-    let total = total
-        .and_then(|text| text.parse().ok())
-        .unwrap_or(1_000_000);
+    let total = total.and_then(|text| text.parse().ok()).unwrap_or(100_000);
     let report = object([
         ("documents", Value::Array(rows)),
         ("throughput", throughput),

@@ -35,10 +35,9 @@ pub(crate) struct Why {
     pub(crate) deliveries: Vec<String>,
 }
 
-/// The log as it is stored.
+/// The end of the log: all that is needed to go on with it.
 #[derive(Debug, Default)]
 pub(crate) struct Log {
-    text: String,
     /// The number of the next request.
     pub(crate) next: u64,
 }
@@ -49,16 +48,15 @@ fn number_of(line: &str) -> Option<u64> {
 
 impl Log {
     pub(crate) async fn load<S: Store>(store: &mut S, tenant: &Tenant) -> Log {
-        let bytes = store.read(&tenant.log_key()).await.unwrap_or_default();
-        let text = String::from_utf8(bytes).unwrap_or_default();
-        let last = text.trim_end().rsplit('\n').next().and_then(number_of);
+        let line = store.read_last_line(&tenant.log_key()).await;
+        let line = line.and_then(|line| String::from_utf8(line).ok());
+        let last = line.as_deref().and_then(number_of);
         Log {
             next: last.map_or(1, |last| last + 1),
-            text,
         }
     }
 
-    pub(crate) async fn append<S: Store>(mut self, entry: &Value, store: &mut S, tenant: &Tenant) {
+    pub(crate) async fn append<S: Store>(&self, entry: &Value, store: &mut S, tenant: &Tenant) {
         let mut line = entry.to_string();
         if line.len() > LONGEST_ENTRY {
             line = object([
@@ -67,32 +65,22 @@ impl Log {
             ])
             .to_string();
         }
-        self.text.push_str(&format!("{}\t{line}\n", self.next));
-        if self.text.len() > LONGEST {
-            let from = self.text.len() - LONGEST / 2;
-            // The first whole line behind the middle.
-            let at = self
-                .text
-                .bytes()
-                .enumerate()
-                .skip(from)
-                .find(|(_, byte)| *byte == b'\n')
-                .map_or(0, |(at, _)| at + 1);
-            self.text.drain(..at);
-        }
-        store.write(&tenant.log_key(), self.text.into_bytes()).await;
+        let line = format!("{}\t{line}", self.next);
+        store.append_line(&tenant.log_key(), &line, LONGEST).await;
+    }
+
+    /// The entries, the newest first.
+    pub(crate) async fn entries<S: Store>(store: &mut S, tenant: &Tenant) -> Vec<Value> {
+        let bytes = store.read(&tenant.log_key()).await.unwrap_or_default();
+        let text = String::from_utf8(bytes).unwrap_or_default();
+        let entries = text.lines().rev();
+        entries
+            .filter_map(|line| read(line.split_once('\t')?.1.as_bytes()).ok())
+            .collect()
     }
 
     pub(crate) fn next_id(&self) -> String {
         format!("req_{}", self.next)
-    }
-
-    /// The entries, the newest first.
-    pub(crate) fn entries(&self) -> impl Iterator<Item = Value> {
-        self.text
-            .lines()
-            .rev()
-            .filter_map(|line| read(line.split_once('\t')?.1.as_bytes()).ok())
     }
 }
 

@@ -174,10 +174,10 @@ async fn requests<S: Store>(
             .filter(|limit| *limit > 0)
             .ok_or_else(|| Mistake::invalid("limit: must be a whole number above 0"))?,
     };
-    let log = Log::load(store, tenant).await;
+    let entries = Log::entries(store, tenant).await;
     Ok(object([(
         "requests",
-        Value::Array(log.entries().take(limit).collect()),
+        Value::Array(entries.into_iter().take(limit).collect()),
     )]))
 }
 
@@ -186,10 +186,10 @@ async fn explanation<S: Store>(
     store: &mut S,
     tenant: &Tenant,
 ) -> Result<Value, Mistake> {
-    let log = Log::load(store, tenant).await;
+    let entries = Log::entries(store, tenant).await;
     let wanted =
         |entry: &Value| id.is_none_or(|id| entry.get("id").and_then(Value::as_str) == Some(id));
-    let found = log.entries().find(wanted);
+    let found = entries.into_iter().find(wanted);
     found.ok_or_else(|| Mistake {
         status: 404,
         code: "not_found",

@@ -133,7 +133,8 @@ pub(crate) fn operation_id(tree: &Tree, node: NodeId, method: &str, path: &str) 
     match tree.get_str(node, "operationId") {
         Some(id) if !id.is_empty() => id.to_owned(),
         _ => {
-            let words: Vec<String> = crate::text::words(path);
+            let words = crate::text::words(path);
+            let words: Vec<&str> = words.iter().collect();
             format!("{method}_{}", words.join("_"))
         }
     }

@@ -154,10 +154,7 @@ fn placed(api: &Api, schema: SchemaId, subject: &Value, depth: usize) -> Option<
 /// Whether an event of this name follows a call: `orderCreated`, `order.created` and `new-order` follow
 /// `POST /orders`; `order.cancelled` follows `POST /orders/{id}/cancel`.
 fn is_about(name: &str, method: &str, path: &str) -> bool {
-    let said: Vec<String> = words(name)
-        .iter()
-        .map(|word| singular(&word.to_ascii_lowercase()))
-        .collect();
+    let said: Vec<String> = words(name).iter().map(singular).collect();
     let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
     let is_parameter = |part: &&str| part.starts_with('{');
     let is_item = parts.last().is_some_and(is_parameter);
@@ -169,10 +166,7 @@ fn is_about(name: &str, method: &str, path: &str) -> bool {
     let after_item =
         parts.len() >= 2 && parts.get(parts.len() - 2).is_some_and(is_parameter) && !is_item;
     let has_noun = |noun: &str| {
-        let noun_words: Vec<String> = words(noun)
-            .iter()
-            .map(|word| singular(&word.to_ascii_lowercase()))
-            .collect();
+        let noun_words: Vec<String> = words(noun).iter().map(singular).collect();
         !noun_words.is_empty() && noun_words.iter().all(|word| said.contains(word))
     };
     let has_verb = |verbs: &[&str]| {

@@ -304,6 +304,21 @@ impl<'g> Generator<'g> {
     }
 
     fn add(&mut self, flat: &mut Flat, ids: &[SchemaId]) {
+        // Most schemas are made of nothing but themselves.
+        if let [id] = ids
+            && flat.ids.is_empty()
+        {
+            let schema = self.schemas.get(*id);
+            let is_plain = schema.object.as_ref().is_none_or(|rules| {
+                rules.dependent_schemas.is_empty()
+                    && rules.unevaluated == crate::schema::Additional::Allowed
+            });
+            if schema.logic.is_none() && is_plain {
+                flat.ids.push(*id);
+                flat.never = schema.never;
+                return;
+            }
+        }
         let mut pending: Vec<SchemaId> = ids.iter().rev().copied().collect();
         while let Some(id) = pending.pop() {
             if flat.ids.contains(&id) {
@@ -524,14 +539,17 @@ impl<'g> Generator<'g> {
             return self.fail(|| format!("nothing is allowed in {}", place.name));
         }
         let schemas = self.schemas;
-        let limits: Vec<_> = flat.ids.iter().map(|id| schemas.get(*id)).collect();
-        if limits.iter().any(|schema| schema.allowed.is_some()) {
-            return self.allowed(flat, place);
-        }
         let mut types = Types::ALL;
-        for schema in &limits {
+        for schema in flat.ids.iter().map(|id| schemas.get(*id)) {
+            if schema.allowed.is_some() {
+                return self.allowed(flat, place);
+            }
             types = types.both(schema.types.or_all());
         }
+        if types.is_one() {
+            return self.of_type(types, types, flat, place, overlay);
+        }
+        let limits: Vec<_> = flat.ids.iter().map(|id| schemas.get(*id)).collect();
         if types.is_empty() {
             return self.fail(|| {
                 format!(
@@ -580,20 +598,28 @@ impl<'g> Generator<'g> {
         ] {
             prefer(wanted, true);
         }
-        for wanted in order {
-            let made = match wanted {
-                Types::OBJECT => self.object(flat, place, overlay),
-                Types::ARRAY => self.array(flat, place, overlay),
-                Types::STRING => self.string(flat, place).map(Value::String),
-                Types::NUMBER => self.number(flat, place, types.has(Types::NUMBER)),
-                Types::BOOLEAN => Some(Value::Bool(self.truth(place))),
-                _ => Some(Value::Null),
-            };
-            if made.is_some() {
-                return made;
-            }
+        order
+            .into_iter()
+            .find_map(|wanted| self.of_type(wanted, types, flat, place, overlay))
+    }
+
+    /// Builds a value of one type, where those of `types` are allowed.
+    fn of_type(
+        &mut self,
+        wanted: Types,
+        types: Types,
+        flat: &Flat,
+        place: &Place<'_>,
+        overlay: Option<&Value>,
+    ) -> Option<Value> {
+        match wanted {
+            Types::OBJECT => self.object(flat, place, overlay),
+            Types::ARRAY => self.array(flat, place, overlay),
+            Types::STRING => self.string(flat, place).map(Value::String),
+            Types::NUMBER | Types::INTEGER => self.number(flat, place, types.has(Types::NUMBER)),
+            Types::BOOLEAN => Some(Value::Bool(self.truth(place))),
+            _ => Some(Value::Null),
         }
-        None
     }
 
     fn allowed(&mut self, flat: &Flat, place: &Place<'_>) -> Option<Value> {

@@ -2,19 +2,35 @@
 
 use super::{Flat, Generator, Place};
 use crate::json::Value;
-use crate::schema::{Additional, ObjectRules, SchemaId, Types};
+use crate::schema::{Additional, Name, ObjectRules, SchemaId, Types};
 use crate::text::plain_name;
 use crate::validation::Direction;
 use crate::validation::schema::is_marked;
-use std::collections::HashSet;
 
 /// Below this depth only what is required, except plain members.
 const OPTIONAL_DEPTH: usize = 4;
 
 struct Member<'g> {
+    key: Name,
     name: &'g str,
-    ids: Vec<SchemaId>,
-    required: bool,
+    ids: Ids,
+}
+
+/// The schemas of a member: nearly always one.
+enum Ids {
+    One([SchemaId; 1]),
+    Many(Vec<SchemaId>),
+}
+
+impl std::ops::Deref for Ids {
+    type Target = [SchemaId];
+
+    fn deref(&self) -> &[SchemaId] {
+        match self {
+            Ids::One(one) => one,
+            Ids::Many(many) => many,
+        }
+    }
 }
 
 impl<'g> Generator<'g> {
@@ -60,22 +76,14 @@ impl<'g> Generator<'g> {
             .unwrap_or(usize::MAX);
         let declared = self.declared_members(rules);
         let mut wanted: Vec<usize> = Vec::new();
-        let mut needed: HashSet<&str> = declared
-            .iter()
-            .filter(|member| member.required)
-            .map(|member| member.name)
-            .collect();
-        self.add_dependencies(rules, &mut needed);
-        let is_needed = |member: &Member<'_>, needed: &HashSet<&str>| needed.contains(member.name);
+        let needed = self.needed_names(rules);
         for (index, member) in declared.iter().enumerate() {
-            let is_required = is_needed(member, &needed);
-            let overlaid = overlay.is_some_and(|overlay| overlay.get(member.name).is_some());
-            let excused = !is_required || rules.iter().all(|_| self.is_against_direction(member));
-            if excused && self.is_against_direction(member) {
+            if self.is_against_direction(member) {
                 continue;
             }
-            if is_required
-                || ((overlaid || self.wants_optional(member, place))
+            let overlaid = || overlay.is_some_and(|overlay| overlay.get(member.name).is_some());
+            if needed.contains(&member.key)
+                || ((self.wants_optional(member, place) || overlaid())
                     && self.may_have(rules, member.name))
             {
                 wanted.push(index);
@@ -88,24 +96,23 @@ impl<'g> Generator<'g> {
                 let keep = spare == 0
                     || declared
                         .get(*index)
-                        .is_some_and(|member| is_needed(member, &needed));
+                        .is_some_and(|member| needed.contains(&member.key));
                 spare -= usize::from(!keep);
                 keep
             });
             wanted.reverse();
         }
-        let mut missing: Vec<usize> = (0..declared.len())
-            .filter(|index| {
+        if wanted.len() < min {
+            let spare = (0..declared.len()).filter(|index| {
                 !wanted.contains(index)
                     && declared.get(*index).is_some_and(|member| {
                         self.may_have(rules, member.name) && !self.is_against_direction(member)
                     })
-            })
-            .collect();
-        while wanted.len() < min && !missing.is_empty() {
-            wanted.push(missing.remove(0));
+            });
+            let more: Vec<usize> = spare.take(min - wanted.len()).collect();
+            wanted.extend(more);
+            wanted.sort_unstable();
         }
-        wanted.sort_unstable();
         let heavy = wanted
             .iter()
             .filter(|index| {
@@ -139,7 +146,7 @@ impl<'g> Generator<'g> {
             };
             match self.member(flat, member, &inner, place, overlay) {
                 Some(value) => members.push((member.name.to_owned(), value)),
-                None if needed.contains(member.name) => {
+                None if needed.contains(&member.key) => {
                     return self
                         .fail(|| format!("{} is required and cannot be met", member.name))
                         .and(None);
@@ -148,15 +155,15 @@ impl<'g> Generator<'g> {
             }
         }
         // What a member that is there needs as well.
-        for (name, others) in rules.iter().flat_map(|rules| &rules.dependent_required) {
-            let name = self.schemas.name(*name);
+        for (key, others) in rules.iter().flat_map(|rules| &rules.dependent_required) {
+            let name = self.schemas.name(*key);
             let is_there = members.iter().any(|(known, _)| known == name);
             let lacks = others.iter().any(|other| {
                 members
                     .iter()
                     .all(|(known, _)| known != self.schemas.name(*other))
             });
-            if is_there && lacks && !needed.contains(name) {
+            if is_there && lacks && !needed.contains(key) {
                 members.retain(|(known, _)| known != name);
             }
         }
@@ -167,63 +174,75 @@ impl<'g> Generator<'g> {
     /// Every member that some schema knows, in the order of the document, the merely required ones last.
     fn declared_members(&self, rules: &[&'g ObjectRules]) -> Vec<Member<'g>> {
         let schemas = self.schemas;
-        let mut names: Vec<&'g str> = Vec::new();
-        let mut seen: HashSet<&'g str> = HashSet::new();
-        let required: HashSet<&'g str> = rules
-            .iter()
-            .flat_map(|rules| &rules.required)
-            .map(|name| schemas.name(*name))
-            .collect();
-        let properties = rules
-            .iter()
-            .flat_map(|rules| rules.properties.iter().map(|(name, _)| *name));
         let merely_required = rules
             .iter()
             .flat_map(|rules| rules.required.iter().copied());
         let dependent = rules.iter().flat_map(|rules| {
-            rules
-                .dependent_required
-                .iter()
-                .flat_map(|(_, names)| names.iter().copied())
+            let lists = rules.dependent_required.iter();
+            lists.flat_map(|(_, names)| names.iter().copied())
         });
-        for name in properties.chain(merely_required).chain(dependent) {
-            let name = schemas.name(name);
-            if seen.insert(name) {
-                names.push(name);
+        let others = merely_required.chain(dependent);
+        let mut declared: Vec<Member<'g>> = Vec::new();
+        // One schema that gives each member by its name: nothing to look up.
+        if let [only] = rules
+            && only.patterns.is_empty()
+        {
+            declared.extend(only.properties.iter().map(|(key, id)| Member {
+                key: *key,
+                name: schemas.name(*key),
+                ids: Ids::One([*id]),
+            }));
+            for key in others {
+                self.declare(&mut declared, rules, key);
             }
+            return declared;
         }
-        names
-            .into_iter()
-            .map(|name| {
-                let mut ids: Vec<SchemaId> = rules
-                    .iter()
-                    .flat_map(|rules| schemas.member_rules(rules, name).0)
-                    .collect();
-                ids.dedup();
-                Member {
-                    name,
-                    ids,
-                    required: required.contains(name),
-                }
-            })
-            .collect()
+        let properties = rules
+            .iter()
+            .flat_map(|rules| rules.properties.iter().map(|(name, _)| *name));
+        for key in properties.chain(others) {
+            self.declare(&mut declared, rules, key);
+        }
+        declared
     }
 
-    fn add_dependencies(&self, rules: &[&'g ObjectRules], needed: &mut HashSet<&'g str>) {
-        let schemas = self.schemas;
+    fn declare(&self, declared: &mut Vec<Member<'g>>, rules: &[&'g ObjectRules], key: Name) {
+        if declared.iter().any(|known| known.key == key) {
+            return;
+        }
+        let name = self.schemas.name(key);
+        let mut ids: Vec<SchemaId> = rules
+            .iter()
+            .flat_map(|rules| self.schemas.member_rules(rules, name).0)
+            .collect();
+        ids.dedup();
+        declared.push(Member {
+            key,
+            name,
+            ids: Ids::Many(ids),
+        });
+    }
+
+    /// The names that have to be there, with what they need in turn.
+    fn needed_names(&self, rules: &[&'g ObjectRules]) -> Vec<Name> {
+        let mut needed: Vec<Name> = rules
+            .iter()
+            .flat_map(|rules| rules.required.iter().copied())
+            .collect();
         for _ in 0..4 {
             for (name, others) in rules.iter().flat_map(|rules| &rules.dependent_required) {
-                if needed.contains(schemas.name(*name)) {
-                    needed.extend(others.iter().map(|other| schemas.name(*other)));
+                if needed.contains(name) {
+                    needed.extend(others);
                 }
             }
         }
+        needed
     }
 
     fn may_have(&self, rules: &[&ObjectRules], name: &str) -> bool {
-        rules
-            .iter()
-            .all(|rules| self.schemas.member_rules(rules, name).1)
+        rules.iter().all(|rules| {
+            rules.additional != Additional::Refused || self.schemas.member_rules(rules, name).1
+        })
     }
 
     fn is_against_direction(&self, member: &Member<'_>) -> bool {
@@ -299,6 +318,9 @@ impl<'g> Generator<'g> {
 
     /// The path parameter that a member repeats.
     fn echo(&self, name: &str, outer: &Place<'_>) -> Vec<Value> {
+        if outer.depth > 2 || (self.wish.echo.is_empty() && self.wish.item.is_none()) {
+            return Vec::new();
+        }
         let plain = plain_name(name);
         let of_item = !outer.in_list && outer.depth <= 1 && matches!(plain.as_str(), "id" | "sid");
         let own = self.wish.item.iter().filter(|_| of_item);

@@ -56,6 +56,13 @@ impl<'g> Generator<'g> {
             } else {
                 usual
             };
+            // Nothing but its length and format is asked of it.
+            let is_free = patterns.is_empty() && !flat.checked && flat.ids.len() == 1;
+            let fits =
+                usual.is_ascii() && usual.len() >= min && max.is_none_or(|max| usual.len() <= max);
+            if is_free && fits && format.accepts(&usual) {
+                return Some(usual);
+            }
             if format != Format::None && accepts(self, &usual) {
                 return Some(usual);
             }

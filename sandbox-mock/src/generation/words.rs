@@ -5,6 +5,7 @@
 use crate::json::Value;
 use crate::random::Random;
 use crate::schema::Format;
+use crate::text::{Words, words as words_of};
 
 const FIRST: [&str; 16] = [
     "Amara", "Ben", "Chiara", "Diego", "Elif", "Femi", "Grace", "Hiro", "Ines", "Jonas", "Kavya",
@@ -126,15 +127,13 @@ pub(super) fn truth(name: &str) -> bool {
         "trashed",
         "hidden",
     ];
-    !crate::text::words(name)
-        .iter()
-        .any(|word| OFF.contains(&word.as_str()))
+    !words_of(name).has_one_of(&OFF)
 }
 
 /// How long after the first date of a thing a date of this name usually is, in seconds.
-fn date_rank(words: &[String]) -> i64 {
+fn date_rank(words: &Words) -> i64 {
     const DAY: i64 = 86_400;
-    let has = |list: &[&str]| words.iter().any(|word| list.contains(&word.as_str()));
+    let has = |list: &[&str]| words.has_one_of(list);
     if has(&["birth", "birthday", "birthdate", "dob", "born"]) {
         return -32 * 365 * DAY;
     }
@@ -204,15 +203,15 @@ pub(super) fn string(
     second: i64,
     random: &mut Random,
 ) -> String {
-    let words = crate::text::words(name);
-    let moment = second + date_rank(&words);
+    let words = words_of(name);
+    let moment = || second + date_rank(&words);
     let host = || "example.com".to_owned();
     match format {
-        Format::DateTime => return date_time(moment),
-        Format::Date => return date(moment),
-        Format::Time => return time(moment) + "Z",
-        Format::MailDate => return mail_date(moment),
-        Format::UnixTime => return moment.to_string(),
+        Format::DateTime => return date_time(moment()),
+        Format::Date => return date(moment()),
+        Format::Time => return time(moment()) + "Z",
+        Format::MailDate => return mail_date(moment()),
+        Format::UnixTime => return moment().to_string(),
         Format::Duration => return format!("PT{}M", 5 + random.below(50)),
         Format::Email => return email(random),
         Format::Hostname => return format!("{}.{}", pick(random, &NOUNS), host()),
@@ -247,35 +246,28 @@ pub(super) fn string(
         Format::Binary => return "Portico sandbox file\n".to_owned(),
         Format::None | Format::Int32 | Format::Int64 => {}
     }
-    by_name(&words, parent, moment, random)
+    by_name(&words, parent, second, random)
 }
 
-fn by_name(words: &[String], parent: &str, moment: i64, random: &mut Random) -> String {
-    let has = |word: &str| words.iter().any(|known| known == word);
-    let last = words.last().map_or("", String::as_str);
-    let joined = words.concat();
-    let parents = crate::text::words(parent);
-    let of = |list: &[&str]| {
-        parents
-            .iter()
-            .chain(words)
-            .any(|word| list.contains(&word.as_str()))
-    };
-    let person = of(&[
-        "customer",
-        "user",
-        "person",
-        "contact",
-        "owner",
-        "author",
-        "member",
-        "employee",
-        "recipient",
-        "holder",
-        "assignee",
-        "sender",
-    ]);
-    match joined.as_str() {
+const PEOPLE: [&str; 12] = [
+    "customer",
+    "user",
+    "person",
+    "contact",
+    "owner",
+    "author",
+    "member",
+    "employee",
+    "recipient",
+    "holder",
+    "assignee",
+    "sender",
+];
+
+fn by_name(words: &Words, parent: &str, second: i64, random: &mut Random) -> String {
+    let last = words.last();
+    let of = |list: &[&str]| words.has_one_of(list) || words_of(parent).has_one_of(list);
+    match words.joined() {
         "firstname" | "givenname" => return pick(random, &FIRST),
         "lastname" | "familyname" | "surname" => return pick(random, &LAST),
         "fullname" | "displayname" | "realname" => {
@@ -311,7 +303,7 @@ fn by_name(words: &[String], parent: &str, moment: i64, random: &mut Random) -> 
     }
     match last {
         "name" | "label" if of(&["city"]) => pick(random, &CITIES),
-        "name" if person => format!("{} {}", pick(random, &FIRST), pick(random, &LAST)),
+        "name" if of(&PEOPLE) => format!("{} {}", pick(random, &FIRST), pick(random, &LAST)),
         "name" | "company" | "organisation" | "organization"
             if of(&[
                 "company",
@@ -332,7 +324,9 @@ fn by_name(words: &[String], parent: &str, moment: i64, random: &mut Random) -> 
         "name" | "title" | "label" | "nickname" => format!(
             "{} {}",
             capital(&pick(random, &NOUNS)),
-            parents.last().map_or("record", String::as_str)
+            Some(words_of(parent).last())
+                .filter(|word| !word.is_empty())
+                .unwrap_or("record")
         ),
         "email" | "mail" => email(random),
         "phone" | "mobile" | "telephone" | "fax" => phone(random),
@@ -349,15 +343,16 @@ fn by_name(words: &[String], parent: &str, moment: i64, random: &mut Random) -> 
         "description" | "note" | "notes" | "comment" | "comments" | "memo" | "bio" | "text"
         | "body" | "content" | "reason" | "message" | "subject" | "summary" | "details"
         | "detail" => pick(random, &SENTENCES),
-        "at" | "date" | "timestamp" | "time" | "on" => date_time(moment),
+        "at" | "date" | "timestamp" | "time" | "on" => date_time(second + date_rank(words)),
         "id" | "sid" | "key" | "token" | "ref" | "reference" | "code" | "secret" | "cursor"
         | "hash" | "sha" | "etag" | "guid" | "uuid" => {
+            let parents = words_of(parent);
             let prefix: String = words
                 .iter()
                 .rev()
                 .nth(1)
-                .or(parents.last())
-                .map_or("obj", String::as_str)
+                .or(parents.iter().next_back())
+                .unwrap_or("obj")
                 .chars()
                 .take(4)
                 .collect();
@@ -373,8 +368,8 @@ fn by_name(words: &[String], parent: &str, moment: i64, random: &mut Random) -> 
         "amount" | "price" | "total" | "balance" | "cost" => {
             format!("{}.{:02}", 5 + random.below(400), random.below(100))
         }
-        _ if has("url") || has("uri") => uri(words, random),
-        _ if has("email") => email(random),
+        _ if words.has("url") || words.has("uri") => uri(words, random),
+        _ if words.has("email") => email(random),
         _ => pick(random, &NOUNS),
     }
 }
@@ -399,18 +394,13 @@ fn phone(random: &mut Random) -> String {
     format!("+447700900{:03}", random.below(1_000))
 }
 
-fn uri(words: &[String], random: &mut Random) -> String {
+fn uri(words: &Words, random: &mut Random) -> String {
     let path: Vec<&str> = words
         .iter()
-        .map(String::as_str)
         .filter(|word| !matches!(*word, "url" | "uri" | "href" | "link"))
         .collect();
-    let ending = if words.iter().any(|word| {
-        matches!(
-            word.as_str(),
-            "image" | "avatar" | "logo" | "photo" | "icon" | "thumbnail"
-        )
-    }) {
+    let images = ["image", "avatar", "logo", "photo", "icon", "thumbnail"];
+    let ending = if words.has_one_of(&images) {
         ".png"
     } else {
         ""
@@ -490,8 +480,8 @@ pub(super) fn number(
     second: i64,
     random: &mut Random,
 ) -> Option<Value> {
-    let words = crate::text::words(name);
-    let last = words.last().map_or("", String::as_str);
+    let words = words_of(name);
+    let last = words.last();
     let mut within =
         |low: i64, count: u64| Value::Int(low + i64::try_from(random.below(count)).unwrap_or(0));
     if format == Format::UnixTime

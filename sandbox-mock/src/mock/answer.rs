@@ -110,7 +110,7 @@ impl Mock {
             }) => {
                 why.example = example;
                 let value = match schema {
-                    Some(schema) if success && !recall.is_known && request.method == "GET" => {
+                    Some(schema) if success && !recall.is_known && operation.method == "GET" => {
                         self.paged(operation, request, scenario, schema, value, source)
                     }
                     _ => value,

@@ -3,6 +3,7 @@
 //! Owns the order of things: match, check credentials, check the request, look into what is remembered, answer.
 
 mod answer;
+mod kept;
 
 use crate::control::{
     self, Fault, LATENCY_HEADER, LONGEST_MS, Log, Tenant, Why, draw, scenario_for,
@@ -19,6 +20,7 @@ use crate::response::{Problem, Response, SOURCE_HEADER, problem, refusal_respons
 use crate::source::SourceError;
 use crate::state::{Memory, Recall, Store};
 use crate::validation::request::{Accepted, challenge, check, check_credentials};
+use kept::{Answers, Kept, Question};
 
 /// A compiled document, ready to answer.
 #[derive(Debug)]
@@ -29,6 +31,7 @@ pub struct Mock {
     /// Whether operations share paths and differ by what follows `#`.
     has_fragments: bool,
     faults: Vec<Fault>,
+    answers: Answers,
 }
 
 /// What a document became.
@@ -119,6 +122,7 @@ impl Mock {
                 memory,
                 has_fragments,
                 faults: Vec::new(),
+                answers: Answers::default(),
             },
             summary,
         ))
@@ -127,6 +131,19 @@ impl Mock {
     /// The operations that are served.
     pub fn operations(&self) -> &[Operation] {
         &self.api.operations
+    }
+
+    /// Whether the document asks for no credential to call this.
+    pub fn is_open(&self, method: &str, path: &str) -> bool {
+        let Matched::Operations(found, _) = self.routes.find(method, path) else {
+            return false;
+        };
+        found
+            .iter()
+            .filter_map(|index| self.api.operations.get(*index))
+            .all(|operation| {
+                operation.security.is_empty() || operation.security.iter().any(Vec::is_empty)
+            })
     }
 
     /// The collections that remember what is created.
@@ -257,7 +274,25 @@ impl Mock {
             why.outcome = "replayed";
             return response;
         }
+        let question = Question::of(&call, request, context, &scenario, &recall)
+            .filter(|_| self.answers_itself(operation));
+        if let Some(kept) = question
+            .as_ref()
+            .and_then(|question| self.answers.find(question))
+        {
+            (why.media, why.example) = (kept.media, kept.example);
+            return kept.response;
+        }
         let (mut response, value) = self.answer(&call, request, context, &scenario, &recall, why);
+        if let Some(question) = question {
+            let kept = Kept {
+                response: response.clone(),
+                media: why.media.clone(),
+                example: why.example.clone(),
+            };
+            self.answers.keep(question, kept);
+            return response;
+        }
         if store.keeps() && (200..300).contains(&response.status) {
             // A deletion is about what was there.
             let subject = value
@@ -293,6 +328,16 @@ impl Mock {
             Memory::keep_answer(key, &response, store, tenant).await;
         }
         response
+    }
+
+    /// Whether an operation sends nothing, and shows no header of the request.
+    fn answers_itself(&self, operation: &Operation) -> bool {
+        let mut events = self.api.events.iter();
+        !self.api.schemas.show_headers
+            && events.all(|event| {
+                let callback = event.callback.as_ref();
+                callback.is_none_or(|(index, _)| *index != operation.index)
+            })
     }
 
     /// Answers from a state that is at hand; for callers without an executor.

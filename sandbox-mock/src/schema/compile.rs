@@ -120,7 +120,7 @@ impl<'t> Compiler<'t> {
         for field in fields {
             let schema = self.schema(*field);
             let name = self.name(self.tree.get_str(*field, "name").unwrap_or_default());
-            rules.properties.push((name, schema));
+            rules.set_property(name, schema);
             if self.tree.get_true(*field, "required") {
                 rules.required.push(name);
             }
@@ -350,6 +350,7 @@ impl<'t> Compiler<'t> {
                 "x-portico-header" => {
                     has_notes = true;
                     notes.header = tree.str(member).map(Into::into);
+                    self.schemas.show_headers |= notes.header.is_some();
                 }
                 "xml" => {
                     has_notes = true;
@@ -468,7 +469,8 @@ impl<'t> Compiler<'t> {
             "properties" => {
                 for (name, property) in tree.members(member) {
                     let id = self.id(property);
-                    rules.properties.push((self.name(name), id));
+                    let name = self.name(name);
+                    rules.set_property(name, id);
                 }
             }
             "required" => {

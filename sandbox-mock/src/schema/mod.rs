@@ -56,6 +56,11 @@ impl Types {
         self.0 == 0
     }
 
+    /// Whether there is exactly one type, where a number may be whole.
+    pub(crate) fn is_one(self) -> bool {
+        self == Types::NUMBER || self.0.is_power_of_two()
+    }
+
     /// Whether every type of `other` is in this set.
     pub(crate) fn has(self, other: Types) -> bool {
         self.0 & other.0 == other.0
@@ -184,6 +189,16 @@ pub(crate) struct ObjectRules {
     pub(crate) dependent_schemas: Vec<(Name, SchemaId)>,
 }
 
+impl ObjectRules {
+    /// Of two members with one name the later one counts.
+    fn set_property(&mut self, name: Name, id: SchemaId) {
+        match self.properties.iter_mut().find(|(known, _)| *known == name) {
+            Some(known) => known.1 = id,
+            None => self.properties.push((name, id)),
+        }
+    }
+}
+
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Additional {
     #[default]
@@ -236,6 +251,8 @@ pub struct Schemas {
     list: Vec<Schema>,
     names: Vec<Box<str>>,
     patterns: Vec<Pattern>,
+    /// Whether one of them is the value of a header of the request.
+    pub(crate) show_headers: bool,
 }
 
 static ANY: Schema = Schema {

@@ -14,6 +14,8 @@ pub struct Asked {
     pub target: String,
     /// Names in lower case.
     pub headers: Vec<(String, String)>,
+    /// Whether the document asks for no credential here.
+    pub open: bool,
 }
 
 /// What to do with a request.
@@ -76,6 +78,7 @@ impl Asked {
             headers: headers
                 .chain(host.map(|host| ("host".to_owned(), host.as_str().to_owned())))
                 .collect(),
+            open: false,
         }
     }
 

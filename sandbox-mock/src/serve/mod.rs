@@ -194,6 +194,10 @@ pub fn read_files(spec: &Path) -> anyhow::Result<Vec<(String, Vec<u8>)>> {
 }
 
 impl Server {
+    fn mock(&self) -> Arc<Mock> {
+        Arc::clone(&self.mock.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
     async fn answer(
         &self,
         request: hyper::Request<Incoming>,
@@ -214,6 +218,8 @@ impl Server {
         let Some(gate) = &self.gate else {
             return into_http(held_back(self.respond(&asked, &body)).await);
         };
+        let path = asked.target.split('?').next().unwrap_or("");
+        asked.open = self.mock().is_open(&asked.method, path);
         match gate.judge(asked.clone(), peer).await {
             Judgement::Refuse(refusal) => into_http(refusal),
             Judgement::Pass(pass) => {
@@ -245,7 +251,7 @@ impl Server {
             now_ms: now_ms(),
             stateful: self.stateful,
         };
-        let mock = Arc::clone(&self.mock.read().unwrap_or_else(PoisonError::into_inner));
+        let mock = self.mock();
         // The store is in memory: holding the lock costs microseconds and makes every request atomic.
         let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
         let answer = mock.respond_now(request, &mut *memory, &context);

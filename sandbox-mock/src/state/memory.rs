@@ -66,6 +66,19 @@ pub(crate) struct Recall {
     entity: Option<Value>,
 }
 
+impl Recall {
+    /// Whether nothing that is remembered bears on the answer.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.overlay.is_none()
+            && !self.is_known
+            && !self.created
+            && self.replay.is_none()
+            && self.idempotency.is_none()
+            && self.link.is_none()
+            && self.entity.is_none()
+    }
+}
+
 impl Memory {
     pub(crate) fn new(api: &Api) -> Memory {
         let (parts, collections) = infer(api);

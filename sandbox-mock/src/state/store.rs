@@ -15,6 +15,37 @@ pub trait Store {
     fn write(&mut self, key: &str, bytes: Vec<u8>) -> impl Future<Output = ()>;
     /// Removes a key.
     fn remove(&mut self, key: &str) -> impl Future<Output = ()>;
+    /// The last line of a text, without its end.
+    fn read_last_line(&mut self, key: &str) -> impl Future<Output = Option<Vec<u8>>> {
+        async move {
+            let bytes = self.read(key).await?;
+            last_line(&bytes).map(<[u8]>::to_vec)
+        }
+    }
+    /// Adds a line to a text of lines. When it has more than `most` bytes, its first half goes.
+    fn append_line(&mut self, key: &str, line: &str, most: usize) -> impl Future<Output = ()> {
+        async move {
+            let mut bytes = self.read(key).await.unwrap_or_default();
+            append_line(&mut bytes, line, most);
+            self.write(key, bytes).await;
+        }
+    }
+}
+
+fn last_line(bytes: &[u8]) -> Option<&[u8]> {
+    let text = bytes.strip_suffix(b"\n").unwrap_or(bytes);
+    text.rsplit(|byte| *byte == b'\n').next()
+}
+
+fn append_line(bytes: &mut Vec<u8>, line: &str, most: usize) {
+    bytes.extend_from_slice(line.as_bytes());
+    bytes.push(b'\n');
+    if bytes.len() > most {
+        let from = bytes.len() - most / 2;
+        // The first whole line behind the middle.
+        let rest = bytes.iter().skip(from).position(|byte| *byte == b'\n');
+        bytes.drain(..rest.map_or(0, |at| from + at + 1));
+    }
 }
 
 /// A store in memory, bounded: the key that was written longest ago goes first.
@@ -42,6 +73,10 @@ impl MemoryStore {
         self.bytes += bytes.len() + key.len();
         self.ages.insert(self.clock, key.to_owned());
         self.entries.insert(key.to_owned(), (self.clock, bytes));
+        self.make_room();
+    }
+
+    fn make_room(&mut self) {
         while self.bytes > MOST_BYTES {
             let Some((_, oldest)) = self.ages.pop_first() else {
                 break;
@@ -60,6 +95,34 @@ impl MemoryStore {
 }
 
 impl Store for MemoryStore {
+    fn read_last_line(&mut self, key: &str) -> impl Future<Output = Option<Vec<u8>>> {
+        let bytes = self.entries.get(key).map(|(_, bytes)| bytes);
+        ready(bytes.and_then(|bytes| last_line(bytes).map(<[u8]>::to_vec)))
+    }
+
+    fn append_line(&mut self, key: &str, line: &str, most: usize) -> impl Future<Output = ()> {
+        // In its place: a log is written with every request.
+        match self.entries.get_mut(key) {
+            Some((age, bytes)) => {
+                let before = bytes.len();
+                append_line(bytes, line, most);
+                self.bytes = (self.bytes + bytes.len()).saturating_sub(before);
+                self.clock += 1;
+                let old = std::mem::replace(age, self.clock);
+                if let Some(name) = self.ages.remove(&old) {
+                    self.ages.insert(self.clock, name);
+                }
+            }
+            None => {
+                let mut bytes = Vec::new();
+                append_line(&mut bytes, line, most);
+                self.set(key, bytes);
+            }
+        }
+        self.make_room();
+        ready(())
+    }
+
     fn read(&mut self, key: &str) -> impl Future<Output = Option<Vec<u8>>> {
         ready(self.get(key))
     }

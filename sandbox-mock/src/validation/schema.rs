@@ -9,6 +9,8 @@ use crate::schema::{
 
 /// Deeper than this a chain of `allOf` or a value is taken as valid: documents do contain circles.
 const MAX_DEPTH: usize = 400;
+/// How many optional members in a row may be missing before the next one is looked up by its name.
+const LOOK_AHEAD: usize = 4;
 
 /// The first violations, at most `limit`.
 pub fn violations(
@@ -257,10 +259,17 @@ impl<'s, 'v> Check<'s, 'v> {
         members: &'v [(String, Value)],
     ) {
         let schemas = self.schemas;
+        // Members mostly stand in the order of the document: then no name has to be looked for.
+        let mut next = 0;
         for name in &rules.required {
             let name = schemas.name(*name);
-            if value.get(name).is_none() && !self.is_excused(rules, name) {
-                self.report("required", || format!("{name} is missing"));
+            let rest = members.get(next..).unwrap_or_default();
+            match rest.iter().position(|(known, _)| known == name) {
+                Some(at) => next += at + 1,
+                None if value.get(name).is_none() && !self.is_excused(rules, name) => {
+                    self.report("required", || format!("{name} is missing"));
+                }
+                None => {}
             }
         }
         if let Some(min) = rules.min_properties.filter(|min| members.len() < *min) {
@@ -273,6 +282,7 @@ impl<'s, 'v> Check<'s, 'v> {
                 format!("must have at most {max} members")
             });
         }
+        let mut expected = rules.properties.iter();
         for (name, member) in members {
             if self.full() {
                 return;
@@ -284,7 +294,15 @@ impl<'s, 'v> Check<'s, 'v> {
                     format!("must not have a member called {name}")
                 });
             }
-            if let (true, Some(id)) = (rules.patterns.is_empty(), schemas.property(rules, name)) {
+            let in_order = expected
+                .as_slice()
+                .iter()
+                .take(LOOK_AHEAD)
+                .position(|(key, _)| schemas.name(*key) == name)
+                .and_then(|at| expected.nth(at))
+                .map(|(_, id)| *id);
+            let known = || in_order.or_else(|| schemas.property(rules, name));
+            if let (true, Some(id)) = (rules.patterns.is_empty(), known()) {
                 self.path.push(Step::Member(name));
                 self.value(id, member);
                 self.path.pop();
