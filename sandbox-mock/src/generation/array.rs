@@ -1,6 +1,7 @@
 //! Arrays: how many entries, and which.
 
-use super::{Flat, Generator, Place};
+use super::choices::{Flat, bounds};
+use super::{Generator, Place};
 use crate::json::Value;
 use crate::schema::{ArrayRules, SchemaId};
 use crate::text::singular;
@@ -14,21 +15,9 @@ impl<'g> Generator<'g> {
         overlay: Option<&Value>,
     ) -> Option<Value> {
         let schemas = self.schemas;
-        let rules: Vec<&'g ArrayRules> = flat
-            .ids
-            .iter()
-            .filter_map(|id| schemas.get(*id).array.as_deref())
-            .collect();
-        let min = rules
-            .iter()
-            .filter_map(|rules| rules.min_items)
-            .max()
-            .unwrap_or(0);
-        let max = rules
-            .iter()
-            .filter_map(|rules| rules.max_items)
-            .min()
-            .unwrap_or(usize::MAX);
+        let rules: Vec<&'g ArrayRules> = flat.rules(schemas, |schema| schema.array.as_deref());
+        let (min, max) = bounds(&rules, |rules| rules.min_items, |rules| rules.max_items);
+        let max = max.unwrap_or(usize::MAX);
         if min > max || min > 20_000 {
             return self.fail(|| format!("{} would need {min} entries", place.name));
         }

@@ -1,6 +1,7 @@
 //! Numbers within their bounds, of a size that fits their name.
 
-use super::{Flat, Generator, Place, words};
+use super::choices::Flat;
+use super::{Generator, Place, words};
 use crate::json::Value;
 use crate::schema::{Format, NumberRules};
 
@@ -14,17 +15,8 @@ impl<'g> Generator<'g> {
         fractions: bool,
     ) -> Option<Value> {
         let schemas = self.schemas;
-        let rules: Vec<&'g NumberRules> = flat
-            .ids
-            .iter()
-            .filter_map(|id| schemas.get(*id).number.as_deref())
-            .collect();
-        let format = flat
-            .ids
-            .iter()
-            .map(|id| schemas.get(*id).format)
-            .find(|format| *format != Format::None)
-            .unwrap_or_default();
+        let rules: Vec<&'g NumberRules> = flat.rules(schemas, |schema| schema.number.as_deref());
+        let format = flat.format(schemas);
         let int32 = format == Format::Int32;
         if let Some(said) = self
             .said(place)

@@ -1,6 +1,7 @@
 //! Objects: which members they get, and in which order.
 
-use super::{Flat, Generator, Place};
+use super::choices::{Flat, bounds};
+use super::{Generator, Place};
 use crate::json::Value;
 use crate::schema::{Additional, Name, ObjectRules, SchemaId, Types};
 use crate::text::plain_name;
@@ -41,11 +42,7 @@ impl<'g> Generator<'g> {
         overlay: Option<&Value>,
     ) -> Option<Value> {
         let schemas = self.schemas;
-        let rules: Vec<&'g ObjectRules> = flat
-            .ids
-            .iter()
-            .filter_map(|id| schemas.get(*id).object.as_deref())
-            .collect();
+        let rules: Vec<&'g ObjectRules> = flat.rules(schemas, |schema| schema.object.as_deref());
         let opened = self.open.len();
         self.open.extend(
             flat.ids
@@ -64,16 +61,12 @@ impl<'g> Generator<'g> {
         place: &Place<'_>,
         overlay: Option<&Value>,
     ) -> Option<Vec<(String, Value)>> {
-        let min = rules
-            .iter()
-            .filter_map(|rules| rules.min_properties)
-            .max()
-            .unwrap_or(0);
-        let max = rules
-            .iter()
-            .filter_map(|rules| rules.max_properties)
-            .min()
-            .unwrap_or(usize::MAX);
+        let (min, max) = bounds(
+            rules,
+            |rules| rules.min_properties,
+            |rules| rules.max_properties,
+        );
+        let max = max.unwrap_or(usize::MAX);
         let declared = self.declared_members(rules);
         let mut wanted: Vec<usize> = Vec::new();
         let needed = self.needed_names(rules);

@@ -1,6 +1,7 @@
 //! Strings: by format, by pattern, and otherwise by what their name says.
 
-use super::{Flat, Generator, Place, words};
+use super::choices::{Flat, bounds};
+use super::{Generator, Place, words};
 use crate::json::Value;
 use crate::pattern::Pattern;
 use crate::schema::{Format, StringRules};
@@ -8,23 +9,9 @@ use crate::schema::{Format, StringRules};
 impl<'g> Generator<'g> {
     pub(super) fn string(&mut self, flat: &Flat, place: &Place<'_>) -> Option<String> {
         let schemas = self.schemas;
-        let rules: Vec<&'g StringRules> = flat
-            .ids
-            .iter()
-            .filter_map(|id| schemas.get(*id).string.as_deref())
-            .collect();
-        let format = flat
-            .ids
-            .iter()
-            .map(|id| schemas.get(*id).format)
-            .find(|format| *format != Format::None)
-            .unwrap_or_default();
-        let min = rules
-            .iter()
-            .filter_map(|rules| rules.min_length)
-            .max()
-            .unwrap_or(0);
-        let max = rules.iter().filter_map(|rules| rules.max_length).min();
+        let rules: Vec<&'g StringRules> = flat.rules(schemas, |schema| schema.string.as_deref());
+        let format = flat.format(schemas);
+        let (min, max) = bounds(&rules, |rules| rules.min_length, |rules| rules.max_length);
         if max.is_some_and(|max| max < min) || min > 1_000_000 {
             return self
                 .fail(|| format!("{} would need {min} characters", place.name))

@@ -163,11 +163,11 @@ mod tests {
             answers.keep(question(path), kept(LONGEST_BODY));
         }
         let generations = answers.lock();
-        let kept = generations
+        let all = generations
             .recent
             .values()
             .chain(generations.older.values());
-        let bytes: usize = kept.map(|one| one.response.body.len()).sum();
+        let bytes: usize = all.map(|kept| kept.response.body.len()).sum();
         assert!(bytes <= 2 * MOST_BYTES, "{bytes}");
         drop(generations);
         answers.keep(question(1_000), kept(LONGEST_BODY + 1));

@@ -4,6 +4,7 @@
 
 mod answer;
 mod kept;
+mod understand;
 
 use crate::control::{
     self, Fault, LATENCY_HEADER, LONGEST_MS, Log, Tenant, Why, draw, scenario_for,
@@ -16,10 +17,10 @@ use crate::operation::{Api, Operation, compile};
 use crate::random::Random;
 use crate::redaction::redact_target;
 use crate::request::Request;
-use crate::response::{Problem, Response, SOURCE_HEADER, problem, refusal_response};
+use crate::response::{Response, SOURCE_HEADER, problem, refusal_response};
 use crate::source::SourceError;
 use crate::state::{Memory, Recall, Store};
-use crate::validation::request::{Accepted, challenge, check, check_credentials};
+use crate::validation::request::Accepted;
 use kept::{Answers, Kept, Question};
 
 /// A compiled document, ready to answer.
@@ -356,117 +357,6 @@ impl Mock {
         let tenant = finish_now(Tenant::load(store, context)).unwrap_or_default();
         u64::try_from(tenant.ahead_ms).unwrap_or(0)
     }
-
-    /// Finds the operation and checks the request.
-    fn understand(
-        &self,
-        request: &Request<'_>,
-        context: &Context,
-        why: &mut Why,
-    ) -> Result<Call<'_>, Response> {
-        let (path, fragment) = if self.has_fragments {
-            split_fragment(request.path)
-        } else {
-            (request.path, None)
-        };
-        let mut matched = self.routes.find(request.method, path);
-        if request.method == "HEAD" && !matches!(matched, Matched::Operations(..)) {
-            matched = self.routes.find("GET", path);
-        }
-        let (indices, values) = match matched {
-            Matched::Operations(indices, values) => (indices, values),
-            Matched::OtherMethods(mut methods) => {
-                // Every GET can be asked without its body.
-                if let Some(get) = methods.iter().position(|method| method == "GET")
-                    && !methods.iter().any(|method| method == "HEAD")
-                {
-                    methods.insert(get + 1, "HEAD".to_owned());
-                }
-                let allow = methods.join(", ");
-                if request.method == "OPTIONS" {
-                    return Err(Response {
-                        status: 204,
-                        headers: Vec::new(),
-                        body: Vec::new(),
-                    }
-                    .with("allow", allow));
-                }
-                let message = format!(
-                    "{} is not a method of {path}; it has {allow}.",
-                    request.method
-                );
-                why.outcome = "unknown_method";
-                return Err(plain(405, "method_not_allowed", &message).with("allow", allow));
-            }
-            Matched::Nothing => {
-                why.outcome = "unknown_path";
-                return Err(plain(
-                    404,
-                    "unknown_path",
-                    &format!(
-                        "{} {path} is not an operation of {}.",
-                        request.method, self.api.title
-                    ),
-                ));
-            }
-        };
-        let mut candidates: Vec<&Operation> = indices
-            .iter()
-            .filter_map(|index| self.api.operations.get(*index))
-            .collect();
-        if let Some(fragment) = fragment {
-            candidates.retain(|operation| operation.fragment.as_deref() == Some(fragment.as_str()));
-        }
-        // Several operations on one route: the one that knows most of what the request says.
-        let mut best: Option<Call<'_>> = None;
-        let mut refusal: Option<Response> = None;
-        for operation in candidates {
-            let random = || Random::for_parts(context.seed, &[&operation.id, request.path]);
-            why.try_operation(operation, refusal.is_none());
-            if let Err(broken) = check_credentials(&self.api, operation, request) {
-                let problem = Problem::of(&[broken]);
-                why.refused_by(&problem);
-                let response =
-                    refusal_response(&self.api, Some(operation), request, &problem, random());
-                let response = if response.status == 401 {
-                    response.with("www-authenticate", challenge(&self.api, operation))
-                } else {
-                    response
-                };
-                refusal.get_or_insert(response);
-                continue;
-            }
-            match check(&self.api, operation, &values, request) {
-                Ok(accepted)
-                    if best
-                        .as_ref()
-                        .is_none_or(|best| accepted.recognised > best.accepted.recognised) =>
-                {
-                    best = Some(Call {
-                        operation,
-                        values: values.clone(),
-                        accepted,
-                    });
-                }
-                Ok(_) => {}
-                Err(broken) => {
-                    let problem = Problem::of(&broken);
-                    why.refused_by(&problem);
-                    let response =
-                        refusal_response(&self.api, Some(operation), request, &problem, random());
-                    refusal.get_or_insert(response);
-                }
-            }
-        }
-        if let Some(best) = &best {
-            why.try_operation(best.operation, true);
-            why.outcome = "answered";
-            why.violations.clear();
-        }
-        best.ok_or_else(|| {
-            refusal.unwrap_or_else(|| plain(404, "unknown_path", "There is no such operation."))
-        })
-    }
 }
 
 /// Runs a future whose waits end at once.
@@ -479,14 +369,6 @@ pub(crate) fn finish_now<T>(future: impl Future<Output = T>) -> Option<T> {
         }
     }
     None
-}
-
-fn split_fragment(path: &str) -> (&str, Option<String>) {
-    let found = path.split_once('#').or_else(|| path.split_once("%23"));
-    match found {
-        Some((path, fragment)) => (path, Some(crate::text::percent_decode(fragment))),
-        None => (path, None),
-    }
 }
 
 pub(crate) fn plain(status: u16, code: &str, message: &str) -> Response {

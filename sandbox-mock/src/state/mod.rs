@@ -8,10 +8,11 @@ pub(crate) mod family;
 mod index;
 mod memory;
 mod paging;
+mod recall;
 mod store;
 
 pub(crate) use index::{export_collection, import_collection, item_key, stored_ids};
-pub(crate) use memory::Recall;
 pub use memory::{Family, Memory};
 pub(crate) use paging::page_of_generated;
+pub(crate) use recall::Recall;
 pub use store::{MemoryStore, NoStore, Store};

@@ -2,10 +2,16 @@
 //!
 //! Owns the vocabulary. It only proposes; whether a proposal follows the schema is checked by the caller.
 
-use crate::json::Value;
+mod dates;
+mod numbers;
+
+pub(crate) use dates::date_time;
+pub(super) use numbers::number;
+
 use crate::random::Random;
 use crate::schema::Format;
 use crate::text::{Words, words as words_of};
+use dates::{date, date_rank, mail_date, time};
 
 const FIRST: [&str; 16] = [
     "Amara", "Ben", "Chiara", "Diego", "Elif", "Femi", "Grace", "Hiro", "Ines", "Jonas", "Kavya",
@@ -128,71 +134,6 @@ pub(super) fn truth(name: &str) -> bool {
         "hidden",
     ];
     !words_of(name).has_one_of(&OFF)
-}
-
-/// How long after the first date of a thing a date of this name usually is, in seconds.
-fn date_rank(words: &Words) -> i64 {
-    const DAY: i64 = 86_400;
-    let has = |list: &[&str]| words.has_one_of(list);
-    if has(&["birth", "birthday", "birthdate", "dob", "born"]) {
-        return -32 * 365 * DAY;
-    }
-    if has(&[
-        "expires",
-        "expire",
-        "expiry",
-        "expiration",
-        "expired",
-        "exp",
-    ]) {
-        return 90 * DAY;
-    }
-    if has(&["due", "deadline", "next", "renewal"]) {
-        return 30 * DAY;
-    }
-    if has(&[
-        "end",
-        "ended",
-        "ends",
-        "completed",
-        "finished",
-        "closed",
-        "delivered",
-        "until",
-        "to",
-        "checkout",
-        "cancelled",
-        "canceled",
-        "resolved",
-    ]) {
-        return 7 * DAY;
-    }
-    if has(&[
-        "updated",
-        "modified",
-        "changed",
-        "paid",
-        "processed",
-        "last",
-        "edited",
-        "accepted",
-        "shipped",
-        "sent",
-    ]) {
-        return DAY;
-    }
-    if has(&[
-        "start",
-        "started",
-        "starts",
-        "begin",
-        "from",
-        "activated",
-        "published",
-    ]) {
-        return 3_600;
-    }
-    0
 }
 
 /// A usual text for a field. `second` is the time of the thing it belongs to.
@@ -470,133 +411,9 @@ pub(super) fn fitted(
     })
 }
 
-/// A usual number for a field; the caller checks it against the bounds.
-#[allow(clippy::cast_precision_loss)]
-pub(super) fn number(
-    name: &str,
-    parent: &str,
-    format: Format,
-    fractions: bool,
-    second: i64,
-    random: &mut Random,
-) -> Option<Value> {
-    let words = words_of(name);
-    let last = words.last();
-    let mut within =
-        |low: i64, count: u64| Value::Int(low + i64::try_from(random.below(count)).unwrap_or(0));
-    if format == Format::UnixTime
-        || (!fractions
-            && matches!(
-                last,
-                "created" | "updated" | "expires" | "timestamp" | "modified"
-            )
-            || words.len() > 1 && last == "at")
-    {
-        return Some(Value::Int(second + date_rank(&words)));
-    }
-    let _ = parent;
-    Some(match last {
-        "age" => within(19, 60),
-        "quantity" | "qty" => within(1, 4),
-        "count" | "total" if !fractions => within(1, 40),
-        "amount" | "price" | "cost" | "total" | "balance" | "fee" | "tax" | "subtotal"
-            if fractions =>
-        {
-            let minor = within(500, 40_000).as_f64().unwrap_or(0.0);
-            Value::Float(minor / 100.0)
-        }
-        "amount" | "price" | "cost" | "balance" | "fee" | "tax" | "subtotal" => within(500, 40_000),
-        "latitude" | "lat" => Value::Float(52.0 + within(0, 1000).as_f64().unwrap_or(0.0) / 1000.0),
-        "longitude" | "lng" | "lon" => {
-            Value::Float(4.0 + within(0, 1000).as_f64().unwrap_or(0.0) / 1000.0)
-        }
-        "year" => within(2025, 3),
-        "month" => within(1, 12),
-        "day" => within(1, 28),
-        "hour" => within(0, 24),
-        "minute" | "second" => within(0, 60),
-        "port" => Value::Int(443),
-        "page" => Value::Int(1),
-        "offset" | "skip" | "start" => Value::Int(0),
-        "limit" | "size" if !fractions && words.len() > 1 || last == "limit" => Value::Int(20),
-        "percent" | "percentage" | "rate" => within(1, 25),
-        "status" => Value::Int(200),
-        "id" | "number" => within(100_000, 900_000),
-        "size" | "bytes" | "length" => within(1_000, 90_000),
-        "rating" | "score" | "priority" | "rank" | "level" => within(1, 5),
-        _ if fractions => Value::Float(within(100, 9_000).as_f64().unwrap_or(0.0) / 100.0),
-        _ => within(1, 100),
-    })
-}
-
-/// Year, month and day of a day counted from 1970-01-01 (Hinnant's civil-from-days).
-fn civil(day: i64) -> (i64, i64, i64) {
-    let shifted = day + 719_468;
-    let era = shifted.div_euclid(146_097);
-    let of_era = shifted.rem_euclid(146_097);
-    let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted_month = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * shifted_month + 2) / 5 + 1;
-    let month = if shifted_month < 10 {
-        shifted_month + 3
-    } else {
-        shifted_month - 9
-    };
-    (year_of_era + era * 400 + i64::from(month <= 2), month, day)
-}
-
-pub(crate) fn date(second: i64) -> String {
-    let (year, month, day) = civil(second.div_euclid(86_400));
-    format!("{year:04}-{month:02}-{day:02}")
-}
-
-fn time(second: i64) -> String {
-    let of_day = second.rem_euclid(86_400);
-    format!(
-        "{:02}:{:02}:{:02}",
-        of_day / 3_600,
-        of_day / 60 % 60,
-        of_day % 60
-    )
-}
-
-pub(crate) fn date_time(second: i64) -> String {
-    format!("{}T{}Z", date(second), time(second))
-}
-
-fn mail_date(second: i64) -> String {
-    const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
-    const MONTHS: [&str; 12] = [
-        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
-    ];
-    let day_number = second.div_euclid(86_400);
-    let (year, month, day) = civil(day_number);
-    let name = |list: &[&'static str], index: i64| {
-        usize::try_from(index)
-            .ok()
-            .and_then(|index| list.get(index).copied())
-            .unwrap_or("")
-    };
-    format!(
-        "{}, {day:02} {} {year:04} {} +0000",
-        name(&DAYS, day_number.rem_euclid(7)),
-        name(&MONTHS, month - 1),
-        time(second)
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn days_are_counted_from_1970() {
-        assert_eq!(date_time(0), "1970-01-01T00:00:00Z");
-        assert_eq!(date_time(1_709_210_096), "2024-02-29T12:34:56Z");
-        assert_eq!(mail_date(1_709_210_096), "Thu, 29 Feb 2024 12:34:56 +0000");
-        assert_eq!(date(-1), "1969-12-31");
-    }
 
     #[test]
     fn later_dates_have_later_names() {
