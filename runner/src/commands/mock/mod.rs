@@ -7,7 +7,8 @@ mod sender;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result, bail};
 use clap::Subcommand;
@@ -17,6 +18,9 @@ use sandbox_mock::document::{Outline, outline};
 use sandbox_mock::serve::{Event, Options, read_files, serve};
 use sandbox_mock::{Summary, compiler};
 use sender::Sender;
+
+/// How often the programme file is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(300);
 
 /// What `mock` does.
 #[derive(clap::Args)]
@@ -117,24 +121,36 @@ async fn serve_mock(arguments: ServeArguments) -> Result<()> {
         gate,
         sender: Some(Arc::new(Sender::new(arguments.webhooks_to_loopback)?)),
     };
-    serve(options, stop, move |event| {
+    let watched = enforced.clone();
+    let watch = async {
+        match &watched {
+            Some(enforced) => enforced.watch().await,
+            None => std::future::pending().await,
+        }
+    };
+    let served = serve(options, stop, move |event| {
         if let (Event::Reloaded(_), Some(enforced)) = (&event, &enforced)
             && let Err(error) = enforced.follow()
         {
             eprintln!("the routes of the programme did not change: {error:#}");
         }
         report(event);
-    })
-    .await
+    });
+    tokio::select! {
+        outcome = served => outcome,
+        () = watch => Ok(()),
+    }
 }
 
 /// The gate, and what it was made of.
 struct Enforced {
     gate: Arc<Gate>,
     programme: Option<PathBuf>,
-    made: Programme,
+    current: Mutex<Programme>,
     spec: PathBuf,
     secret: String,
+    /// When the billing periods began.
+    from_ms: u64,
 }
 
 impl Enforced {
@@ -150,27 +166,57 @@ impl Enforced {
         let mut random = [0; 24];
         getrandom::fill(&mut random).context("no randomness for the digests of keys")?;
         let secret: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
-        let changes = made.changes(&read_outline(spec)?, &secret, gate::wall_clock_ms())?;
+        let from_ms = gate::wall_clock_ms();
+        let changes = made.changes(&read_outline(spec)?, &secret, from_ms)?;
         Ok(Enforced {
             gate: Arc::new(Gate::start(changes, secret.clone())?),
             programme,
-            made,
+            current: Mutex::new(made),
             spec: spec.to_owned(),
             secret,
+            from_ms,
         })
+    }
+
+    /// Follows the programme file, for as long as it is polled.
+    async fn watch(&self) {
+        let Some(path) = &self.programme else {
+            return std::future::pending().await;
+        };
+        let mut seen = modified(path);
+        loop {
+            tokio::time::sleep(LOOK_EVERY).await;
+            let now = modified(path);
+            // While it is being replaced there is no file.
+            if now == seen || now.is_none() {
+                continue;
+            }
+            seen = now;
+            match self.follow() {
+                Ok(()) => println!("the programme changed"),
+                Err(error) => eprintln!("the programme changed and is not enforced: {error:#}"),
+            }
+        }
     }
 
     /// Publishes the programme anew, with the routes that the document has now.
     fn follow(&self) -> Result<()> {
         let outline = read_outline(&self.spec)?;
-        let now_ms = gate::wall_clock_ms();
-        let changes = match &self.programme {
-            Some(path) => read_programme(path)?.changes(&outline, &self.secret, now_ms)?,
-            None => self.made.changes(&outline, &self.secret, now_ms)?,
-        };
+        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        let next = self.programme.as_deref().map(read_programme).transpose()?;
+        let programme = next.as_ref().unwrap_or(&current);
+        let mut changes = programme.changes(&outline, &self.secret, self.from_ms)?;
+        changes.extend(programme.removals(&current, &self.secret));
         self.gate.publish(changes);
+        if let Some(next) = next {
+            *current = next;
+        }
         Ok(())
     }
+}
+
+fn modified(path: &Path) -> Option<SystemTime> {
+    std::fs::metadata(path).ok()?.modified().ok()
 }
 
 fn read_programme(path: &Path) -> Result<Programme> {

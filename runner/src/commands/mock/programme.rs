@@ -13,7 +13,7 @@ use serde::Deserialize;
 use shared::credential::{Environment, Pepper, PlainKey, check_key, is_brand};
 use shared::feed::{
     AcceptedVersion, Agreement, App, Change, Credential, Organisation, Programme as Settings,
-    RequiredVersion, Subscription,
+    RemovedCredential, RequiredVersion, Subscription,
 };
 use shared::ids::{
     AgreementId, AppId, CredentialId, MeterId, OrganisationId, PlanId, ProductId, SubscriptionId,
@@ -30,7 +30,14 @@ const CONTROL_PATHS: [&str; 3] = [
     "/.portico/{resource}/{name}/{action}",
 ];
 const MONTH_SECS: u64 = 2_592_000;
-const MONTHS: u64 = 60;
+/// How many billing periods are known ahead; of short ones more, for clocks that are moved.
+const FEWEST_PERIODS: u64 = 60;
+const MOST_PERIODS: u64 = 2_000;
+const YEARS_AHEAD_MS: u64 = 2 * 366 * 86_400_000;
+
+fn periods_of(period_ms: u64) -> u64 {
+    (YEARS_AHEAD_MS / period_ms.max(1)).clamp(FEWEST_PERIODS, MOST_PERIODS)
+}
 
 /// The file.
 #[derive(Debug, Deserialize)]
@@ -226,8 +233,8 @@ impl Programme {
         Ok(())
     }
 
-    /// The changes that a portal would publish for this programme and document.
-    pub fn changes(&self, outline: &Outline, secret: &str, now_ms: u64) -> Result<Vec<Change>> {
+    /// The changes that a portal would publish for this programme and document. Billing periods begin at `from_ms`.
+    pub fn changes(&self, outline: &Outline, secret: &str, from_ms: u64) -> Result<Vec<Change>> {
         let pepper = Pepper::new(secret.as_bytes());
         let product = ProductId::from_bytes(bytes_of("product", "api"));
         let agreement = AgreementId::from_bytes(bytes_of("agreement", "terms"));
@@ -263,9 +270,23 @@ impl Programme {
                 .map(|(name, plan)| Change::Plan(plan.plan(name))),
         );
         for entry in &self.credentials {
-            self.credential_changes(entry, product, agreement, &pepper, now_ms, &mut changes);
+            self.credential_changes(entry, product, agreement, &pepper, from_ms, &mut changes);
         }
         Ok(changes)
+    }
+
+    /// What has to be published besides when this programme takes the place of `before`.
+    pub fn removals(&self, before: &Programme, secret: &str) -> Vec<Change> {
+        let pepper = Pepper::new(secret.as_bytes());
+        let stays = |key: &str| self.credentials.iter().any(|entry| entry.key == key);
+        let gone = before.credentials.iter().filter(|entry| !stays(&entry.key));
+        gone.map(|entry| {
+            Change::CredentialRemoved(RemovedCredential {
+                credential: CredentialId::from_bytes(bytes_of("credential", &entry.key)),
+                hash: pepper.digest(&entry.key),
+            })
+        })
+        .collect()
     }
 
     fn operations(&self, outline: &Outline) -> Result<Vec<Operation>> {
@@ -311,7 +332,7 @@ impl Programme {
         product: ProductId,
         agreement: AgreementId,
         pepper: &Pepper,
-        now_ms: u64,
+        from_ms: u64,
         changes: &mut Vec<Change>,
     ) {
         let organisation_name = entry.organisation.as_deref().unwrap_or(&entry.app);
@@ -354,8 +375,8 @@ impl Programme {
                 plan: PlanId::from_bytes(bytes_of("plan", name)),
                 environments: vec![Environment::Test, Environment::Live],
                 ends_at_ms: None,
-                periods: (0..=MONTHS)
-                    .map(|count| now_ms.saturating_add(count.saturating_mul(period_ms)))
+                periods: (0..=periods_of(period_ms))
+                    .map(|count| from_ms.saturating_add(count.saturating_mul(period_ms)))
                     .collect(),
             }));
         }
@@ -367,7 +388,7 @@ impl Programme {
             scopes: entry.scopes.clone(),
             addresses: entry.addresses.clone(),
             expires_at_ms: entry.expires_at.as_deref().and_then(read_time_ms),
-            revoked_at_ms: entry.revoked.then_some(now_ms),
+            revoked_at_ms: entry.revoked.then_some(from_ms),
         }));
     }
 }

@@ -14,17 +14,21 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, anyhow};
+use edge_filter::account::AccountKey;
 use edge_filter::credential::find_presented;
 use edge_filter::leader::PortalAnswer;
-use edge_filter::request::{RequestView, encode_pairs};
+use edge_filter::ports::SharedData;
+use edge_filter::request::{IDENTITY_PREFIX, RequestView, encode_pairs};
+use edge_filter::shared_state::slot_of;
 use edge_filter::verdict::{Action, Verdict};
 use edge_filter::worker::Worker;
 use host::LocalHost;
 use portal::LocalPortal;
 use sandbox_mock::Response;
 use sandbox_mock::serve::{Asked, Judgement, Pass};
-use shared::credential::{KeyHash, Pepper};
+use shared::credential::{Environment, KeyHash, Pepper};
 use shared::feed::Change;
+use shared::ids::SubscriptionId;
 use shared::problem::Code;
 use shared::signing::EdgeSecret;
 use tokio::sync::oneshot;
@@ -32,6 +36,8 @@ use tokio::sync::oneshot;
 const TICK: Duration = Duration::from_millis(50);
 /// More than the longest pause between two reports that press.
 const STEP_MS: u64 = 25;
+/// The stream of calls that need no credential: the filter never sees them.
+const OPEN: u32 = 0;
 
 /// Judges requests as the gateway does.
 pub struct Gate {
@@ -99,6 +105,9 @@ impl sandbox_mock::serve::Gate for Gate {
     }
 
     fn finish(&self, stream: u32, answer: &Response) {
+        if stream == OPEN {
+            return;
+        }
         let _ = self.orders.send(Order::Finish {
             stream,
             status: answer.status,
@@ -139,6 +148,7 @@ struct Core {
     pepper: Pepper,
     query_parameter: Option<String>,
     apps: HashMap<KeyHash, String>,
+    subscriptions: HashMap<String, SubscriptionId>,
     /// By how much the clocks of apps are ahead.
     ahead_ms: HashMap<String, u64>,
 }
@@ -163,6 +173,7 @@ impl Core {
             pepper: Pepper::new(secret.as_bytes()),
             query_parameter: None,
             apps: HashMap::new(),
+            subscriptions: HashMap::new(),
             ahead_ms: HashMap::new(),
         };
         core.publish(programme);
@@ -179,12 +190,24 @@ impl Core {
                     self.apps
                         .insert(credential.hash, credential.app.to_string());
                 }
+                Change::Subscription(subscription) => {
+                    self.subscriptions
+                        .insert(subscription.app.to_string(), subscription.subscription);
+                }
                 _ => {}
             }
         }
         self.portal.publish(changes, wall_clock_ms());
         // Election, snapshot, leases: each takes a turn or two.
         self.settle(60);
+    }
+
+    fn presents_credential(&self, pairs: &[u8]) -> bool {
+        let view = RequestView::read(pairs);
+        !matches!(
+            find_presented(&view, self.query_parameter.as_deref()),
+            Ok(None)
+        )
     }
 
     /// By how much the clock of the app that asks is ahead.
@@ -224,12 +247,28 @@ impl Core {
                     self.worker.finish(&self.host, stream);
                 }
                 Ok(Order::Publish(changes)) => self.publish(changes),
-                Ok(Order::MoveClock { tenant, by_ms }) => {
-                    self.ahead_ms.insert(tenant, by_ms);
-                }
+                Ok(Order::MoveClock { tenant, by_ms }) => self.move_clock(tenant, by_ms),
                 Err(RecvTimeoutError::Timeout) => self.turn(0),
                 Err(RecvTimeoutError::Disconnected) => return,
             }
+        }
+    }
+
+    fn move_clock(&mut self, app: String, ahead_ms: u64) {
+        let before_ms = self.ahead_ms.insert(app.clone(), ahead_ms).unwrap_or(0);
+        if ahead_ms >= before_ms {
+            return;
+        }
+        // What was spent in a time that has not come yet would be held against the app until then.
+        if let Some(subscription) = self.subscriptions.get(&app) {
+            for environment in [Environment::Test, Environment::Live] {
+                let account = AccountKey {
+                    subscription: *subscription,
+                    environment,
+                };
+                self.host.write(&slot_of(account), &[], None);
+            }
+            self.settle(4);
         }
     }
 
@@ -262,7 +301,7 @@ impl Core {
     }
 
     fn judge(&mut self, asked: &Asked, peer: SocketAddr) -> Judgement {
-        self.streams = self.streams.wrapping_add(1);
+        self.streams = self.streams.wrapping_add(1).max(OPEN + 1);
         let stream = self.streams;
         let mut pairs = vec![
             (":method".to_owned(), asked.method.clone()),
@@ -275,6 +314,19 @@ impl Core {
             pairs.push(("x-request-id".to_owned(), id.clone()));
         }
         let pairs = encode_pairs(&pairs);
+        if asked.open && !self.presents_credential(&pairs) {
+            let headers = asked.headers.iter();
+            let identity = headers.filter(|(name, _)| name.starts_with(IDENTITY_PREFIX));
+            return Judgement::Pass(Pass {
+                stream: OPEN,
+                remove: identity.map(|(name, _)| name.clone()).collect(),
+                add: request_id
+                    .map(|id| ("x-request-id".to_owned(), id))
+                    .into_iter()
+                    .collect(),
+                ..Pass::default()
+            });
+        }
         self.host.set_client(peer.to_string());
         let now_ms = wall_clock_ms().saturating_add(self.ahead_ms(&pairs));
         self.host.set_now_ms(now_ms);

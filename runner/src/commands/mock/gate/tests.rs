@@ -37,6 +37,7 @@ async fn ask(gate: &Gate, method: &str, path: &str, headers: &[(&str, &str)]) ->
     let asked = Asked {
         method: method.to_owned(),
         target: path.to_owned(),
+        open: path == "/health",
         headers: headers
             .iter()
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
@@ -189,4 +190,78 @@ async fn identity_is_set_by_the_gate_alone_and_the_credential_is_removed() {
     let app = pass.add.iter().find(|(name, _)| name == "x-portico-app");
     assert!(app.is_some_and(|(_, value)| value.starts_with("app_") && value != "app_forged"));
     assert!(pass.add.iter().any(|(name, _)| name == "x-request-id"));
+}
+
+#[tokio::test]
+async fn an_operation_that_needs_no_credential_is_open_without_one_only() {
+    let own = key(1, Environment::Test);
+    let gate = start(&format!(
+        "plans: {{free: {{}}}}\ncredentials: [{{key: {own}, plan: free}}]"
+    ));
+    let forged = [("x-portico-app", "app_forged")];
+    let Judgement::Pass(pass) = ask(&gate, "GET", "/health", &forged).await else {
+        panic!("an open operation is refused");
+    };
+    assert_eq!(pass.remove, ["x-portico-app"]);
+    assert!(pass.add.iter().all(|(name, _)| name == "x-request-id"));
+    // Who shows a credential is judged by it.
+    assert_eq!(
+        code(&gate, "GET", "/health", &key(2, Environment::Test)).await,
+        "unknown_credential"
+    );
+}
+
+#[tokio::test]
+async fn limits_are_as_before_when_the_clock_is_set_right_again() {
+    let limited = key(1, Environment::Test);
+    let gate = start(&format!(
+        "plans: {{limited: {{rate_limits: [{{name: burst, limit: 2, window_secs: 60}}]}}}}
+credentials: [{{key: {limited}, app: a, plan: limited}}]"
+    ));
+    let app = shared::ids::AppId::from_bytes(super::super::programme::bytes_of("app", "a"));
+    let wait = async || {
+        let headers = [("x-api-key", limited.as_str())];
+        match ask(&gate, "GET", "/orders", &headers).await {
+            Judgement::Pass(_) => None,
+            Judgement::Refuse(refusal) => {
+                assert_eq!(refusal.status, 429);
+                refusal.header("retry-after").unwrap().parse::<u64>().ok()
+            }
+        }
+    };
+    for ahead_ms in [0, 86_400_000, 0] {
+        gate.move_clock(&app.to_string(), ahead_ms);
+        assert_eq!((wait().await, wait().await), (None, None), "{ahead_ms}");
+        let secs = wait().await;
+        assert!(secs.is_some_and(|secs| secs <= 60), "{ahead_ms}: {secs:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_changed_programme_takes_the_place_of_the_old_one() {
+    let (stays, goes) = (key(1, Environment::Test), key(2, Environment::Test));
+    let outline = sandbox_mock::document::outline(DOCUMENT).unwrap();
+    let programme = |file: String| Programme::parse(file.as_bytes()).unwrap();
+    let before = programme(format!(
+        "plans: {{free: {{}}}}\ncredentials: [{{key: {stays}, app: a, plan: free}}, {{key: {goes}, app: b, plan: free}}]"
+    ));
+    let after = programme(format!(
+        "plans: {{free: {{}}}}\ncredentials: [{{key: {stays}, app: a, plan: free, scopes: ['orders:read']}}]"
+    ));
+    let from_ms = wall_clock_ms();
+    let changes = before.changes(&outline, SECRET, from_ms).unwrap();
+    let gate = Gate::start(changes, SECRET.to_owned()).unwrap();
+    assert_eq!(code(&gate, "POST", "/orders", &stays).await, "ok");
+    assert_eq!(code(&gate, "GET", "/orders", &goes).await, "ok");
+    let mut changes = after.changes(&outline, SECRET, from_ms).unwrap();
+    changes.extend(after.removals(&before, SECRET));
+    gate.publish(changes);
+    assert_eq!(
+        code(&gate, "POST", "/orders", &stays).await,
+        "insufficient_scope"
+    );
+    assert_eq!(
+        code(&gate, "GET", "/orders", &goes).await,
+        "unknown_credential"
+    );
 }
