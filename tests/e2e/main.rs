@@ -2,6 +2,7 @@
 
 mod accessibility;
 mod apps;
+mod billing;
 mod documents;
 mod first_call;
 mod oauth_library;
