@@ -19,9 +19,20 @@ use crate::redaction::redact_target;
 use crate::request::Request;
 use crate::response::{Response, SOURCE_HEADER, problem, refusal_response};
 use crate::source::SourceError;
-use crate::state::{Memory, Recall, Store};
+use crate::state::{Memory, PageLink, Recall, Store};
+use crate::text::plain_name;
 use crate::validation::request::Accepted;
 use kept::{Answers, Kept, Question};
+
+/// Headers that say how many items a whole list has.
+const TOTALS: [&str; 6] = [
+    "xtotalcount",
+    "xtotal",
+    "totalcount",
+    "xtotalitems",
+    "xpaginationtotal",
+    "xpaginationtotalcount",
+];
 
 /// A compiled document, ready to answer.
 #[derive(Debug)]
@@ -322,8 +333,24 @@ impl Mock {
             }
         }
         if let Some(link) = recall.link {
+            let before = response.headers.len();
             response.headers.retain(|(name, _)| name != "link");
-            response = response.with("link", link);
+            match link {
+                PageLink::Next(link) => response = response.with("link", link),
+                PageLink::Last(link) if response.headers.len() < before => {
+                    response = response.with("link", link);
+                }
+                PageLink::Last(_) => {}
+            }
+        }
+        if let Some(total) = recall.total {
+            for (_, value) in response
+                .headers
+                .iter_mut()
+                .filter(|(name, _)| TOTALS.contains(&plain_name(name).as_str()))
+            {
+                *value = total.to_string();
+            }
         }
         if let Some(key) = &recall.idempotency {
             Memory::keep_answer(key, &response, store, tenant).await;

@@ -9,10 +9,11 @@ mod index;
 mod memory;
 mod paging;
 mod recall;
+mod sorting;
 mod store;
 
 pub(crate) use index::{export_collection, import_collection, item_key, stored_ids};
 pub use memory::{Family, Memory};
-pub(crate) use paging::page_of_generated;
+pub(crate) use paging::{PageLink, page_of_generated};
 pub(crate) use recall::Recall;
 pub use store::{MemoryStore, NoStore, Store};

@@ -1,6 +1,7 @@
 //! Pages of a list: which entries, and what the answer says about the others.
 
 use super::family::Part;
+use super::sorting::{SORTS, Sorting};
 use crate::json::Value;
 use crate::operation::{Api, Location, Operation};
 use crate::request::{Request, shape};
@@ -47,7 +48,10 @@ pub(crate) struct Page {
     offset: usize,
     after: Option<String>,
     oldest_first: bool,
-    pub(crate) filters: Vec<(String, String)>,
+    descending: bool,
+    sorting: Option<Sorting>,
+    /// A name, and the values of which one will do.
+    filters: Vec<(String, Vec<String>)>,
     names: Names,
 }
 
@@ -58,10 +62,18 @@ struct Names {
     cursor: Option<String>,
 }
 
+/// What the `Link` header of a page says.
+#[derive(Debug)]
+pub(crate) enum PageLink {
+    Next(String),
+    /// Said only where the document declares the header.
+    Last(String),
+}
+
 /// What was chosen.
 pub(crate) struct Chosen {
     pub(crate) ids: Vec<String>,
-    total: usize,
+    pub(super) total: usize,
     start: usize,
     next: Option<String>,
 }
@@ -111,10 +123,21 @@ impl Page {
                 plain,
                 "order" | "direction" | "sortorder" | "sortdirection" | "dir"
             ) {
-                page.oldest_first =
-                    sent.is_some_and(|text| text.to_ascii_lowercase().starts_with("asc"));
-            } else if let Some(text) = sent {
-                page.filters.push((parameter.name.clone(), text.to_owned()));
+                let says =
+                    |word| sent.is_some_and(|text| text.to_ascii_lowercase().starts_with(word));
+                (page.oldest_first, page.descending) = (says("asc"), says("desc"));
+            } else if SORTS.contains(&plain) {
+                page.sorting = sent.and_then(Sorting::read);
+            } else {
+                let bare = parameter.name.trim_end_matches("[]");
+                let values: Vec<String> = pairs
+                    .iter()
+                    .filter(|(name, _)| name.trim_end_matches("[]") == bare)
+                    .flat_map(|(_, value)| value.split(',').map(str::to_owned))
+                    .collect();
+                if !values.is_empty() {
+                    page.filters.push((bare.to_owned(), values));
+                }
             }
         }
         let walks =
@@ -123,6 +146,18 @@ impl Page {
             page.limit = Some(USUAL_LIMIT);
         }
         page
+    }
+
+    /// Whether the entities themselves decide which ones are shown, and in which order.
+    pub(super) fn looks_at_entities(&self) -> bool {
+        !self.filters.is_empty() || self.sorting.is_some()
+    }
+
+    /// Brings entities into the order that is asked for.
+    pub(super) fn sort(&self, entities: &mut [(String, Value)]) {
+        if let Some(sorting) = &self.sorting {
+            sorting.sort(self.descending, entities);
+        }
     }
 
     /// Whether an entity passes the filters that name one of its members.
@@ -136,10 +171,10 @@ impl Page {
                 .find(|(known, _)| plain_name(known) == wanted_name);
             match member.map(|(_, value)| value) {
                 Some(Value::String(text)) => wanted
-                    .split(',')
+                    .iter()
                     .any(|wanted| text.eq_ignore_ascii_case(wanted)),
                 Some(value @ (Value::Int(_) | Value::Float(_) | Value::Bool(_))) => {
-                    value.to_string() == *wanted
+                    wanted.contains(&value.to_string())
                 }
                 _ => true,
             }
@@ -149,7 +184,7 @@ impl Page {
     /// Chooses among the ids, which come oldest first.
     pub(crate) fn choose(&self, ids: &[String]) -> Chosen {
         let mut ids: Vec<&String> = ids.iter().collect();
-        if !self.oldest_first {
+        if !self.oldest_first && self.sorting.is_none() {
             ids.reverse();
         }
         let limit = self.limit.unwrap_or(usize::MAX);
@@ -318,11 +353,19 @@ impl Page {
         format!("{}?{}", request.path, query.join("&"))
     }
 
-    pub(crate) fn link(&self, request: &Request<'_>, chosen: &Chosen) -> Option<String> {
-        chosen
-            .next
-            .as_ref()
-            .map(|_| format!("<{}>; rel=\"next\"", self.next_url(request, chosen)))
+    /// The `Link` header: the next page, and at the end only this one.
+    pub(crate) fn link(&self, request: &Request<'_>, chosen: &Chosen) -> PageLink {
+        if chosen.next.is_some() {
+            return PageLink::Next(format!(
+                "<{}>; rel=\"next\"",
+                self.next_url(request, chosen)
+            ));
+        }
+        let mark = if request.query.is_empty() { "" } else { "?" };
+        PageLink::Last(format!(
+            "<{}{mark}{}>; rel=\"self\"",
+            request.path, request.query
+        ))
     }
 }
 

@@ -4,7 +4,7 @@ use super::entity::{fresh_id, merge, without_settable};
 use super::family::{Part, Role, answer_schema};
 use super::index::{Index, Keys};
 use super::memory::{MOST_ITEMS, Memory};
-use super::paging::{self, Page};
+use super::paging::{self, Page, PageLink};
 use super::store::Store;
 use crate::control::{Tenant, expired};
 use crate::json::{Value, read};
@@ -29,7 +29,9 @@ pub(crate) struct Recall {
     pub(crate) replay: Option<Response>,
     /// Under which key the answer is kept for a repeated request.
     pub(crate) idempotency: Option<(String, u64)>,
-    pub(crate) link: Option<String>,
+    pub(crate) link: Option<PageLink>,
+    /// How many items the whole list has.
+    pub(crate) total: Option<usize>,
     pub(super) id: Option<String>,
     pub(super) entity: Option<Value>,
 }
@@ -277,18 +279,19 @@ async fn recall_list<S: Store>(
 ) {
     let page = Page::read(api, operation, request);
     let mut ids = index.ids.clone();
-    if !page.filters.is_empty() {
+    if page.looks_at_entities() {
         let mut passing = Vec::new();
         for id in ids {
             let stored = store
                 .read(&keys.item(&id))
                 .await
                 .and_then(|bytes| read(&bytes).ok());
-            if stored.is_some_and(|entity| page.passes(&entity)) {
-                passing.push(id);
+            if let Some(entity) = stored.filter(|entity| page.passes(entity)) {
+                passing.push((id, entity));
             }
         }
-        ids = passing;
+        page.sort(&mut passing);
+        ids = passing.into_iter().map(|(id, _)| id).collect();
     }
     let chosen = page.choose(&ids);
     let mut entries = Vec::with_capacity(chosen.ids.len());
@@ -306,7 +309,10 @@ async fn recall_list<S: Store>(
     }
     recall.overlay = page.answer(api, schema, operation, request, &chosen, entries);
     recall.is_known = recall.overlay.is_some();
-    recall.link = page.link(request, &chosen);
+    if recall.is_known {
+        recall.link = Some(page.link(request, &chosen));
+        recall.total = Some(chosen.total);
+    }
 }
 
 fn full(what: &str) -> Problem {
