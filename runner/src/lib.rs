@@ -7,10 +7,12 @@
 //! host interfaces never offer a component more than Spin does.
 
 pub mod allowed_hosts;
+pub mod blocked_networks;
 pub mod commands;
 pub mod demo_upstream;
 pub mod key_value;
 pub mod manifest;
+mod outbound_connection;
 pub mod outbound_http;
 pub mod postgres;
 pub mod routes;

@@ -1,7 +1,7 @@
 //! Outbound HTTP of components (`wasi:http/client`), as Spin allows it.
 //!
-//! Owns the check against `allowed_outbound_hosts` and requests of an
-//! application to itself. Service chaining (`*.spin.internal`) is refused: the
+//! Owns the checks against `allowed_outbound_hosts` and blocked networks, and
+//! requests of an application to itself. Service chaining (`*.spin.internal`) is refused: the
 //! runner serves one application per listener.
 
 use std::net::SocketAddr;
@@ -9,10 +9,11 @@ use std::sync::Arc;
 
 use http::Uri;
 use http::uri::Scheme;
-use http_body_util::BodyExt;
-use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks, default_send_request};
+use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 
 use crate::allowed_hosts::AllowedHosts;
+use crate::blocked_networks::BlockedNetworks;
+use crate::outbound_connection::{self, Sent};
 
 /// Where an application's requests to itself go.
 #[derive(Debug, Clone)]
@@ -21,24 +22,25 @@ pub struct SelfOrigin(pub SocketAddr);
 /// The outbound side of one component instance.
 pub struct OutboundHttp {
     allowed_hosts: Arc<AllowedHosts>,
+    blocked_networks: Arc<BlockedNetworks>,
     origin: SelfOrigin,
 }
 
-type Sent = (
-    http::Response<WasiBody>,
-    Box<dyn Future<Output = Result<(), Error>> + Send>,
-);
-
 impl OutboundHttp {
-    pub fn new(allowed_hosts: Arc<AllowedHosts>, origin: SelfOrigin) -> Self {
+    pub fn new(
+        allowed_hosts: Arc<AllowedHosts>,
+        blocked_networks: Arc<BlockedNetworks>,
+        origin: SelfOrigin,
+    ) -> Self {
         Self {
             allowed_hosts,
+            blocked_networks,
             origin,
         }
     }
 
-    /// The URI to send to, or the refusal.
-    fn find_destination(&self, uri: &Uri) -> Result<Uri, Error> {
+    /// The URI to send to, and whether it is the application's own; or the refusal.
+    fn find_destination(&self, uri: &Uri) -> Result<(Uri, bool), Error> {
         // A relative URL comes here with an empty host.
         let host = uri.host().filter(|host| !host.is_empty());
         let Some(host) = host.filter(|host| *host != "self.alt") else {
@@ -46,9 +48,9 @@ impl OutboundHttp {
                 return Err(Error::HttpRequestDenied);
             }
             let path = uri.path_and_query().map_or("/", |path| path.as_str());
-            return format!("http://{}{path}", self.origin.0)
-                .parse()
-                .map_err(|_| Error::HttpRequestUriInvalid);
+            let own = format!("http://{}{path}", self.origin.0);
+            let own = own.parse().map_err(|_| Error::HttpRequestUriInvalid)?;
+            return Ok((own, true));
         };
         let scheme = uri.scheme_str().unwrap_or("https");
         let is_chained = host.ends_with(".spin.internal");
@@ -60,7 +62,7 @@ impl OutboundHttp {
             );
             return Err(Error::HttpRequestDenied);
         }
-        Ok(uri.clone())
+        Ok((uri.clone(), false))
     }
 }
 
@@ -72,25 +74,34 @@ impl WasiHttpHooks for OutboundHttp {
         _consumed: Box<dyn Future<Output = Result<(), Error>> + Send>,
     ) -> Box<dyn Future<Output = Result<Sent, Error>> + Send> {
         let destination = self.find_destination(request.uri());
+        let blocked = self.blocked_networks.clone();
         Box::new(async move {
-            *request.uri_mut() = destination?;
-            resolve(request.uri()).await?;
+            let (uri, is_own) = destination?;
+            let mut addresses = resolve(&uri).await?;
+            if !is_own {
+                addresses.retain(|address| !blocked.blocks(address.ip()));
+            }
+            if addresses.is_empty() {
+                tracing::warn!(
+                    "a component may not connect to {}: it is in a blocked network; start with \
+                     --block-networks none if it should",
+                    uri.host().unwrap_or_default()
+                );
+                return Err(Error::DestinationIpProhibited);
+            }
+            *request.uri_mut() = uri;
             if let Some(authority) = request.uri().authority() {
                 let host = http::HeaderValue::from_str(authority.as_str())
                     .map_err(|_| Error::HttpRequestUriInvalid)?;
                 request.headers_mut().insert(http::header::HOST, host);
             }
-            let (response, connection) = default_send_request(request, options).await?;
-            Ok((
-                response.map(BodyExt::boxed_unsync),
-                Box::new(connection) as Box<dyn Future<Output = _> + Send>,
-            ))
+            outbound_connection::send(request, &addresses, options).await
         })
     }
 }
 
-/// Tells an unknown host from a refused connection, which connecting does not.
-async fn resolve(uri: &Uri) -> Result<(), Error> {
+/// The addresses of a URI's host, at least one.
+async fn resolve(uri: &Uri) -> Result<Vec<SocketAddr>, Error> {
     let authority = uri.authority().ok_or(Error::HttpRequestUriInvalid)?;
     let port = authority.port_u16().unwrap_or_else(|| {
         if uri.scheme() == Some(&Scheme::HTTP) {
@@ -104,13 +115,14 @@ async fn resolve(uri: &Uri) -> Result<(), Error> {
         .trim_start_matches('[')
         .trim_end_matches(']');
     let found = tokio::net::lookup_host((host, port)).await;
-    if found.is_ok_and(|mut addresses| addresses.next().is_some()) {
-        return Ok(());
+    let addresses: Vec<SocketAddr> = found.into_iter().flatten().collect();
+    if addresses.is_empty() {
+        return Err(Error::DnsError {
+            rcode: Some("address not available".to_owned()),
+            info_code: Some(0),
+        });
     }
-    Err(Error::DnsError {
-        rcode: Some("address not available".to_owned()),
-        info_code: Some(0),
-    })
+    Ok(addresses)
 }
 
 #[cfg(test)]
@@ -122,12 +134,13 @@ mod tests {
         let entries: Vec<String> = entries.iter().map(|entry| (*entry).to_owned()).collect();
         OutboundHttp::new(
             Arc::new(AllowedHosts::parse(&entries, &Variables::default()).unwrap()),
+            Arc::default(),
             SelfOrigin("127.0.0.1:3000".parse().unwrap()),
         )
     }
 
     fn destination(outbound: &OutboundHttp, uri: &str) -> Result<String, Error> {
-        let uri = outbound.find_destination(&uri.parse().unwrap())?;
+        let (uri, _) = outbound.find_destination(&uri.parse().unwrap())?;
         Ok(uri.to_string())
     }
 

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
+use runner::blocked_networks::BlockedNetworks;
 use runner::manifest::Manifest;
 use runner::spin_host::{Application, ApplicationOptions, Limits, build_engine, server};
 use runner::variables::Variables;
@@ -52,6 +53,11 @@ impl Host {
     }
 
     async fn start_in(data: tempfile::TempDir) -> Self {
+        Self::start_with(data, "", "none").await
+    }
+
+    /// With one more allowed host and with a blocked network.
+    async fn start_with(data: tempfile::TempDir, allowed: &str, blocked: &str) -> Self {
         let manifest = Manifest::parse(
             &format!(
                 r#"
@@ -60,6 +66,7 @@ spin_manifest_version = 2
 name = "probe"
 [variables]
 greeting = {{ default = "hello" }}
+none = {{ default = "" }}
 [[trigger.http]]
 route = "/..."
 component = "probe"
@@ -67,7 +74,7 @@ component = "probe"
 source = "{}"
 sqlite_databases = ["default"]
 key_value_stores = ["default"]
-allowed_outbound_hosts = ["http://self"]
+allowed_outbound_hosts = ["http://self", "{allowed}{{{{ none }}}}"]
 [component.probe.variables]
 greeting = "{{{{ greeting }}}} from a variable"
 "#,
@@ -89,6 +96,7 @@ greeting = "{{{{ greeting }}}} from a variable"
                 memory_bytes: 64 << 20,
             },
             listen,
+            blocked_networks: BlockedNetworks::parse(&[blocked.to_owned()]).unwrap(),
         };
         let engine = build_engine(&cache).unwrap();
         let application = Application::load(&engine, &manifest, &variables, &options)
@@ -153,6 +161,25 @@ async fn a_component_reaches_only_what_it_is_allowed_to() {
     assert_eq!(itself, "hello from a variable");
     let database = host.text("/postgres?postgres://u:p@127.0.0.1:5432/d").await;
     assert!(database.contains("is not permitted"), "{database}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_that_stands_for_a_blocked_address_is_not_connected_to() {
+    let other = Host::start().await;
+    let port = other.address.rsplit(':').next().unwrap();
+    let start = async |blocked: &str| {
+        let data = tempfile::tempdir().unwrap();
+        Host::start_with(data, &format!("http://localhost:{port}"), blocked).await
+    };
+    let fetch = format!("/fetch?http://localhost:{port}/variable?greeting");
+    let open = start("none").await;
+    assert_eq!(open.text(&fetch).await, "hello from a variable");
+    let closed = start("private").await;
+    let refused = closed.text(&fetch).await;
+    assert!(refused.contains("DestinationIpProhibited"), "{refused}");
+    // What the application asks of itself never leaves it.
+    let itself = closed.text("/fetch?http://self.alt/count").await;
+    assert!(itself.parse::<u32>().is_ok(), "{itself}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

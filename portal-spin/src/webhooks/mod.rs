@@ -23,6 +23,7 @@ mod store;
 #[cfg(test)]
 mod tests;
 
+pub use address::check_address;
 pub use delivery::send_due_deliveries;
 pub use events::{Audience, EVENTS, EventType};
 pub use model::EndpointView;
@@ -31,3 +32,4 @@ pub use outbox::{drop_old_events, emit};
 pub use pages::*;
 pub use ping::{send_safely, sign_ping};
 pub use routes::*;
+pub use store::delete_of_organisation;

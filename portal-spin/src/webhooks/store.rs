@@ -76,6 +76,25 @@ pub async fn delete_endpoint(
     Ok(())
 }
 
+/// Takes away every endpoint of an organisation. Call it inside a transaction.
+pub async fn delete_of_organisation(
+    context: &Context,
+    organisation_id: OrganisationId,
+) -> Result<(), DatabaseError> {
+    let rows = context
+        .connection
+        .query(
+            "SELECT webhook_endpoint_id FROM webhook_endpoints
+             WHERE organisation_id = $1 AND deleted_at_ms IS NULL",
+            params![organisation_id],
+        )
+        .await?;
+    for row in &rows {
+        delete_endpoint(context, row.parse(0)?).await?;
+    }
+    Ok(())
+}
+
 /// An endpoint of this organisation, or of the operator.
 pub async fn find_endpoint(
     context: &Context,

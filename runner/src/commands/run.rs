@@ -10,6 +10,7 @@ use std::time::Duration;
 use anyhow::Result;
 use clap::Args;
 
+use crate::blocked_networks::BlockedNetworks;
 use crate::manifest::Manifest;
 use crate::spin_host::{Application, ApplicationOptions, Limits, build_engine, server};
 use crate::variables::Variables;
@@ -28,6 +29,10 @@ pub struct Arguments {
     /// Give a variable of the manifest a value.
     #[arg(long = "variable", value_name = "NAME=VALUE", value_parser = parse_variable)]
     variables: Vec<(String, String)>,
+    /// Networks that components may not send requests to, as Spin's `block_networks`: `private`,
+    /// a network such as 10.0.0.0/8, or `none`.
+    #[arg(long, value_name = "NETWORK", default_value = "private")]
+    block_networks: Vec<String>,
     /// How long a request may take, in seconds.
     #[arg(long, default_value_t = 30)]
     request_timeout_secs: u64,
@@ -50,7 +55,9 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode> {
     let listener = server::bind(arguments.listen, "application").await?;
     let listen = listener.local_addr()?;
     let engine = build_engine(&arguments.data_dir.join("cache"))?;
+    let blocked_networks = BlockedNetworks::parse(&arguments.block_networks)?;
     let options = ApplicationOptions {
+        blocked_networks,
         data_dir: arguments.data_dir,
         limits: Limits {
             request_timeout: Duration::from_secs(arguments.request_timeout_secs),

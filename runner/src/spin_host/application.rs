@@ -16,6 +16,7 @@ use wasmtime_wasi_http::p3::bindings::ServicePre;
 use super::instance::Instances;
 use super::{ComponentGrants, State};
 use crate::allowed_hosts::AllowedHosts;
+use crate::blocked_networks::BlockedNetworks;
 use crate::manifest::Manifest;
 use crate::outbound_http::SelfOrigin;
 use crate::routes::Router;
@@ -50,6 +51,8 @@ pub struct ApplicationOptions {
     pub limits: Limits,
     /// Where the application will listen; `http://self` leads there.
     pub listen: SocketAddr,
+    /// Where no component may connect to, whatever its allowed hosts are.
+    pub blocked_networks: BlockedNetworks,
 }
 
 /// The components of one manifest behind one router.
@@ -89,6 +92,7 @@ impl Application {
         super::link(&mut linker)?;
         let postgres = crate::postgres::Pools::default();
         let key_value = crate::key_value::Database::new(&options.data_dir);
+        let blocked_networks = Arc::new(options.blocked_networks.clone());
         let mut components = BTreeMap::new();
         for trigger in &manifest.triggers {
             let id = &trigger.component;
@@ -109,6 +113,7 @@ impl Application {
                     AllowedHosts::parse(&component.allowed_outbound_hosts, variables)
                         .with_context(|| format!("component.{id}.allowed_outbound_hosts"))?,
                 ),
+                blocked_networks: blocked_networks.clone(),
                 sqlite_databases: component.sqlite_databases.clone(),
                 key_value_stores: component.key_value_stores.clone(),
                 data_dir: options.data_dir.clone(),

@@ -53,6 +53,7 @@ impl Instances {
                 http: WasiHttpCtx::new(),
                 outbound_http: OutboundHttp::new(
                     self.component.allowed_hosts.clone(),
+                    self.component.blocked_networks.clone(),
                     self.origin.clone(),
                 ),
             },

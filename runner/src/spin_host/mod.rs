@@ -22,6 +22,7 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use crate::allowed_hosts::AllowedHosts;
+use crate::blocked_networks::BlockedNetworks;
 use crate::outbound_http::OutboundHttp;
 
 pub use application::{Application, ApplicationOptions, Limits};
@@ -48,6 +49,7 @@ pub struct ComponentGrants {
     pub variables: BTreeMap<String, String>,
     pub environment: BTreeMap<String, String>,
     pub allowed_hosts: Arc<AllowedHosts>,
+    pub blocked_networks: Arc<BlockedNetworks>,
     pub sqlite_databases: Vec<String>,
     pub key_value_stores: Vec<String>,
     pub data_dir: PathBuf,

@@ -117,6 +117,8 @@ async fn start(
         .arguments(["--data-dir"])
         .argument(data.path())
         .arguments(["--listen", &format!("127.0.0.1:{}", ports.portal)])
+        // Development: gateway, webhook receivers and identity providers are on this machine.
+        .arguments(["--block-networks", "none"])
         .environment(secrets.portal_variables(ports));
     let sandbox = Recipe::new("sandbox", program)
         .arguments(["run", "--manifest"])

@@ -53,6 +53,7 @@ impl Secrets {
             ("public_url", format!("http://127.0.0.1:{}", ports.portal)),
             ("gateway_url", format!("http://127.0.0.1:{}", ports.gateway)),
             ("environment", "development".to_owned()),
+            ("development_host", "http://127.0.0.1:*".to_owned()),
             ("database", "sqlite".to_owned()),
             ("edge_secret", self.edge_secret.clone()),
             ("key_pepper", self.key_pepper.clone()),
