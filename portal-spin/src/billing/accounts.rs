@@ -27,6 +27,19 @@ pub struct Account {
 }
 
 impl Account {
+    /// What an invoice needs and nobody has given yet.
+    pub fn missing_details(&self) -> Vec<&'static str> {
+        [
+            ("legal name", &self.legal_name),
+            ("address", &self.address),
+            ("country", &self.country),
+        ]
+        .into_iter()
+        .filter(|(_, value)| value.trim().is_empty())
+        .map(|(name, _)| name)
+        .collect()
+    }
+
     /// The buyer as an invoice names them.
     pub fn party(&self, organisation_id: OrganisationId) -> Party {
         let name = if self.legal_name.is_empty() {

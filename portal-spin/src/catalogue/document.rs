@@ -7,24 +7,31 @@ use shared::plan::Operation;
 
 const METHODS: [&str; 7] = ["get", "put", "post", "delete", "options", "head", "patch"];
 
-/// The operations of a document, in its order. The error says what to do, with the line.
+/// So many things that are wrong with a document are told at once.
+const MOST_PROBLEMS: usize = 20;
+
+/// The operations of a document, in its order. The errors say what to do, each with its line.
 pub fn read_operations(
     document: &str,
     weights: &BTreeMap<String, u32>,
-) -> Result<Vec<Operation>, String> {
-    let tree = Tree::read(document.as_bytes()).map_err(|error| error.to_string())?;
+) -> Result<Vec<Operation>, Vec<String>> {
+    let tree = Tree::read(document.as_bytes()).map_err(|error| vec![error.to_string()])?;
     let root = tree.root();
     let version = tree.get_str(root, "openapi").unwrap_or_default();
     if !version.starts_with("3.") {
-        return Err(
-            "This is no OpenAPI 3 document: its first level needs `openapi: 3.0.x` or `3.1.x`."
-                .to_owned(),
-        );
+        let line = tree.get(root, "openapi").map_or(1, |node| tree.line(node));
+        return Err(vec![format!(
+            "line {line}: this is no OpenAPI 3 document: its first level needs `openapi: 3.0.x` or `3.1.x`."
+        )]);
     }
     let Some(paths) = tree.get(root, "paths") else {
-        return Err("The document has no `paths`.".to_owned());
+        return Err(vec![format!(
+            "line {}: the document has no `paths`.",
+            tree.line(root)
+        )]);
     };
     let mut operations: Vec<Operation> = Vec::new();
+    let mut problems = Vec::new();
     for (path, item) in tree.members(paths) {
         for (method, operation) in tree
             .members(item)
@@ -34,23 +41,22 @@ pub fn read_operations(
             let line = tree.line(operation);
             let place = format!("line {line}: {} {path}", method.to_ascii_uppercase());
             if name.is_empty() {
-                return Err(format!(
+                problems.push(format!(
                     "{place} has no `operationId`, which usage and invoices call it by."
                 ));
-            }
-            if operations.iter().any(|known| known.name == name) {
-                return Err(format!(
+            } else if operations.iter().any(|known| known.name == name) {
+                problems.push(format!(
                     "{place} has the `operationId` {name} of another operation."
                 ));
             }
             if !is_template(path) {
-                return Err(format!(
+                problems.push(format!(
                     "{place}: a path segment holds at most one {{parameter}}."
                 ));
             }
             let weight = weights.get(name).copied().unwrap_or(1);
             if weight == 0 {
-                return Err(format!("weights.{name}: a call weighs at least 1."));
+                problems.push(format!("weights.{name}: a call weighs at least 1."));
             }
             operations.push(Operation {
                 name: name.to_owned(),
@@ -61,18 +67,23 @@ pub fn read_operations(
             });
         }
     }
-    if let Some(unknown) = weights
+    let unknown = weights
         .keys()
-        .find(|name| !operations.iter().any(|known| known.name == **name))
-    {
-        return Err(format!(
-            "weights.{unknown}: the document has no operation of that name."
+        .filter(|name| !operations.iter().any(|known| known.name == **name));
+    problems.extend(
+        unknown.map(|name| format!("weights.{name}: the document has no operation of that name.")),
+    );
+    if operations.is_empty() {
+        problems.push(format!(
+            "line {}: the document has no operations.",
+            tree.line(paths)
         ));
     }
-    if operations.is_empty() {
-        return Err("The document has no operations.".to_owned());
+    if problems.is_empty() {
+        return Ok(operations);
     }
-    Ok(operations)
+    problems.truncate(MOST_PROBLEMS);
+    Err(problems)
 }
 
 /// Scopes of the first security requirement, of the operation or else of the document. Further
@@ -130,7 +141,11 @@ mod tests {
 
     #[test]
     fn what_is_wrong_is_named_with_its_line() {
-        let read = |text: &str| read_operations(text, &BTreeMap::new()).unwrap_err();
+        let read = |text: &str| {
+            read_operations(text, &BTreeMap::new())
+                .unwrap_err()
+                .join("\n")
+        };
         assert!(read("swagger: '2.0'").contains("OpenAPI 3"));
         let nameless = read("openapi: 3.1.0\npaths:\n  /a:\n    get:\n      summary: x\n");
         assert!(
@@ -142,6 +157,13 @@ mod tests {
             "{nameless}"
         );
         assert!(read("openapi: 3.1.0\npaths: {}").contains("no operations"));
+        assert!(read("info: {}\nopenapi: 2.0.0\n").starts_with("line 2:"));
+        assert!(read("openapi: 3.1.0\npaths: [\n").starts_with("line "));
+        let several = read(
+            "openapi: 3.1.0\npaths:\n  /a:\n    get: { operationId: a }\n    put: { operationId: a }\n  /{b}{c}:\n    get: {}\n",
+        );
+        let lines: Vec<&str> = several.lines().map(|line| &line[..7]).collect();
+        assert_eq!(lines, ["line 5:", "line 7:", "line 7:"], "{several}");
     }
 
     #[test]
@@ -153,6 +175,7 @@ mod tests {
         assert!(
             read_operations(text, &wrong)
                 .unwrap_err()
+                .join("\n")
                 .contains("weights.b")
         );
     }

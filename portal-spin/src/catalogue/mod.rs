@@ -5,14 +5,17 @@
 //! what a price costs (`billing`), nor agreements (which name the products that need them).
 
 mod document;
+mod form_fields;
 mod model;
 mod operator_pages;
 mod pages;
 mod plan_form;
 mod plan_routes;
 mod plans;
+mod price_form;
 mod products;
 mod routes;
+mod rule_form;
 mod terms;
 mod variants;
 mod views;

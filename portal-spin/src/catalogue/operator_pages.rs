@@ -12,7 +12,7 @@ use super::routes::{
 };
 use super::variants::{VariantBody, make_variant};
 use super::views::{Viewer, view};
-use super::{PlanBody, ProductBody, VersionBody, plan_form, products};
+use super::{PlanBody, ProductBody, VersionBody, plan_form, price_form, products, rule_form};
 use crate::context::Context;
 use crate::organisations::OperatorRole;
 use crate::routes::{MANAGERS, Outcome};
@@ -47,6 +47,8 @@ struct PlanPage {
     shown: Shown,
     plan: PlanView,
     limits: Vec<usize>,
+    tiers: Vec<usize>,
+    rules: Vec<usize>,
     price: String,
     subscribers: i64,
     migration: Option<MigrationView>,
@@ -56,22 +58,35 @@ struct PlanPage {
 }
 
 impl PlanPage {
-    fn limit(&self, index: &usize, part: &str) -> &str {
-        self.shown.value(&format!("limit_{index}_{part}"))
+    /// The value of a part of a row.
+    fn cell(&self, row: &str, index: &usize, part: &str) -> &str {
+        self.shown.value(&format!("{row}_{index}_{part}"))
     }
 
-    fn limit_error(&self, index: &usize) -> String {
-        ["name", "limit", "window"]
-            .map(|part| {
-                self.shown
-                    .error(&format!("limit_{index}_{part}"))
-                    .to_owned()
-            })
+    /// What is wrong with a row.
+    fn row_error(&self, row: &str, index: &usize) -> String {
+        ROW_PARTS
+            .map(|part| self.shown.error(&format!("{row}_{index}_{part}")))
             .join(" ")
             .trim()
             .to_owned()
     }
 }
+
+/// Every part of every row of the form.
+const ROW_PARTS: [&str; 11] = [
+    "name",
+    "limit",
+    "window",
+    "up_to",
+    "flat_amount",
+    "unit_amount",
+    "fact",
+    "condition",
+    "value",
+    "then",
+    "reason",
+];
 
 fn may_manage(context: &Context) -> bool {
     context
@@ -183,13 +198,43 @@ pub async fn update_product_form(context: &Context) -> Outcome {
 /// `POST /operator/products/{product_id}/versions`
 pub async fn create_version_form(context: &Context) -> Outcome {
     let product = product_of_path(context).await?;
-    let body = VersionBody {
-        document: context.form().raw("document").to_owned(),
-        weights: std::collections::BTreeMap::new(),
-        operations: None,
+    let outcome = match sent_document(context) {
+        Ok(document) => {
+            let body = VersionBody {
+                document,
+                weights: std::collections::BTreeMap::new(),
+                operations: None,
+            };
+            put_version(context, &product, &body).await
+        }
+        Err(failure) => Err(failure),
     };
-    let outcome = put_version(context, &product, &body).await;
     after_product(context, outcome, "saved").await
+}
+
+/// The document of a form: the file if one was chosen, else what was pasted.
+fn sent_document(context: &Context) -> Result<String, Failure> {
+    let file = context.file("file");
+    let document = if file.is_empty() {
+        context.form().raw("document").to_owned()
+    } else {
+        let text = file.strip_prefix(b"\xef\xbb\xbf").unwrap_or(file);
+        std::str::from_utf8(text)
+            .map_err(|error| {
+                let before = text.get(..error.valid_up_to()).unwrap_or_default();
+                let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+                let detail = format!(
+                    "line {line}: this is no UTF-8 text. Send the document as JSON or YAML."
+                );
+                Failure::field("document", "malformed", detail)
+            })?
+            .to_owned()
+    };
+    if document.trim().is_empty() {
+        let detail = "Choose a file, or paste the document.";
+        return Err(Failure::field("document", "required", detail));
+    }
+    Ok(document)
 }
 
 /// `POST /operator/products/{product_id}/publish`
@@ -244,19 +289,33 @@ async fn plan_page(context: &Context, status: StatusCode, shown: Option<Shown>) 
         let body = PublicationBody::read(&publication.0, &publication.1)?;
         Some(subscriptions::preview_publication(context, &plan, &body).await?)
     };
-    let page = PlanPage {
+    let shown = shown.unwrap_or_else(|| plan_form::shown(&plan));
+    let page = page_of(context, &plan, shown).await?;
+    response::html_with(
+        status,
+        &PlanPage {
+            preview,
+            publication,
+            ..page
+        },
+    )
+}
+
+async fn page_of(context: &Context, plan: &Plan, shown: Shown) -> Result<PlanPage, Failure> {
+    Ok(PlanPage {
         page: Page::new(context, &format!("{}, version {}", plan.name, plan.version)),
-        shown: shown.unwrap_or_else(|| plan_form::shown(&plan)),
+        shown,
         limits: (0..plan_form::LIMITS).collect(),
+        tiers: price_form::rows(plan.terms.price.as_ref()),
+        rules: rule_form::rows(&plan.terms.approval),
         price: super::pages::price_in_words(plan.terms.price.as_ref()),
-        subscribers: subscriptions::count_subscribers(context, &plan).await?,
-        migration: subscriptions::find_migration(context, &plan).await?,
-        preview,
-        publication,
-        plan: PlanView::from(&plan),
+        subscribers: subscriptions::count_subscribers(context, plan).await?,
+        migration: subscriptions::find_migration(context, plan).await?,
+        preview: None,
+        publication: Default::default(),
+        plan: PlanView::from(plan),
         may_manage: may_manage(context),
-    };
-    response::html_with(status, &page)
+    })
 }
 
 /// `GET /operator/plans/{plan_id}?subscribers=…&from=…`: with a rule, what publishing would do.
@@ -275,19 +334,7 @@ async fn again(context: &Context, failure: Failure) -> Outcome {
     // Shown over the plan as it stands: the forms besides the draft's have one field or none.
     let mut shown = plan_form::shown(&plan);
     shown.set_general(&failure.detail);
-    let page = PlanPage {
-        page: Page::new(context, &format!("{}, version {}", plan.name, plan.version)),
-        shown,
-        limits: (0..plan_form::LIMITS).collect(),
-        price: super::pages::price_in_words(plan.terms.price.as_ref()),
-        subscribers: subscriptions::count_subscribers(context, &plan).await?,
-        migration: subscriptions::find_migration(context, &plan).await?,
-        preview: None,
-        publication: Default::default(),
-        plan: PlanView::from(&plan),
-        may_manage: may_manage(context),
-    };
-    response::html_with(status, &page)
+    response::html_with(status, &page_of(context, &plan, shown).await?)
 }
 
 /// `POST /operator/plans/{plan_id}`: the draft.
@@ -301,7 +348,7 @@ pub async fn update_plan_form(context: &Context) -> Outcome {
     match outcome {
         Ok(plan) => Ok(to_plan(&plan, "saved")),
         Err(failure) => {
-            let failure = plan_form::named_as_in_form(failure);
+            let failure = plan_form::named_as_in_form(failure, &form);
             let status = failure.status;
             plan_page(context, status, Some(Shown::again(form, failure)?)).await
         }

@@ -1,13 +1,14 @@
 //! A plan as an HTML form: what its fields show, what they say, and which field an error belongs to.
 
 use serde_json::{Map, Value, json};
+use shared::plan::QuotaEnforcement;
 
-use super::PlanBody;
+use super::form_fields::Faults;
 use super::model::Plan;
 use super::terms::{ApprovalPolicy, BillingCycle};
+use super::{PlanBody, price_form, rule_form};
+use crate::web::Failure;
 use crate::web::forms::{Form, Shown};
-use crate::web::{Failure, FieldError};
-use shared::plan::QuotaEnforcement;
 
 /// How many rate limits the form offers.
 pub const LIMITS: usize = 3;
@@ -21,10 +22,6 @@ pub fn shown(plan: &Plan) -> Shown {
         ("position".to_owned(), plan.position.to_string()),
         ("is_default".to_owned(), ticked(plan.is_default)),
         ("trial_days".to_owned(), terms.trial_days.to_string()),
-        (
-            "price".to_owned(),
-            terms.price.as_ref().map(pretty).unwrap_or_default(),
-        ),
         (
             "cycle".to_owned(),
             match terms.cycle {
@@ -49,18 +46,14 @@ pub fn shown(plan: &Plan) -> Shown {
             terms.approval.sla_hours().to_string(),
         ),
     ];
-    let (mode, rules) = match &terms.approval {
-        ApprovalPolicy::Automatic => ("automatic", String::new()),
-        ApprovalPolicy::Manual { .. } => ("manual", String::new()),
-        ApprovalPolicy::Rules {
-            rules, otherwise, ..
-        } => {
-            let value = json!({ "rules": rules, "otherwise": otherwise });
-            ("rules", pretty(&value))
-        }
+    let mode = match &terms.approval {
+        ApprovalPolicy::Automatic => "automatic",
+        ApprovalPolicy::Manual { .. } => "manual",
+        ApprovalPolicy::Rules { .. } => "rules",
     };
     values.push(("approval".to_owned(), mode.to_owned()));
-    values.push(("rules".to_owned(), rules));
+    values.extend(rule_form::values(&terms.approval));
+    values.extend(price_form::values(terms.price.as_ref()));
     if let Some(quota) = &terms.quota {
         values.push(("quota_limit".to_owned(), quota.limit.to_string()));
         let (kind, ceiling) = match quota.enforcement {
@@ -92,10 +85,6 @@ fn ticked(is_ticked: bool) -> String {
     if is_ticked { "yes" } else { "" }.to_owned()
 }
 
-fn pretty(value: &Value) -> String {
-    serde_json::to_string_pretty(value).unwrap_or_default()
-}
-
 /// What a sent form says of a plan. What the form does not show stays as it is.
 pub fn read(form: &Form, plan: &Plan) -> Result<PlanBody, Failure> {
     let mut faults = Faults::default();
@@ -103,13 +92,7 @@ pub fn read(form: &Form, plan: &Plan) -> Result<PlanBody, Failure> {
         Ok(Value::Object(terms)) => terms,
         _ => Map::new(),
     };
-    let price = form.text("price");
-    let price = if price.is_empty() {
-        Value::Null
-    } else {
-        faults.json("price", &price)
-    };
-    terms.insert("price".to_owned(), price);
+    terms.insert("price".to_owned(), price_form::read(form, &mut faults));
     terms.insert("quota".to_owned(), quota(form, &terms, &mut faults));
     let limits = rate_limits(form, plan, &mut faults);
     terms.insert("rate_limits".to_owned(), limits);
@@ -128,9 +111,9 @@ pub fn read(form: &Form, plan: &Plan) -> Result<PlanBody, Failure> {
     let position = faults.number("position", &form.text("position"));
     faults.check()?;
     let terms = serde_json::from_value(Value::Object(terms)).map_err(|error| {
-        // What is typed by hand are the rules; everything else is chosen or a number.
+        // Everything is chosen, a number or a text: only a form made by hand comes here.
         Failure::field(
-            "rules",
+            "approval",
             "malformed",
             format!("These terms do not read: {error}."),
         )
@@ -206,69 +189,24 @@ fn approval(form: &Form, faults: &mut Faults) -> Value {
             json!({ "mode": "manual", "sla_hours": faults.number("sla_hours", &sla_hours()) })
         }
         "rules" => {
-            let mut policy = match faults.json("rules", &form.text("rules")) {
-                Value::Object(policy) => policy,
-                _ => Map::new(),
-            };
-            policy.insert("mode".to_owned(), json!("rules"));
+            let (rules, otherwise) = rule_form::read(form, faults);
             let hours = faults.number("sla_hours", &sla_hours());
-            policy.insert("sla_hours".to_owned(), json!(hours));
-            Value::Object(policy)
+            json!({ "mode": "rules", "rules": rules, "otherwise": otherwise, "sla_hours": hours })
         }
         _ => json!({ "mode": "automatic" }),
     }
 }
 
-#[derive(Default)]
-struct Faults(Vec<FieldError>);
-
-impl Faults {
-    fn add(&mut self, field: &str, code: &str, detail: String) {
-        self.0.push(FieldError {
-            field: field.to_owned(),
-            code: code.to_owned(),
-            detail,
-        });
-    }
-
-    /// A whole number; an empty field is 0.
-    fn number(&mut self, field: &str, text: &str) -> u64 {
-        let text = text.replace([' ', '_'], "");
-        if text.is_empty() {
-            return 0;
-        }
-        text.parse().unwrap_or_else(|_| {
-            self.add(field, "not_a_number", "Give a whole number.".to_owned());
-            0
-        })
-    }
-
-    fn json(&mut self, field: &str, text: &str) -> Value {
-        serde_json::from_str(text).unwrap_or_else(|error| {
-            self.add(field, "malformed", format!("This is no JSON: {error}."));
-            Value::Null
-        })
-    }
-
-    fn check(self) -> Result<(), Failure> {
-        if self.0.is_empty() {
-            Ok(())
-        } else {
-            Err(Failure::fields(self.0))
-        }
-    }
-}
-
 /// The same failure with the form's names of the fields.
-pub fn named_as_in_form(mut failure: Failure) -> Failure {
+pub fn named_as_in_form(mut failure: Failure, form: &Form) -> Failure {
     for error in &mut failure.errors {
         let Some(below) = error.field.strip_prefix("terms.") else {
             continue;
         };
-        let field = if below.starts_with("price") {
-            "price".to_owned()
+        error.field = if below.starts_with("price") {
+            price_form::field_of(below, form)
         } else if below.starts_with("approval") {
-            "rules".to_owned()
+            rule_form::field_of(below, form)
         } else if below == "quota.enforcement.ceiling_percent" {
             "quota_ceiling".to_owned()
         } else if below.starts_with("quota") {
@@ -281,11 +219,6 @@ pub fn named_as_in_form(mut failure: Failure) -> Failure {
         } else {
             continue;
         };
-        // Price and rules are one field of the form each: the error says which part of it.
-        if matches!(field.as_str(), "price" | "rules") {
-            error.detail = format!("{below}: {}", error.detail);
-        }
-        error.field = field;
     }
     failure
 }

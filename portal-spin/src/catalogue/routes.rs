@@ -309,8 +309,14 @@ pub(crate) async fn put_version(
     product: &Product,
     body: &VersionBody,
 ) -> Result<(i64, Vec<Operation>), Failure> {
-    let mut operations = read_operations(&body.document, &body.weights)
-        .map_err(|detail| Failure::field("document", "malformed", detail))?;
+    let mut operations = read_operations(&body.document, &body.weights).map_err(|problems| {
+        let errors = problems.into_iter().map(|detail| FieldError {
+            field: "document".to_owned(),
+            code: "malformed".to_owned(),
+            detail,
+        });
+        Failure::fields(errors.collect())
+    })?;
     if let Some(wanted) = &body.operations {
         if let Some(unknown) = wanted
             .iter()

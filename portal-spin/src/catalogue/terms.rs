@@ -123,6 +123,24 @@ pub struct Rule {
     pub reason: String,
 }
 
+impl Rule {
+    /// Why the rule can never apply, if it cannot.
+    fn never_applies(&self) -> Option<&'static str> {
+        let is_true_or_false = matches!(self.fact, Fact::AgreementsAccepted | Fact::AppSuspended);
+        match &self.is {
+            Condition::AtLeast(_) | Condition::Below(_) if !self.fact.is_number() => {
+                Some("This fact is a text: compare it with `equals` or `one_of`.")
+            }
+            Condition::Equals(text) if text.trim().is_empty() => Some("Say what it must be."),
+            Condition::Equals(text) if is_true_or_false && text != "true" && text != "false" => {
+                Some("This fact is `true` or `false`.")
+            }
+            Condition::OneOf(texts) if texts.is_empty() => Some("Name at least one text."),
+            _ => None,
+        }
+    }
+}
+
 /// What a rule can look at.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
@@ -133,6 +151,10 @@ pub enum Fact {
     EmailDomain,
     /// The organisation's partner type (text).
     PartnerType,
+    /// The organisation's tier (text).
+    Tier,
+    /// The organisation's tags (texts): one that meets the condition is enough.
+    Tags,
     /// Whether every agreement that the product needs is accepted (`true` or `false`).
     AgreementsAccepted,
     /// Calls in the sandbox (number).
@@ -145,6 +167,19 @@ pub enum Fact {
     AppAgeDays,
     /// Whether the app is suspended (`true` or `false`).
     AppSuspended,
+}
+
+impl Fact {
+    /// Whether it is a number, which bounds can be put to.
+    pub fn is_number(self) -> bool {
+        matches!(
+            self,
+            Self::SandboxCalls
+                | Self::SandboxSuccessRate
+                | Self::OperationsTried
+                | Self::AppAgeDays
+        )
+    }
 }
 
 /// What a fact is compared with.
@@ -290,6 +325,10 @@ impl PlanTerms {
         }
         if let ApprovalPolicy::Rules { rules, .. } = &self.approval {
             for (index, rule) in rules.iter().enumerate() {
+                if let Some(detail) = rule.never_applies() {
+                    let field = format!("terms.approval.rules[{index}].is");
+                    add(field, "never_applies", detail.to_owned());
+                }
                 if rule.reason.trim().is_empty() {
                     let detail = "Say why: the partner reads it.".to_owned();
                     add(

@@ -97,7 +97,26 @@ on_every_database! {
         assert!(page.contains("upload an OpenAPI document"));
         let wrong = portal.submit(&format!("{product}/versions"), token, &[("document", "openapi: 3.1.0\npaths:\n  /a:\n    get:\n      summary: x\n")]).await.expect(422).text();
         assert!(wrong.contains("GET /a has no `operationId`") && wrong.contains("line "), "{wrong}");
-        portal.submit(&format!("{product}/versions"), token, &[("document", "openapi: 3.1.0\npaths:\n  /a:\n    get: { operationId: listA }\n")]).await.expect(303);
+        let nothing = portal.submit(&format!("{product}/versions"), token, &[("document", " ")]).await.expect(422).text();
+        assert!(nothing.contains("Choose a file, or paste the document."));
+        let upload = async |file: &[u8]| {
+            let cookie = format!("portico_session={token}");
+            let headers = [("content-type", "multipart/form-data; boundary=B"), ("cookie", cookie.as_str()), ("origin", "http://portal.test")];
+            let mut body = format!("--B\r\nContent-Disposition: form-data; name=\"csrf_token\"\r\n\r\n{}\r\n--B\r\nContent-Disposition: form-data; name=\"document\"\r\n\r\n\r\n--B\r\nContent-Disposition: form-data; name=\"file\"; filename=\"api.yaml\"\r\n\r\n", crate::web::csrf::token_of(token)).into_bytes();
+            body.extend_from_slice(file);
+            body.extend_from_slice(b"\r\n--B--\r\n");
+            let mut request = http::Request::builder().method("POST").uri(format!("{product}/versions"))
+                .header("host", "portal.test").header("spin-client-addr", "192.0.2.1:5000");
+            for (name, value) in headers {
+                request = request.header(name, value);
+            }
+            portal.send(request.body(body.into()).unwrap()).await
+        };
+        let binary = upload(b"openapi: 3.1.0\n\xff\xfe").await.expect(422).text();
+        assert!(binary.contains("line 2: this is no UTF-8 text"), "{binary}");
+        let twice = upload(b"openapi: 3.1.0\npaths:\n  /a:\n    get: {}\n    put: {}\n").await.expect(422).text();
+        assert!(twice.contains("line 4: GET /a") && twice.contains("line 5: PUT /a"), "{twice}");
+        upload(b"\xef\xbb\xbfopenapi: 3.1.0\npaths:\n  /a:\n    get: { operationId: listA }\n").await.expect(303);
         assert!(portal.page(&product, token).await.expect(200).text().contains("listA"));
         let plan = portal.submit(&format!("{product}/plans"), token, &[("plan_name", "Basic")]).await.expect(303);
         let plan = plan.header("location").split('?').next().unwrap().to_owned();
@@ -105,19 +124,24 @@ on_every_database! {
         assert!(refused.contains("free is a price"));
         let mut fields = vec![
             ("name", "Basic"), ("position", "1"), ("trial_days", "14"), ("cycle", "month"), ("approval", "rules"), ("sla_hours", "24"),
-            ("rules", r#"{"rules":[{"fact":"sandbox_calls","is":{"at_least":5},"then":"approve","reason":""}],"otherwise":"ask"}"#),
-            ("price", r#"{"model":"per_unit","currency":"USD"}"#), ("successful_calls", "3"),
+            ("rule_0_fact", "sandbox_calls"), ("rule_0_condition", "at_least"), ("rule_0_value", "5"), ("rule_0_then", "approve"),
+            ("rule_0_reason", ""), ("rule_1_fact", "tags"), ("rule_1_condition", "below"), ("rule_1_value", "3"), ("rule_1_reason", "few"), ("otherwise", "ask"),
+            ("price_model", "per_unit"), ("price_currency", "usd"), ("price_unit_amount", ""), ("successful_calls", "3"),
             ("quota_limit", "1000"), ("quota_kind", "corridor"), ("quota_ceiling", "50"), ("limit_0_name", "burst"), ("limit_0_limit", "0"), ("limit_0_window", "1"),
         ];
         let wrong = portal.submit(&plan, token, &fields).await.expect(422).text();
-        for words in ["price.unit_amount", "approval.rules[0].reason", "between 101 and 1000 percent", "Allow at least 1 request"] {
+        for words in ["price_unit_amount-error", "Say why: the partner reads it.", "This fact is a text", "between 101 and 1000 percent", "Allow at least 1 request"] {
             assert!(wrong.contains(words), "{words} is not in {wrong}");
         }
-        for (name, value) in [("price", r#"{"model":"per_unit","currency":"USD","unit_amount":"0.01"}"#), ("quota_ceiling", "120"), ("limit_0_limit", "5"),
-            ("rules", r#"{"rules":[{"fact":"sandbox_calls","is":{"at_least":5},"then":"approve","reason":"it works."}],"otherwise":"ask"}"#)] {
+        for (name, value) in [("price_unit_amount", "0.01"), ("quota_ceiling", "120"), ("limit_0_limit", "5"), ("rule_0_reason", "it works."),
+            ("rule_1_condition", "one_of"), ("rule_1_value", "pilot, friends")] {
             fields.iter_mut().find(|(known, _)| *known == name).unwrap().1 = value;
         }
         portal.submit(&plan, token, &fields).await.expect(303);
+        let saved = portal.page(&plan, token).await.expect(200).text();
+        for part in ["value=\"sandbox_calls\" selected", "value=\"pilot, friends\"", "value=\"it works.\"", "value=\"per_unit\" selected", "value=\"0.01\""] {
+            assert!(saved.contains(part), "{part} is not in {saved}");
+        }
         let preview = portal.page(&format!("{plan}?subscribers=at_once"), token).await.expect(200).text();
         assert!(preview.contains("0 subscriptions of 0 organisations") && preview.contains("0.01 USD a unit"), "{preview}");
         portal.page(&format!("{plan}?subscribers=from"), token).await.expect(422);

@@ -9,11 +9,13 @@ use super::store;
 use super::{changes, notices};
 use crate::apps::App;
 use crate::audit;
+use crate::billing::accounts::find_account;
 use crate::catalogue::{self, Plan, Verdict};
 use crate::context::Context;
 use crate::encoding::hex;
 use crate::metering;
-use crate::params;
+use crate::organisations::store::find_organisation;
+use crate::partners::list_tags;
 use crate::web::Failure;
 
 /// What is known of an app that asks for something of this subscription's product.
@@ -32,20 +34,24 @@ pub async fn collect_facts(
     .await?;
     let operations = catalogue::published_operations(connection, subscription.product_id).await?;
     let sandbox = metering::sandbox_facts(connection, app.id, &operations).await?;
-    let partner_type: String = connection
-        .query_one(
-            "SELECT partner_type FROM organisations WHERE organisation_id = $1",
-            params![app.organisation_id.to_string()],
-        )
+    let organisation = find_organisation(connection, app.organisation_id)
         .await?
-        .get(0)?;
+        .ok_or_else(Failure::not_found)?;
+    let account = find_account(connection, app.organisation_id).await?;
     let email = context
         .person_optional()
         .map_or("", |person| person.email.as_str());
     let domain = email.rsplit_once('@').map_or("", |(_, domain)| domain);
     Ok(Facts {
         email_domain: domain.to_ascii_lowercase(),
-        partner_type,
+        partner_type: organisation.partner_type,
+        tier: organisation.tier,
+        tags: list_tags(connection, app.organisation_id).await?,
+        missing_billing_details: account
+            .missing_details()
+            .into_iter()
+            .map(str::to_owned)
+            .collect(),
         outstanding_agreements: agreement_names(connection, &outstanding).await?,
         app_suspended: app.suspended_at_ms.is_some(),
         app_created_at_ms: app.created_at_ms,
@@ -61,7 +67,11 @@ pub async fn checklist(
     plan: &Plan,
 ) -> Result<Vec<ChecklistItem>, Failure> {
     let facts = collect_facts(context, app, subscription).await?;
-    Ok(policy::checklist(&plan.terms.checklist, &facts))
+    Ok(policy::checklist(
+        &plan.terms.checklist,
+        plan.terms.is_priced(),
+        &facts,
+    ))
 }
 
 /// Asks for a wish to be granted. The policy answers at once, unless it wants a person; what it
@@ -82,7 +92,7 @@ pub async fn ask(
         ));
     }
     let facts = collect_facts(context, app, subscription).await?;
-    let checklist = policy::checklist(&plan.terms.checklist, &facts);
+    let checklist = policy::checklist(&plan.terms.checklist, plan.terms.is_priced(), &facts);
     if kind == RequestKind::GoLive
         && let Some(open) = checklist.iter().find(|item| !item.is_met)
     {

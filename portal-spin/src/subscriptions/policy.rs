@@ -12,6 +12,12 @@ pub struct Facts {
     pub email_domain: String,
     /// The organisation's partner type.
     pub partner_type: String,
+    /// The organisation's tier.
+    pub tier: String,
+    /// The organisation's tags.
+    pub tags: Vec<String>,
+    /// What of the billing details is still to be given.
+    pub missing_billing_details: Vec<String>,
     /// Names of agreements that are still to be accepted.
     pub outstanding_agreements: Vec<String>,
     /// Whether the app is suspended.
@@ -72,8 +78,8 @@ pub struct Decision {
     pub reasons: Vec<String>,
 }
 
-/// The checklist for going live.
-pub fn checklist(rules: &ChecklistRules, facts: &Facts) -> Vec<ChecklistItem> {
+/// The checklist for going live; a plan with a price asks for billing details as well.
+pub fn checklist(rules: &ChecklistRules, is_priced: bool, facts: &Facts) -> Vec<ChecklistItem> {
     let sandbox = &facts.sandbox;
     let mut items = Vec::new();
     let mut add = |code: &str, label: &str, is_met: bool, detail: String| {
@@ -95,6 +101,19 @@ pub fn checklist(rules: &ChecklistRules, facts: &Facts) -> Vec<ChecklistItem> {
             format!("Still to accept: {}.", missing.join(", "))
         },
     );
+    if is_priced {
+        let missing = &facts.missing_billing_details;
+        add(
+            "billing_details",
+            "Billing details given",
+            missing.is_empty(),
+            if missing.is_empty() {
+                "They stand on the invoices.".to_owned()
+            } else {
+                format!("Still to give under Billing: {}.", missing.join(", "))
+            },
+        );
+    }
     if rules.successful_calls > 0 {
         let wanted = u64::from(rules.successful_calls);
         add(
@@ -165,8 +184,13 @@ pub fn decide(policy: &ApprovalPolicy, facts: &Facts, now_ms: i64) -> Decision {
 fn decide_by_rules(rules: &[Rule], otherwise: Verdict, facts: &Facts, now_ms: i64) -> Decision {
     let mut reasons = Vec::new();
     for (number, rule) in (1..).zip(rules) {
-        let value = value_of(rule.fact, facts, now_ms);
-        if applies(&rule.is, &value) {
+        let values = values_of(rule.fact, facts, now_ms);
+        let value = if values.is_empty() {
+            "none".to_owned()
+        } else {
+            values.join(", ")
+        };
+        if values.iter().any(|value| applies(&rule.is, value)) {
             reasons.push(format!(
                 "Rule {number} applies ({}: {value}): {}",
                 name(rule.fact),
@@ -201,11 +225,13 @@ fn name(fact: Fact) -> String {
         .unwrap_or_default()
 }
 
-/// A fact as text; numbers without a unit.
-fn value_of(fact: Fact, facts: &Facts, now_ms: i64) -> String {
+/// A fact as texts, mostly one; numbers without a unit.
+fn values_of(fact: Fact, facts: &Facts, now_ms: i64) -> Vec<String> {
     let sandbox = &facts.sandbox;
     let percent = |part: u64, whole: u64| (part * 100).checked_div(whole).unwrap_or(0).to_string();
-    match fact {
+    let value = match fact {
+        Fact::Tags => return facts.tags.clone(),
+        Fact::Tier => facts.tier.clone(),
         Fact::EmailDomain => facts.email_domain.clone(),
         Fact::PartnerType => facts.partner_type.clone(),
         Fact::AgreementsAccepted => facts.outstanding_agreements.is_empty().to_string(),
@@ -216,7 +242,8 @@ fn value_of(fact: Fact, facts: &Facts, now_ms: i64) -> String {
             (now_ms.saturating_sub(facts.app_created_at_ms) / 86_400_000).to_string()
         }
         Fact::AppSuspended => facts.app_suspended.to_string(),
-    }
+    };
+    vec![value]
 }
 
 fn applies(condition: &Condition, value: &str) -> bool {
@@ -306,7 +333,7 @@ mod tests {
             ..Facts::default()
         };
         let met = |facts: &Facts| -> Vec<bool> {
-            checklist(&all, facts)
+            checklist(&all, false, facts)
                 .iter()
                 .map(|item| item.is_met)
                 .collect()
@@ -316,6 +343,56 @@ mod tests {
         facts.sandbox.last_rate_limit_minute = Some(3);
         facts.outstanding_agreements = vec!["Terms".to_owned()];
         assert_eq!(met(&facts), [false, true, true, true]);
+    }
+
+    #[test]
+    fn tier_and_tags_are_facts_and_one_of_several_tags_is_enough() {
+        let policy = rules(vec![
+            rule(
+                Fact::Tags,
+                Condition::Equals("Pilot".to_owned()),
+                Verdict::Approve,
+            ),
+            rule(
+                Fact::Tier,
+                Condition::OneOf(vec!["gold".to_owned(), "silver".to_owned()]),
+                Verdict::Refuse,
+            ),
+        ]);
+        let mut facts = Facts {
+            tier: "silver".to_owned(),
+            ..Facts::default()
+        };
+        let decision = decide(&policy, &facts, 0);
+        assert_eq!(decision.verdict, Verdict::Refuse);
+        assert_eq!(decision.reasons[0], "Rule 1 does not apply (tags: none).");
+        facts.tags = vec!["emea".to_owned(), "pilot".to_owned()];
+        let decision = decide(&policy, &facts, 0);
+        assert_eq!(
+            decision.reasons,
+            ["Rule 1 applies (tags: emea, pilot): because"]
+        );
+        facts.tags.clear();
+        facts.tier = "bronze".to_owned();
+        assert_eq!(decide(&policy, &facts, 0).verdict, Verdict::Ask);
+    }
+
+    #[test]
+    fn a_plan_with_a_price_asks_for_billing_details() {
+        let mut facts = Facts {
+            missing_billing_details: vec!["address".to_owned(), "country".to_owned()],
+            ..Facts::default()
+        };
+        let item = |facts: &Facts, is_priced: bool| {
+            checklist(&ChecklistRules::default(), is_priced, facts)
+                .into_iter()
+                .find(|item| item.code == "billing_details")
+        };
+        assert_eq!(item(&facts, false), None);
+        let open = item(&facts, true).unwrap();
+        assert!(!open.is_met && open.detail.ends_with("address, country."));
+        facts.missing_billing_details.clear();
+        assert!(item(&facts, true).unwrap().is_met);
     }
 
     proptest! {

@@ -116,6 +116,14 @@ impl Shown {
             .map_or("", |error| error.detail.as_str())
     }
 
+    /// Everything that is wrong with a field.
+    pub fn errors<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        self.errors
+            .iter()
+            .filter(move |error| error.field == name)
+            .map(|error| error.detail.as_str())
+    }
+
     /// Says what is wrong with the whole.
     pub fn set_general(&mut self, detail: &str) {
         detail.clone_into(&mut self.general);
