@@ -9,7 +9,7 @@ use shared::signing::{EDGE_HEADER, EdgeSecret, SIGNATURE_HEADER, TIMESTAMP_HEADE
 use subtle::ConstantTimeEq;
 
 use crate::context::{Caller, Context, SignedIn};
-use crate::organisations::{MemberRole, OperatorRole, sessions};
+use crate::organisations::{MemberRole, OperatorRole, closing, sessions};
 use crate::params;
 use crate::web::{Failure, Response, cookies, csrf, response};
 
@@ -139,6 +139,18 @@ async fn check_person(context: &mut Context) -> Result<Option<Response>, Failure
                 &roles.iter().map(|role| role.as_str()).collect::<Vec<_>>(),
             ));
         }
+        Access::Operator(_)
+            if !person.has_second_factor && context.configuration().staff_need_second_factor() =>
+        {
+            return if context.is_api() || is_change {
+                Err(Failure::forbidden(
+                    "staff_second_factor_required",
+                    "The programme's staff show two factors: set up an authenticator or a passkey on your account's page, or log in with it.",
+                ))
+            } else {
+                Ok(Some(response::see_other("/account?done=second-factor")))
+            };
+        }
         _ => {}
     }
     Ok(None)
@@ -178,6 +190,16 @@ async fn check_member(
         return Err(wrong_role(
             &roles.iter().map(|role| role.as_str()).collect::<Vec<_>>(),
         ));
+    }
+    let is_change = !matches!(
+        context.request.method(),
+        &http::Method::GET | &http::Method::HEAD
+    );
+    if is_change
+        && !context.route.template.ends_with("/leave")
+        && closing::is_closed(context, organisation_id).await?
+    {
+        return Err(closing::closed_already());
     }
     context.caller = Caller::Person(SignedIn {
         membership: Some((organisation_id, role)),

@@ -73,6 +73,11 @@ pub const VARIABLES: &[(&str, &str, &str)] = &[
         "`required`: staff log in only there; the first administrator keeps the password",
     ),
     (
+        "staff_second_factor",
+        "",
+        "`required` or `optional`: whether staff must show two factors; required outside development",
+    ),
+    (
         "trusted_proxy",
         "",
         "`yes` if a proxy in front sets x-forwarded-for",
@@ -183,6 +188,15 @@ impl Configuration {
             "" if self.development => Some(format!("development-only-{name}-0123456789abcdef")),
             "" => None,
             value => Some(value.to_owned()),
+        }
+    }
+
+    /// Whether the operator's side opens only to who has shown two factors (ASVS 5.0, 6.3.3).
+    pub fn staff_need_second_factor(&self) -> bool {
+        match self.get("staff_second_factor") {
+            "required" => true,
+            "optional" => false,
+            _ => !self.development,
         }
     }
 

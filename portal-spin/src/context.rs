@@ -46,6 +46,8 @@ pub struct SignedIn {
     pub membership: Option<(OrganisationId, MemberRole)>,
     /// Proves that a form was shown to this session.
     pub csrf_token: String,
+    /// Whether two factors were shown in this session.
+    pub has_second_factor: bool,
 }
 
 /// Everything a handler may use. One per request; background steps build one too.
@@ -168,6 +170,14 @@ impl Context {
     /// A request header as text.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.request.headers().get(name)?.to_str().ok()
+    }
+
+    /// The name and port that the client asked for. Some hosts give it as a header, some in the URI.
+    pub fn authority(&self) -> Option<&str> {
+        self.header("host").or_else(|| {
+            let authority = self.request.uri().authority();
+            authority.map(http::uri::Authority::as_str)
+        })
     }
 
     /// The last header of this name. Whoever stands in front appends its own behind what the client

@@ -17,6 +17,7 @@ use crate::agreements::routes::{
 };
 use crate::audit::routes::AuditRecordList;
 use crate::context::Context;
+use crate::organisations::closing::{AccountClosure, OrganisationClosure};
 use crate::organisations::invitations::{
     AcceptInvitationRequest, Invitation, InvitationList, InvitationRequest,
 };
@@ -153,6 +154,8 @@ routes! {
     POST "/api/v1/account/totp" begin_totp Session => organisations::routes::begin_totp, gives 201 TotpSetup;
     POST "/api/v1/account/totp/enable" enable_totp Session => organisations::routes::enable_totp, takes CodeRequest, gives 200 RecoveryCodes;
     POST "/api/v1/account/totp/disable" disable_totp Session => organisations::routes::disable_totp, takes CodeRequest, gives 204;
+    GET "/api/v1/account/export" export_account Session => organisations::export::export_account;
+    POST "/api/v1/account/closure" close_account Session => organisations::routes::close_account, takes AccountClosure, gives 204;
     GET "/api/v1/account/passkeys" list_passkeys Session => passkeys::list_passkeys, gives 200 passkeys::PasskeyList;
     POST "/api/v1/account/passkeys/options" begin_passkey Session => passkeys::begin_passkey, takes passkeys::ConfirmationBody, gives 200 passkeys::PasskeyOptions;
     POST "/api/v1/account/passkeys" add_passkey Session => passkeys::add_passkey, takes passkeys::PasskeyBody, gives 201;
@@ -170,6 +173,7 @@ routes! {
     POST "/api/v1/organisations" create_organisation Session => organisations::routes::create_organisation, takes OrganisationRequest, gives 201 Organisation;
     GET "/api/v1/organisations/{organisation_id}" get_organisation Member(ANY_MEMBER) => organisations::routes::get_organisation, gives 200 Organisation;
     PATCH "/api/v1/organisations/{organisation_id}" update_organisation Member(OWNERS) => organisations::routes::update_organisation, takes OrganisationRequest, gives 200 Organisation;
+    POST "/api/v1/organisations/{organisation_id}/closure" close_organisation Member(OWNERS) => organisations::routes::close_organisation, takes OrganisationClosure, gives 204;
     GET "/api/v1/organisations/{organisation_id}/members" list_members Member(ANY_MEMBER) => organisations::routes::list_members, gives 200 MemberList;
     PATCH "/api/v1/organisations/{organisation_id}/members/{member_id}" change_member_role Member(OWNERS) => organisations::routes::change_member_role, takes RoleRequest, gives 204;
     DELETE "/api/v1/organisations/{organisation_id}/members/{member_id}" remove_member Member(OWNERS) => organisations::routes::remove_member, gives 204;
@@ -214,6 +218,7 @@ routes! {
     POST "/account/totp" submit_totp Session => organisations::pages::begin_totp;
     POST "/account/totp/enable" submit_totp_enable Session => organisations::pages::enable_totp;
     POST "/account/totp/disable" submit_totp_disable Session => organisations::pages::disable_totp;
+    POST "/account/closure" submit_account_closure Session => organisations::pages::close_account;
     POST "/account/sessions/{session_id}/end" submit_session_end Session => organisations::pages::end_session;
     GET "/invitations" show_invitation Public => organisations::organisation_pages::show_invitation;
     POST "/invitations" submit_invitation_acceptance Public => organisations::organisation_pages::accept_invitation;
@@ -227,6 +232,7 @@ routes! {
     GET "/api/v1/organisations/{organisation_id}/activity" show_activity Member(ANY_MEMBER) => home::show_activity, gives 200 home::Activity;
     GET "/organisations/{organisation_id}/settings" show_organisation Member(ANY_MEMBER) => organisations::organisation_pages::show_organisation;
     POST "/organisations/{organisation_id}/name" submit_organisation_name Member(OWNERS) => organisations::organisation_pages::rename;
+    POST "/organisations/{organisation_id}/closure" submit_organisation_closure Member(OWNERS) => organisations::organisation_pages::close;
     GET "/organisations/{organisation_id}/members" show_members Member(ANY_MEMBER) => organisations::organisation_pages::show_members;
     POST "/organisations/{organisation_id}/members/{member_id}/role" submit_member_role Member(OWNERS) => organisations::organisation_pages::change_role;
     POST "/organisations/{organisation_id}/members/{member_id}/remove" submit_member_removal Member(OWNERS) => organisations::organisation_pages::remove_member;
@@ -295,6 +301,8 @@ routes! {
 
     // Audit log
     GET "/api/v1/organisations/{organisation_id}/audit-records" list_audit_records Member(ANY_MEMBER) => audit::routes::list_audit_records, gives 200 AuditRecordList;
+    GET "/operator/audit" show_audit_log Operator(ADMINISTRATORS) => audit::show_audit_log;
+    GET "/api/v1/operator/audit-records" list_all_audit_records Operator(ADMINISTRATORS) => audit::routes::list_all_audit_records, gives 200 AuditRecordList;
     GET "/api/v1/operator/audit-log/export" export_audit_log Operator(ADMINISTRATORS) => audit::routes::export_audit_log, gives 200;
     POST "/api/v1/invitations/accept" accept_invitation Public => organisations::routes::accept_invitation, takes AcceptInvitationRequest, gives 201 SessionAnswer;
 
@@ -392,6 +400,12 @@ routes! {
     GET "/api/v1/operator/emails" list_emails Operator(OperatorRole::ANY) => emails::list_emails, gives 200 emails::EmailList;
     POST "/api/v1/operator/emails/{email_id}/retries" retry_email Operator(ADMINISTRATORS) => emails::retry_email, gives 204;
 
+    GET "/operator/email-texts" show_email_texts Operator(OperatorRole::ANY) => emails::show_email_texts;
+    GET "/operator/email-texts/{text_name}" show_email_text Operator(OperatorRole::ANY) => emails::show_email_text;
+    POST "/operator/email-texts/{text_name}" submit_email_text Operator(ADMINISTRATORS) => emails::submit_email_text;
+    GET "/api/v1/operator/email-texts" list_email_texts Operator(OperatorRole::ANY) => emails::list_email_texts, gives 200 emails::EmailTextList;
+    PUT "/api/v1/operator/email-texts/{text_name}" put_email_text Operator(ADMINISTRATORS) => emails::put_email_text, takes emails::Wording, gives 200 emails::EmailTextView;
+    POST "/api/v1/operator/email-texts/{text_name}/previews" preview_email_text Operator(OperatorRole::ANY) => emails::preview_email_text, takes emails::Wording, gives 200 emails::Preview;
     // Webhooks
     GET "/api/v1/webhook-events" list_webhook_events Public => webhooks::list_webhook_events, gives 200 webhooks::EventTypeList;
     GET "/api/v1/organisations/{organisation_id}/webhook-endpoints" list_webhook_endpoints Member(ANY_MEMBER) => webhooks::list_webhook_endpoints, gives 200 webhooks::EndpointList;

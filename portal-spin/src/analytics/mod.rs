@@ -27,6 +27,7 @@ mod slow;
 #[cfg(test)]
 mod tests;
 
+pub use calendar::{DAY_MS, parse_day};
 pub use pages::{read_report, show_report};
 pub use refresh::{count_visit, refresh};
 pub use report::Report;

@@ -174,26 +174,32 @@ pub async fn update_app(context: &Context) -> Outcome {
 
 /// `DELETE /api/v1/apps/{app_id}`: its credentials are revoked and its subscriptions end.
 pub async fn delete_app(context: &Context) -> Outcome {
-    let mut app = app_of_path(context).await?;
-    app.deleted_at_ms = Some(context.now_ms);
+    let app = app_of_path(context).await?;
     context
         .connection
-        .transaction(async || {
-            audit::record(
-                context,
-                Some(app.organisation_id),
-                "app.deleted",
-                &app.id.to_string(),
-                json!({}),
-            )
-            .await?;
-            credentials::revoke_all(context, app.id).await?;
-            subscriptions::cancel_all(context, app.id).await?;
-            store::put(&context.connection, &app, context.now_ms).await?;
-            Ok::<(), Failure>(())
-        })
+        .transaction(async || delete(context, app.id).await)
         .await?;
     Ok(response::no_content())
+}
+
+/// Deletes an app with its credentials and subscriptions. Call it inside a transaction.
+pub async fn delete(context: &Context, app_id: AppId) -> Result<(), Failure> {
+    let mut app = store::find_app(&context.connection, app_id)
+        .await?
+        .ok_or_else(Failure::not_found)?;
+    app.deleted_at_ms = Some(context.now_ms);
+    audit::record(
+        context,
+        Some(app.organisation_id),
+        "app.deleted",
+        &app.id.to_string(),
+        json!({}),
+    )
+    .await?;
+    credentials::revoke_all(context, app.id).await?;
+    subscriptions::cancel_all(context, app.id).await?;
+    store::put(&context.connection, &app, context.now_ms).await?;
+    Ok(())
 }
 
 async fn store_change(context: &Context, app: &App, action: &str) -> Result<(), Failure> {

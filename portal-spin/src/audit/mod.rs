@@ -1,6 +1,6 @@
 //! The audit log: who did what to what, when; append-only, each record hashed over the one before.
 //!
-//! Owns the chain and its export. Does not own what is worth a record: every domain calls [`record`]
+//! Owns the chain, its export and finding records. Does not own what is worth a record: every domain calls [`record`]
 //! inside the transaction of its change; nor who is told of it (`webhooks`, for the actions in its
 //! catalogue).
 
@@ -12,9 +12,14 @@ use crate::database::{DatabaseError, next_number};
 use crate::{params, webhooks};
 
 mod chain;
+mod pages;
 pub mod routes;
+mod search;
+#[cfg(test)]
+mod tests;
 
 pub use chain::{AuditError, AuditRecord, verify_audit};
+pub use pages::show_audit_log;
 
 /// Appends a record. Call it inside the transaction of the change; the chain makes writers queue.
 ///

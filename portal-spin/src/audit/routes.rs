@@ -1,74 +1,31 @@
 //! Reading the audit log.
 
-use schemars::JsonSchema;
-use serde::Serialize;
-
 use super::AuditRecord;
+use super::search::{COLUMNS, Search, find_records, record_of};
 use crate::context::Context;
-use crate::database::{DatabaseError, Row};
 use crate::params;
 use crate::routes::Outcome;
+use crate::web::paging::PageOf;
 use crate::web::{Failure, response};
 
-/// One page of an organisation's records.
-#[derive(Serialize, JsonSchema)]
-pub struct AuditRecordList {
-    /// Newest first.
-    pub items: Vec<AuditRecord>,
-    /// Send as `cursor` for the next page; null on the last.
-    pub next_cursor: Option<String>,
-}
+/// A page of records, newest first.
+pub type AuditRecordList = PageOf<AuditRecord>;
 
-const RECORD: &str =
-    "SELECT position, audit_record_id, recorded_at, organisation_id, actor, action,
-    object, detail, request_id, previous_hash, hash FROM audit_records";
-const PAGE: i64 = 100;
 const EXPORT_CHUNK: i64 = 1000;
 
-fn record_of(row: &Row) -> Result<AuditRecord, DatabaseError> {
-    Ok(AuditRecord {
-        position: row.get(0)?,
-        audit_record_id: row.get(1)?,
-        recorded_at_ms: row.get(2)?,
-        organisation_id: row.get(3)?,
-        actor: row.get(4)?,
-        action: row.get(5)?,
-        object: row.get(6)?,
-        detail: row.get(7)?,
-        request_id: row.get(8)?,
-        previous_hash: crate::encoding::hex(&row.get::<Vec<u8>>(9)?),
-        hash: crate::encoding::hex(&row.get::<Vec<u8>>(10)?),
-    })
+/// `GET …/audit-records?actor=&action=&object=&from=&until=`: what happened in the organisation.
+pub async fn list_audit_records(context: &Context) -> Outcome {
+    let search = Search {
+        organisation: context.organisation_id()?.to_string(),
+        ..Search::read(context)
+    };
+    response::ok(&find_records(context, &search).await?)
 }
 
-/// `GET …/audit-records`: what happened in the organisation.
-pub async fn list_audit_records(context: &Context) -> Outcome {
-    let before: i64 = match context.query("cursor") {
-        None => i64::MAX,
-        Some(text) => text.parse().map_err(|_| {
-            Failure::field(
-                "cursor",
-                "unknown_cursor",
-                "Send the next_cursor of the page before.",
-            )
-        })?,
-    };
-    let items = context
-        .connection
-        .query(
-            &format!("{RECORD} WHERE organisation_id = $1 AND position < $2 ORDER BY position DESC LIMIT $3"),
-            params![context.organisation_id()?, before, PAGE],
-        )
-        .await?
-        .iter()
-        .map(record_of)
-        .collect::<Result<Vec<_>, _>>()?;
-    let is_full = i64::try_from(items.len()) == Ok(PAGE);
-    let next_cursor = items
-        .last()
-        .filter(|_| is_full)
-        .map(|last| last.position.to_string());
-    response::ok(&AuditRecordList { items, next_cursor })
+/// `GET /api/v1/operator/audit-records?actor=&action=&object=&organisation_id=&from=&until=`: what
+/// happened anywhere.
+pub async fn list_all_audit_records(context: &Context) -> Outcome {
+    response::ok(&find_records(context, &Search::read(context)).await?)
 }
 
 /// `GET /api/v1/operator/audit-log/export`: the whole log as JSON lines, for
@@ -80,7 +37,10 @@ pub async fn export_audit_log(context: &Context) -> Outcome {
         let rows = context
             .connection
             .query(
-                &format!("{RECORD} WHERE position > $1 ORDER BY position LIMIT $2"),
+                &format!(
+                    "SELECT {COLUMNS} FROM audit_records a
+                     WHERE a.position > $1 ORDER BY a.position LIMIT $2"
+                ),
                 params![after, EXPORT_CHUNK],
             )
             .await?;

@@ -45,6 +45,8 @@ migrations! {
     100 "0100_partners",
     101 "0101_passkeys",
     102 "0102_sign_on",
+    103 "0103_closing",
+    104 "0104_email_texts",
     120 "0120_webhooks",
     121 "0121_plan_migrations",
     122 "0122_cancellation_reason",

@@ -16,17 +16,17 @@ pub async fn publish_standing(
     organisation_id: OrganisationId,
 ) -> Result<(), DatabaseError> {
     let connection = &context.connection;
-    let suspended_at: Option<i64> = connection
+    let stopped_at: Option<i64> = connection
         .query_one(
-            "SELECT suspended_at FROM organisations WHERE organisation_id = $1",
+            "SELECT COALESCE(suspended_at, closed_at) FROM organisations WHERE organisation_id = $1",
             params![organisation_id.to_string()],
         )
         .await?
         .get(0)?;
     let state = Organisation {
         organisation: organisation_id,
-        // Staff may suspend an organisation, and so may an invoice that is overdue for too long.
-        suspended: suspended_at.is_some()
+        // Staff may suspend an organisation, an owner close it, and an invoice may be overdue for too long.
+        suspended: stopped_at.is_some()
             || is_suspended_for_payment(connection, organisation_id).await?,
         accepted: list_accepted_versions(connection, organisation_id).await?,
     };

@@ -1,13 +1,19 @@
 //! E-mails to send: rows written in the transaction of the change they tell of.
 //!
-//! Owns the queue, its delivery and the development outbox. Does not own any text: domains write
-//! their messages.
+//! Owns the queue, its delivery, the development outbox and the texts that the operator may word anew.
+//! Other texts are of the domains that send them.
 
 mod delivery;
 mod operator;
+mod texts;
+mod wording;
+#[cfg(test)]
+mod wording_tests;
 
 pub use delivery::send_due_emails;
 pub use operator::*;
+pub use texts::compose;
+pub use wording::*;
 
 use serde::Serialize;
 use shared::ids::EmailId;

@@ -14,4 +14,6 @@ pub use changes::{Consent, configure, install, may_install, remove};
 pub use pages::*;
 pub use routes::*;
 pub use secrets::open_answers;
-pub use store::{Installation, find_installation, find_standing, publish_installation};
+pub use store::{
+    Installation, find_installation, find_standing, list_of_person, publish_installation,
+};

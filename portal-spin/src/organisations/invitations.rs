@@ -14,7 +14,7 @@ use super::{passwords, store};
 use crate::audit;
 use crate::context::Context;
 use crate::database::DatabaseError;
-use crate::emails::{Message, queue_email};
+use crate::emails::{compose, queue_email};
 use crate::encoding::base64url;
 use crate::params;
 use crate::web::Failure;
@@ -140,21 +140,16 @@ pub async fn invite(
                     ],
                 )
                 .await?;
-            let configuration = context.configuration();
-            let message = Message {
-                to: invitation.email.clone(),
-                subject: format!("{} invites you to {}", person.name, organisation.name),
-                text: format!(
-                    "{} ({}) invites you to work on {} in {} as {role}.\n\n\
-                     Open this link within 14 days:\n{}/invitations?token={token}",
-                    person.name,
-                    person.email,
-                    organisation.name,
-                    context.app.brand().name,
-                    configuration.public_url
-                ),
-                code: None,
-            };
+            let portal = &context.configuration().public_url;
+            let link = format!("{portal}/invitations?token={token}");
+            let values = [
+                ("inviter", person.name.as_str()),
+                ("inviter_email", &person.email),
+                ("organisation", &organisation.name),
+                ("role", role.as_str()),
+                ("link", &link),
+            ];
+            let message = compose(context, "invitation", &invitation.email, &values).await?;
             queue_email(context, &message).await?;
             audit::record(
                 context,

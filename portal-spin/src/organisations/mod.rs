@@ -4,7 +4,11 @@
 //! Does not own what an organisation does in the programme: agreements, apps and subscriptions are
 //! domains of their own, which learn of a new organisation through [`crate::reactions`].
 
+pub mod closing;
+#[cfg(test)]
+mod closing_tests;
 mod devices;
+pub mod export;
 pub mod invitations;
 pub mod log_in;
 pub mod members;

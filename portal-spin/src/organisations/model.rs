@@ -1,5 +1,6 @@
 //! Roles and the rules about names and addresses.
 
+use super::passwords;
 use crate::text_enum::text_enum;
 use crate::web::FieldError;
 
@@ -98,7 +99,8 @@ impl Faults {
     }
 
     /// A password: 8 to 256 characters, any of them (ASVS 5.0, 6.2.1, 6.2.5, 6.2.9), not one that
-    /// everybody tries first (6.2.4), not made of the person's own words (6.2.11).
+    /// everybody tries first (6.2.4) or a breach has shown (6.2.12), not made of the person's own words
+    /// (6.2.11).
     pub fn password(&mut self, field: &str, password: &str, own_words: &[&str]) {
         let length = password.chars().count();
         let lower = password.to_lowercase();
@@ -117,7 +119,7 @@ impl Faults {
             );
         } else if length > 256 {
             self.add(field, "too_long", "Use at most 256 characters.");
-        } else if is_own || super::passwords::is_common(&lower) {
+        } else if is_own || passwords::is_common(&lower) || passwords::is_breached(&lower) {
             self.add(
                 field,
                 "too_common",

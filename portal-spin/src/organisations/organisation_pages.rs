@@ -3,6 +3,7 @@
 use askama::Template;
 use shared::ids::{MemberId, PersonId};
 
+use super::closing::{self, OrganisationClosure};
 use super::invitations::{self, AcceptInvitationRequest, Invitation};
 use super::members::{self, Member};
 use super::model::MemberRole;
@@ -122,6 +123,28 @@ pub async fn rename(context: &Context) -> Outcome {
             let organisation_id = context.organisation_id()?;
             Ok(response::see_other(&format!(
                 "/organisations/{organisation_id}/settings?done=saved"
+            )))
+        }
+        Err(failure) => {
+            let status = failure.status;
+            let shown = Shown::again(form, failure)?;
+            response::html_with(status, &organisation_page(context, Some(shown)).await?)
+        }
+    }
+}
+
+/// `POST /organisations/{organisation_id}/closure`
+pub async fn close(context: &Context) -> Outcome {
+    let form = context.form();
+    let closure = OrganisationClosure {
+        name: form.text("closed_name"),
+        current_password: form.raw("current_password").to_owned(),
+    };
+    match closing::close_organisation(context, &closure).await {
+        Ok(()) => {
+            let organisation_id = context.organisation_id()?;
+            Ok(response::see_other(&format!(
+                "/organisations/{organisation_id}/settings?done=closed"
             )))
         }
         Err(failure) => {

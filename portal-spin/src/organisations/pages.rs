@@ -2,6 +2,7 @@
 
 use askama::Template;
 
+use super::closing::{self, AccountClosure};
 use super::log_in::{self, Step};
 use super::registration::{self, RegistrationRequest, Verified};
 use super::routes::{self, SessionView};
@@ -380,6 +381,30 @@ async fn account_again(context: &Context, failure: Failure) -> Outcome {
 /// `GET /account`
 pub async fn show_account(context: &Context) -> Outcome {
     response::html(&account_page(context, Shown::default()).await?)
+}
+
+/// `POST /account/closure`
+pub async fn close_account(context: &Context) -> Outcome {
+    let form = context.form();
+    let closure = AccountClosure {
+        email: form.text("closed_email"),
+        current_password: form.raw("current_password").to_owned(),
+    };
+    match closing::close_account(context, &closure).await {
+        Ok(()) => {
+            let mut answer = response::see_other("/log-in?done=closed");
+            cookies::clear_session(&mut answer, context.configuration());
+            Ok(answer)
+        }
+        Err(mut failure) => {
+            for error in &mut failure.errors {
+                if error.field == "email" {
+                    "closed_email".clone_into(&mut error.field);
+                }
+            }
+            account_again(context, failure).await
+        }
+    }
 }
 
 /// `POST /account/password`

@@ -10,7 +10,7 @@ use super::{passwords, registration, store};
 use crate::audit;
 use crate::context::Context;
 use crate::database::DatabaseError;
-use crate::emails::{Message, queue_email};
+use crate::emails::{Message, compose, queue_email};
 use crate::encoding::base64url;
 use crate::params;
 use crate::web::Failure;
@@ -103,18 +103,9 @@ pub async fn request_reset(context: &Context, email: &str) -> Result<(), Failure
         .connection
         .transaction(async || {
             let token = issue_proof(context, "reset", person.person_id, &email).await?;
-            let configuration = context.configuration();
-            let message = Message {
-                to: email.clone(),
-                subject: format!("Choose a new password for {}", context.app.brand().name),
-                text: format!(
-                    "Open this link within one hour to choose a new password:\n\
-                     {}/reset-password/new?token={token}\n\n\
-                     If you did not ask for it, ignore this message: the password stays as it is.",
-                    configuration.public_url
-                ),
-                code: None,
-            };
+            let portal = &context.configuration().public_url;
+            let link = format!("{portal}/reset-password/new?token={token}");
+            let message = compose(context, "password-reset", &email, &[("link", &link)]).await?;
             queue_email(context, &message).await
         })
         .await?;

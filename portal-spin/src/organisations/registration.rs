@@ -15,7 +15,7 @@ use super::{passwords, store};
 use crate::audit;
 use crate::context::Context;
 use crate::database::{DatabaseError, Row};
-use crate::emails::{Message, queue_email};
+use crate::emails::{Message, compose, queue_email};
 use crate::encoding::base64url;
 use crate::web::Failure;
 use crate::web::throttle::{Limit, count_attempt, count_attempt_by_address};
@@ -189,7 +189,8 @@ pub async fn register(context: &Context, request: &RegistrationRequest) -> Resul
                 .await?
                 .is_some()
             {
-                return queue_email(context, &account_exists_message(context, &email)).await;
+                let message = account_exists_message(context, &email).await?;
+                return queue_email(context, &message).await;
             }
             let pending = Pending {
                 email: email.clone(),
@@ -542,11 +543,8 @@ async fn insert_and_send(context: &Context, pending: &Pending) -> Result<String,
             ],
         )
         .await?;
-    queue_email(
-        context,
-        &verification_message(context, &pending.email, &token, &code),
-    )
-    .await?;
+    let message = verification_message(context, &pending.email, &token, &code).await?;
+    queue_email(context, &message).await?;
     Ok(registration_id)
 }
 
@@ -588,33 +586,29 @@ fn hash_code(registration_id: &str, code: &str) -> Vec<u8> {
     hash_token(&format!("{registration_id}:{code}"))
 }
 
-fn verification_message(context: &Context, email: &str, token: &str, code: &str) -> Message {
-    let configuration = context.configuration();
-    let programme = &context.app.brand().name;
-    Message {
-        to: email.to_owned(),
-        subject: format!("{code} is your code for {programme}"),
-        text: format!(
-            "Your code is {code}. It is valid for 10 minutes.\n\n\
-             Or open this link within 48 hours:\n{}/verify?token={token}\n\n\
-             If you did not register at {programme}, ignore this message: nothing happens without it.",
-            configuration.public_url
-        ),
+async fn verification_message(
+    context: &Context,
+    email: &str,
+    token: &str,
+    code: &str,
+) -> Result<Message, DatabaseError> {
+    let link = format!(
+        "{}/verify?token={token}",
+        context.configuration().public_url
+    );
+    let values = [("code", code), ("link", link.as_str())];
+    Ok(Message {
         code: Some(code.to_owned()),
-    }
+        ..compose(context, "verification", email, &values).await?
+    })
 }
 
-fn account_exists_message(context: &Context, email: &str) -> Message {
-    let configuration = context.configuration();
-    Message {
-        to: email.to_owned(),
-        subject: format!("You have an account at {}", context.app.brand().name),
-        text: format!(
-            "Someone, probably you, registered with this address. It has an account already.\n\n\
-             Log in:\n{0}/log-in\n\nForgot the password? Choose a new one:\n{0}/reset-password\n\n\
-             If it was not you, ignore this message.",
-            configuration.public_url
-        ),
-        code: None,
-    }
+async fn account_exists_message(context: &Context, email: &str) -> Result<Message, DatabaseError> {
+    let portal = &context.configuration().public_url;
+    let (log_in, reset) = (
+        format!("{portal}/log-in"),
+        format!("{portal}/reset-password"),
+    );
+    let values = [("log_in_link", log_in.as_str()), ("reset_link", &reset)];
+    compose(context, "account-exists", email, &values).await
 }

@@ -12,7 +12,9 @@ use super::registration::{
     RegistrationAnswer, RegistrationRequest, ResendRequest, VerificationRequest,
 };
 use super::store::{Membership, Organisation};
-use super::{invitations, log_in, members, recovery, registration, second_factor, sessions, store};
+use super::{
+    closing, invitations, log_in, members, recovery, registration, second_factor, sessions, store,
+};
 use crate::audit;
 use crate::context::Context;
 use crate::params;
@@ -280,6 +282,30 @@ pub async fn get_account(context: &Context) -> Outcome {
         organisations: store::list_memberships(&context.connection, person.person_id).await?,
         has_second_factor: stored.is_some_and(|person| person.totp_enabled_at.is_some()),
     })
+}
+
+/// `POST /api/v1/account/closure`
+pub async fn close_account(context: &Context) -> Outcome {
+    closing::close_account(context, &context.json()?).await?;
+    Ok(response::no_content())
+}
+
+/// `POST …/closure`
+pub async fn close_organisation(context: &Context) -> Outcome {
+    closing::close_organisation(context, &context.json()?)
+        .await
+        .map_err(named_as_in_body)?;
+    Ok(response::no_content())
+}
+
+/// The page's form has another field called `name`.
+fn named_as_in_body(mut failure: Failure) -> Failure {
+    for error in &mut failure.errors {
+        if error.field == "closed_name" {
+            "name".clone_into(&mut error.field);
+        }
+    }
+    failure
 }
 
 /// A new organisation of a person who has an account.

@@ -7,7 +7,7 @@ use sha1::Sha1;
 use shared::ids::PersonId;
 use subtle::ConstantTimeEq;
 
-use super::sessions::hash_token;
+use super::sessions::{hash_token, note_second_factor};
 use super::store;
 use crate::audit;
 use crate::context::Context;
@@ -112,6 +112,7 @@ pub async fn enable(context: &Context, code: &str) -> Result<RecoveryCodes, Fail
                     )
                     .await?;
             }
+            note_second_factor(context).await?;
             let object = person_id.to_string();
             audit::record(
                 context,

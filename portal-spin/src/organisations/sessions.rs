@@ -53,6 +53,21 @@ pub async fn start_session(
     Ok((session_id, token))
 }
 
+/// Notes that the person of this request has just shown a second factor in this session.
+pub async fn note_second_factor(context: &Context) -> Result<(), DatabaseError> {
+    let Some(person) = context.person_optional() else {
+        return Ok(());
+    };
+    context
+        .connection
+        .execute(
+            "UPDATE sessions SET second_factor_at = $1 WHERE session_id = $2",
+            params![context.now_ms, person.session_id],
+        )
+        .await?;
+    Ok(())
+}
+
 /// The person of a token, if its session is alive.
 pub async fn find_signed_in(
     context: &Context,
@@ -62,7 +77,8 @@ pub async fn find_signed_in(
         .connection
         .query_optional(
             "SELECT s.session_id, s.person_id, p.email, p.name, s.last_seen_at,
-                (SELECT COUNT(*) FROM operator_members o WHERE o.person_id = p.person_id)
+                (SELECT COUNT(*) FROM operator_members o WHERE o.person_id = p.person_id),
+                s.second_factor_at
              FROM sessions s JOIN people p ON p.person_id = s.person_id
              WHERE s.token_hash = $1 AND s.revoked_at IS NULL AND p.disabled_at IS NULL
                 AND s.expires_at > $2 AND s.last_seen_at > $3",
@@ -98,6 +114,7 @@ pub async fn find_signed_in(
         operator_roles,
         membership: None,
         csrf_token: csrf::token_of(token),
+        has_second_factor: row.get::<Option<i64>>(6)?.is_some(),
     }))
 }
 

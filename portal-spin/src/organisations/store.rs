@@ -50,6 +50,10 @@ pub struct Organisation {
     pub suspended_at: Option<i64>,
     /// Why.
     pub suspension_reason: Option<String>,
+    /// When its owner closed it, if it is closed.
+    #[serde(with = "crate::encoding::optional_time")]
+    #[schemars(with = "Option<String>")]
+    pub closed_at: Option<i64>,
 }
 
 /// An organisation of a person, with their role there.
@@ -190,7 +194,7 @@ pub async fn find_organisation(
     connection
         .query_optional(
             "SELECT organisation_id, name, partner_type, tier, created_at, suspended_at,
-                suspension_reason FROM organisations WHERE organisation_id = $1",
+                suspension_reason, closed_at FROM organisations WHERE organisation_id = $1",
             params![organisation_id],
         )
         .await?
@@ -203,6 +207,7 @@ pub async fn find_organisation(
                 created_at: row.get(4)?,
                 suspended_at: row.get(5)?,
                 suspension_reason: row.get(6)?,
+                closed_at: row.get(7)?,
             })
         })
         .transpose()

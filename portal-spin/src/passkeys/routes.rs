@@ -13,6 +13,7 @@ use super::store::{self, PasskeyView};
 use crate::audit;
 use crate::context::Context;
 use crate::encoding::{base64url, from_base64url};
+use crate::organisations::sessions::note_second_factor;
 use crate::organisations::store::find_person;
 use crate::organisations::{Faults, log_in, recovery};
 use crate::routes::Outcome;
@@ -99,7 +100,7 @@ pub struct PasskeyList {
 fn relying_party(context: &Context) -> Result<RelyingParty, Failure> {
     let configuration = context.configuration();
     if configuration.development
-        && let Some(host) = context.header("host")
+        && let Some(host) = context.authority()
         && host.split(':').next() == Some("localhost")
     {
         return Ok(RelyingParty {
@@ -202,6 +203,8 @@ pub(super) async fn add(context: &Context, body: &PasskeyBody) -> Result<String,
                 .ok_or_else(|| {
                     Failure::conflict("passkey_known", "This passkey is registered already.")
                 })?;
+            // It verified its user just now.
+            note_second_factor(context).await?;
             let detail = json!({ "name": name, "is_synced": new.is_synced });
             audit::record(context, None, "passkey.added", &passkey_id, detail).await?;
             tell(context, "A passkey was added to your account", &name).await?;

@@ -38,6 +38,7 @@ pub async fn make_partner(context: &Context, operator: LogIn) -> Result<SeedView
         operator_roles: Vec::new(),
         membership: Some((organisation_id, MemberRole::Owner)),
         csrf_token: String::new(),
+        has_second_factor: false,
     };
     let owner = acting(context, Caller::Person(owner)).await?;
     accept_all(&owner).await?;

@@ -281,7 +281,13 @@ pub(super) async fn finish(
     match welcome(context, &provider, &claims).await? {
         Ok(person_id) => Ok(Arrived {
             person_id,
-            session_token: log_in::open_session(context, person_id, None).await?,
+            // The operator's own provider answers for the factors it asks its staff for.
+            session_token: log_in::open_session(
+                context,
+                person_id,
+                attempt.organisation_id.is_none().then_some(context.now_ms),
+            )
+            .await?,
             next: attempt.next,
         }),
         Err(reason) => Err(refuse(context, &attempt.issuer, reason).await?),

@@ -6,7 +6,7 @@ use super::model::{Request, RequestKind, Subscription};
 use crate::apps::App;
 use crate::context::Context;
 use crate::database::DatabaseError;
-use crate::emails::{Message, queue_email};
+use crate::emails::{compose, queue_email};
 use crate::encoding::readable_time;
 use crate::organisations::MemberRole;
 use crate::organisations::store::{find_organisation, list_member_emails};
@@ -36,19 +36,17 @@ pub async fn tell_staff(
         )
         .await?;
     for row in staff {
-        let message = Message {
-            to: row.get(0)?,
-            subject: format!("{organisation} asks {}", wish(request)),
-            text: format!(
-                "{organisation} asks {} with the app {}.\n\nAn answer is due by {}.\n\n{}/operator/requests/{}",
-                wish(request),
-                app.name,
-                readable_time(request.due_at_ms),
-                context.configuration().public_url,
-                request.id,
-            ),
-            code: None,
-        };
+        let (to, due): (String, _) = (row.get(0)?, readable_time(request.due_at_ms));
+        let portal = &context.configuration().public_url;
+        let link = format!("{portal}/operator/requests/{}", request.id);
+        let values = [
+            ("organisation", organisation.as_str()),
+            ("wish", wish(request)),
+            ("app", &app.name),
+            ("due", &due),
+            ("link", &link),
+        ];
+        let message = compose(context, "request-waiting", &to, &values).await?;
         queue_email(context, &message).await?;
     }
     Ok(())
@@ -64,18 +62,15 @@ pub async fn tell_partner(
     let outcome = request.outcome.as_deref().unwrap_or_default();
     let readers = [MemberRole::Owner, MemberRole::Developer];
     for to in list_member_emails(&context.connection, organisation_id, &readers).await? {
-        let message = Message {
-            to,
-            subject: format!("Your request {} was {outcome}", wish(request)),
-            text: format!(
-                "Your request {} was {outcome}: {}\n\n{}/apps/{}/subscriptions",
-                wish(request),
-                request.reason,
-                context.configuration().public_url,
-                subscription.app_id,
-            ),
-            code: None,
-        };
+        let portal = &context.configuration().public_url;
+        let link = format!("{portal}/apps/{}/subscriptions", subscription.app_id);
+        let values = [
+            ("wish", wish(request)),
+            ("outcome", outcome),
+            ("reason", &request.reason),
+            ("link", &link),
+        ];
+        let message = compose(context, "request-decided", &to, &values).await?;
         queue_email(context, &message).await?;
     }
     Ok(())

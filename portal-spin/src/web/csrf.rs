@@ -50,13 +50,7 @@ fn is_own_origin(context: &Context, origin: &str) -> bool {
         return true;
     }
     // Without a proxy in front, the authority the browser asked for is the portal's own.
-    let own = context.header("host").or_else(|| {
-        context
-            .request
-            .uri()
-            .authority()
-            .map(http::uri::Authority::as_str)
-    });
+    let own = context.authority();
     origin.split_once("://").map(|(_, authority)| authority) == own && own.is_some()
 }
 

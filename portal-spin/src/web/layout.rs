@@ -95,6 +95,7 @@ const OPERATOR_NAVIGATION: &[(&str, &str, &[OperatorRole])] = &[
     ("Partners", "/operator/partners", OperatorRole::ANY),
     ("Invitations", "/operator/invitations", OperatorRole::ANY),
     ("Access", "/operator/access", OperatorRole::ANY),
+    ("Audit", "/operator/audit", crate::routes::ADMINISTRATORS),
 ];
 
 /// Sentences that a redirect may ask the next page to show. Only these: the query never puts its own
@@ -110,6 +111,11 @@ const NOTICES: &[(&str, &str)] = &[
         "password",
         "Your password is changed. Other sessions were ended.",
     ),
+    (
+        "second-factor",
+        "The operator's side asks for two factors: set up an authenticator or a passkey here, or log in with it.",
+    ),
+    ("closed", "Closed. Nothing of it works any more."),
     ("logged-out", "You are logged out."),
 ];
 

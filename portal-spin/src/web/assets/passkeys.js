@@ -41,6 +41,11 @@
     } };
   };
 
+  const said = (error) => ({
+    NotAllowedError: "The device did not confirm. Try again.",
+    InvalidStateError: "This device has a passkey for this account already.",
+  })[error.name] || error.message;
+
   document.querySelectorAll("form[data-passkey]").forEach((form) => {
     const problem = form.querySelector("[data-passkey-problem]");
     form.querySelector("button[type=submit]").hidden = false;
@@ -52,7 +57,7 @@
         form.elements.credential.value = JSON.stringify(credential);
         form.submit();
       } catch (error) {
-        problem.textContent = error.name === "NotAllowedError" ? "The device did not confirm. Try again." : error.message;
+        problem.textContent = said(error);
         problem.hidden = false;
       }
     });

@@ -1,0 +1,2 @@
+-- When its owner closed an organisation, or a person their account: what had to be kept, is.
+ALTER TABLE organisations ADD COLUMN closed_at BIGINT;
