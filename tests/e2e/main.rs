@@ -3,14 +3,17 @@
 mod accessibility;
 mod apps;
 mod billing;
+mod closing;
 mod documents;
 mod first_call;
 mod oauth_library;
 mod operator_files;
 mod outages;
 mod pages;
+mod passkeys;
 mod refusals;
 mod secrets;
+mod sign_on;
 mod site;
 mod supervision;
 mod tools;

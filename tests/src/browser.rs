@@ -4,7 +4,7 @@ use crate::ports;
 use crate::process::{Process, signal};
 use crate::stack::Stack;
 use crate::wait::eventually;
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use fantoccini::{Client, ClientBuilder, Locator};
 use hyper_util::client::legacy::connect::HttpConnector;
 use rustix::process::Signal;
@@ -27,6 +27,7 @@ pub enum Look {
 /// A browser window with a profile of its own.
 pub struct Browser {
     pub window: Client,
+    driver_address: String,
     _driver: Process,
     profile: TempDir,
 }
@@ -108,6 +109,7 @@ impl Browser {
         .await?;
         Ok(Self {
             window,
+            driver_address: address,
             _driver: driver,
             profile,
         })
@@ -118,9 +120,17 @@ impl Browser {
     /// # Errors
     /// When there is no such person, or the log-in does not lead on.
     pub async fn log_in(&self, stack: &Stack, who: &str) -> Result<()> {
+        self.log_in_at(&stack.endpoints().portal, stack, who).await
+    }
+
+    /// As [`Browser::log_in`], by another name of the portal's machine.
+    ///
+    /// # Errors
+    /// When there is no such person, or the log-in does not lead on.
+    pub async fn log_in_at(&self, portal: &str, stack: &Stack, who: &str) -> Result<()> {
         let demo = stack.demo()?;
         let window = &self.window;
-        let address = format!("{}/log-in", stack.endpoints().portal);
+        let address = format!("{portal}/log-in");
         window.goto(&address).await?;
         for name in ["email", "password"] {
             let value = demo[who][name].as_str().context("no such person")?;
@@ -138,6 +148,57 @@ impl Browser {
             },
         )
         .await
+    }
+
+    /// Plugs in an authenticator that knows its user and confirms everything (WebDriver's virtual one).
+    ///
+    /// # Errors
+    /// When the driver has none.
+    pub async fn plug_in_authenticator(&self) -> Result<()> {
+        let session = self.window.session_id().await?.context("no session")?;
+        let address = format!(
+            "{}/session/{session}/webauthn/authenticator",
+            self.driver_address
+        );
+        let authenticator = json!({
+            "protocol": "ctap2",
+            "transport": "internal",
+            "hasResidentKey": true,
+            "hasUserVerification": true,
+            "isUserConsenting": true,
+            "isUserVerified": true,
+        });
+        let answer = reqwest::Client::new()
+            .post(address)
+            .json(&authenticator)
+            .send()
+            .await?;
+        let status = answer.status();
+        ensure!(status.is_success(), "{status}: {}", answer.text().await?);
+        Ok(())
+    }
+
+    /// Waits for something on the page and answers its text.
+    ///
+    /// # Errors
+    /// When it does not come in time; the error has what the page says instead.
+    pub async fn wait_for_text(&self, selector: &str, part: &str) -> Result<String> {
+        let found = eventually(part, Duration::from_secs(20), async || {
+            for element in self.window.find_all(Locator::Css(selector)).await.ok()? {
+                let text = element.text().await.ok()?;
+                if text.contains(part) {
+                    return Some(text);
+                }
+            }
+            None
+        })
+        .await;
+        if found.is_err() {
+            let at = self.window.current_url().await?;
+            let body = self.window.find(Locator::Css("body")).await?.text().await?;
+            return found.with_context(|| format!("{at} says:\n{body}"));
+        }
+        found
     }
 
     /// Closes the window.

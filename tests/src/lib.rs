@@ -7,6 +7,7 @@
 
 pub mod actors;
 pub mod browser;
+pub mod database;
 pub mod ports;
 pub mod process;
 pub mod site;

@@ -131,7 +131,19 @@ impl Stack {
     /// # Errors
     /// When it does not become ready.
     pub async fn start_in(data: DataFolder) -> Result<Self> {
-        let mut process = Process::start("portico up", &mut up_command(&data)?)?;
+        Self::start_with(data, &[]).await
+    }
+
+    /// As [`Stack::start_in`], with settings of the portal: names of Spin variables and their values.
+    ///
+    /// # Errors
+    /// When it does not become ready.
+    pub async fn start_with(data: DataFolder, settings: &[(&str, &str)]) -> Result<Self> {
+        let mut command = up_command(&data)?;
+        for (name, value) in settings {
+            command.env(format!("SPIN_VARIABLE_{}", name.to_uppercase()), value);
+        }
+        let mut process = Process::start("portico up", &mut command)?;
         process.wait_for_line("ready", READY_WITHIN).await?;
         let endpoints = read_endpoints(&data)?;
         Ok(Self {

@@ -23,6 +23,8 @@ enum Name {
     Billing,
     /// The sandbox: correctness, refusals, state, start, memory, throughput, hostile requests
     Mock,
+    /// The portal: sign-up to first call, keys, cost of a page, cold start, pages at scale
+    Portal,
 }
 
 pub fn run(options: &Options) -> Result<()> {
@@ -32,6 +34,7 @@ pub fn run(options: &Options) -> Result<()> {
             Name::Edge => edge()?,
             Name::Billing => billing()?,
             Name::Mock => mock()?,
+            Name::Portal => portal()?,
         }
     }
     Ok(())
@@ -94,6 +97,26 @@ fn mock() -> Result<()> {
         "--example",
         "bench-mock",
     ]))
+}
+
+fn portal() -> Result<()> {
+    let artifacts = artifacts::build()?;
+    let envoy = setup::envoy(Path::new(".portico"))?;
+    command::invoke(
+        command::cargo(&[
+            "run",
+            "--quiet",
+            "--locked",
+            "--release",
+            "--package",
+            "tests",
+            "--example",
+            "bench-portal",
+        ])
+        .env("PORTICO_ENVOY", envoy)
+        .env("PORTICO_EDGE_FILTER", artifacts.edge_filter())
+        .env("PORTICO_ARTIFACTS", &artifacts.folder),
+    )
 }
 
 fn edge() -> Result<()> {
