@@ -43,15 +43,19 @@ impl OperatorRole {
     }
 }
 
+/// RFC 5321, section 4.5.3.1.3, less the brackets.
+const LONGEST_EMAIL_BYTES: usize = 254;
+
 /// An address as stored and compared: trimmed, lower case. `None` if no mail could reach it.
 pub fn normalise_email(text: &str) -> Option<String> {
     let email = text.trim().to_lowercase();
     let (local, domain) = email.rsplit_once('@')?;
     let is_plausible = !local.is_empty()
+        && !local.contains('@')
         && domain.len() >= 3
         && !domain.starts_with('.')
         && !domain.ends_with('.')
-        && email.len() <= 254
+        && email.len() <= LONGEST_EMAIL_BYTES
         && !email
             .chars()
             .any(|c| c.is_whitespace() || c.is_control() || "<>,;\"()".contains(c));
@@ -75,11 +79,19 @@ impl Faults {
     /// An e-mail address, normalised.
     pub fn email(&mut self, field: &str, text: &str) -> String {
         normalise_email(text).unwrap_or_else(|| {
-            self.add(
-                field,
-                "invalid_email",
-                "Give an address like ada@example.com.",
-            );
+            if text.trim().len() > LONGEST_EMAIL_BYTES {
+                self.add(
+                    field,
+                    "too_long",
+                    "No address is longer than 254 characters.",
+                );
+            } else {
+                self.add(
+                    field,
+                    "invalid_email",
+                    "Give an address like ada@example.com.",
+                );
+            }
             String::new()
         })
     }
@@ -119,7 +131,13 @@ impl Faults {
             );
         } else if length > 256 {
             self.add(field, "too_long", "Use at most 256 characters.");
-        } else if is_own || passwords::is_common(&lower) || passwords::is_breached(&lower) {
+        } else if is_own {
+            self.add(
+                field,
+                "too_common",
+                "This is a word of your own name, address or organisation with little behind it, which attackers try early. Choose another.",
+            );
+        } else if passwords::is_common(&lower) || passwords::is_breached(&lower) {
             self.add(
                 field,
                 "too_common",

@@ -117,6 +117,16 @@ on_every_database! {
             })).await.expect(422).json();
             assert_eq!(refused["errors"][0]["code"], "too_common", "{password}");
         }
+        let long = format!("{}@example.com", "a".repeat(250));
+        for (email, words) in [("a@b@example.com", "an address like"), (long.as_str(), "longer than 254"), ("a b@example.com", "an address like")] {
+            let refused = portal.post("/api/v1/registrations", "", json!({
+                "email": email, "password": PASSWORD, "organisation_name": "Acme",
+            })).await.expect(422).json();
+            assert!(refused["errors"][0]["detail"].as_str().unwrap().contains(words), "{refused}");
+        }
+        portal.post("/api/v1/registrations", "", json!({
+            "email": "Ada+Test@Example.com", "password": PASSWORD, "organisation_name": "Ünïcödé 株式会社",
+        })).await.expect(202);
     }
 
     async fn a_session_ends_when_idle_when_old_and_when_revoked(portal: TestPortal) {
