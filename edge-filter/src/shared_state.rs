@@ -139,6 +139,8 @@ pub struct Presence {
     pub applied_position: u64,
     /// Calls decided in this slot, by all its owners.
     pub decided: u64,
+    /// Of them, those that passed: what is worth a report of its own.
+    pub passed: u64,
     /// Calls this owner has served: one that serves none is the main thread's.
     pub served: u64,
     /// Whether the owner has ended in good order.
@@ -159,6 +161,7 @@ impl Presence {
             seen_at_ms: reader.u64()?,
             applied_position: reader.u64()?,
             decided: reader.u64()?,
+            passed: reader.u64()?,
             served: reader.u64()?,
             has_left: reader.u64()? == 1,
         })
@@ -172,6 +175,7 @@ impl Presence {
             self.seen_at_ms,
             self.applied_position,
             self.decided,
+            self.passed,
             self.served,
             u64::from(self.has_left),
         ]
@@ -213,6 +217,7 @@ fn claim(shared: &impl SharedData, slot: u16, owner: u64, now_ms: u64) -> Option
             seen_at_ms: now_ms,
             applied_position: 0,
             decided: former.decided,
+            passed: former.passed,
             served: 0,
             has_left: false,
         };

@@ -133,9 +133,9 @@ pub(super) struct Reporter {
     sent: Option<Sent>,
     sent_at_ms: u64,
     due_at_ms: u64,
-    /// When calls decided since the last report are worth one of their own.
+    /// When calls that passed since the last report are worth one of their own.
     eager_at_ms: u64,
-    told_decided: u64,
+    told_passed: u64,
     failures: u32,
     told_position: u64,
     stored: HashMap<(u16, usize), u32>,
@@ -170,11 +170,12 @@ impl Reporter {
         }
     }
 
-    /// Whether there are calls to report and reports are cheap.
+    /// Whether there are calls to report and reports are cheap. Refused ones can
+    /// wait: garbage must not press upon the portal.
     fn is_eager<H: Host>(&self, around: &Surroundings<'_, H>) -> bool {
         around.now_ms >= self.eager_at_ms
             && self.failures == 0
-            && decided_by(&presences(around.host)) != self.told_decided
+            && passed_by(&presences(around.host)) != self.told_passed
     }
 
     /// Opens a lease for every subscription with a hard quota before its first
@@ -297,7 +298,7 @@ impl Reporter {
             sequence: ledger.sequence,
             sent_at_ms: around.now_ms,
             applied_position: usable_position,
-            decided: decided_by(&workers),
+            decided: workers.iter().map(|(_, worker)| worker.decided).sum(),
             ended,
             cells,
             requests,
@@ -313,7 +314,7 @@ impl Reporter {
         self.sent_at_ms = around.now_ms;
         self.due_at_ms = around.now_ms + INTERVAL_MS;
         self.eager_at_ms = u64::MAX;
-        self.told_decided = report.decided;
+        self.told_passed = passed_by(&workers);
         self.sent = token.map(|token| Sent {
             token,
             sequence: report.sequence,
@@ -541,9 +542,9 @@ fn all_lease_slots(shared: &impl SharedData) -> BTreeSet<u64> {
         .collect()
 }
 
-/// Calls decided by all workers.
-fn decided_by(workers: &[(u16, Presence)]) -> u64 {
-    workers.iter().map(|(_, worker)| worker.decided).sum()
+/// Calls that all workers let pass.
+fn passed_by(workers: &[(u16, Presence)]) -> u64 {
+    workers.iter().map(|(_, worker)| worker.passed).sum()
 }
 
 fn collect_samples(

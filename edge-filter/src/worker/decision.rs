@@ -60,6 +60,7 @@ impl Worker {
             self.streams.insert(stream, record);
             return verdict;
         }
+        self.presence.passed += u64::from(record.refused.is_none());
         self.metrics.add(
             match (&record.refused, &record.prepared) {
                 (Some(_), _) => Metric::Refused,

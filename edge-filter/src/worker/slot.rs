@@ -10,7 +10,7 @@ use crate::usage::{BUCKETS, UsageTable};
 
 /// How often a worker says that it lives …
 const HEARTBEAT_MS: u64 = 250;
-/// … and that it has decided calls, which are then reported.
+/// … and that calls have passed, which are then reported.
 const NEWS_MS: u64 = 100;
 /// How often it looks whether finished minutes may be dropped.
 const DROP_MS: u64 = 1_000;
@@ -51,7 +51,7 @@ impl Worker {
         self.presence.served = self.presence.decided - self.inherited;
         let is_news = self.presence.applied_position != self.told.applied_position
             || (self.told.served == 0) != (self.presence.served == 0);
-        let pause_ms = if self.presence.decided == self.told.decided {
+        let pause_ms = if self.presence.passed == self.told.passed {
             HEARTBEAT_MS
         } else {
             NEWS_MS
