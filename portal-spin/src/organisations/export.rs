@@ -20,9 +20,11 @@ enum Kind {
 }
 use Kind::{Json, Text, Time};
 
-/// A list of the file: its name, where it comes from (`$1` is the person), its columns. Nothing that
-/// opens a door is among them: no hashes, no secrets, no tokens.
-const PARTS: &[(&str, &str, &[(&str, Kind)])] = &[
+/// A list of the file: its name, where it comes from (`$1` is the person), its columns.
+type Part = (&'static str, &'static str, &'static [(&'static str, Kind)]);
+
+/// Nothing that opens a door is among them: no hashes, no secrets, no tokens.
+const PARTS: &[Part] = &[
     (
         "account",
         "SELECT email, name, created_at, totp_enabled_at FROM people WHERE person_id = $1",
