@@ -31,6 +31,9 @@ pub struct Operation {
     /// Units one call spends of quota and weight meters.
     #[serde(default = "one", skip_serializing_if = "is_one")]
     pub weight: u32,
+    /// Whether the document calls it deprecated: it works, and new apps should not use it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub deprecated: bool,
 }
 
 const fn one() -> u32 {

@@ -203,6 +203,7 @@ fn product(name: &str, weight: u32) -> Product {
             path: format!("/{name}"),
             scopes: Vec::new(),
             weight,
+            deprecated: false,
         }],
         meters: vec![Meter {
             meter: id(MeterId::from_bytes, 9),

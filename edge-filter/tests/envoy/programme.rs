@@ -46,6 +46,7 @@ pub fn operation(name: &str, method: &str, path: &str, scopes: &[&str]) -> Opera
         path: path.into(),
         scopes: scopes.iter().map(|scope| (*scope).into()).collect(),
         weight: 1,
+        deprecated: false,
     }
 }
 

@@ -64,6 +64,7 @@ pub fn read_operations(
                 path: path.to_owned(),
                 scopes: scopes(&tree, root, operation),
                 weight,
+                deprecated: tree.get_true(operation, "deprecated"),
             });
         }
     }
@@ -137,6 +138,14 @@ mod tests {
             .find(|operation| operation.name == "getWhoami")
             .unwrap();
         assert!(whoami.scopes.is_empty());
+    }
+
+    #[test]
+    fn deprecated_operations_are_marked() {
+        let text = "openapi: 3.1.0\npaths:\n  /a:\n    get: { operationId: a, deprecated: true }\n    \
+            put: { operationId: b, deprecated: false }\n";
+        let operations = read_operations(text, &BTreeMap::new()).unwrap();
+        assert!(operations[0].deprecated && !operations[1].deprecated);
     }
 
     #[test]

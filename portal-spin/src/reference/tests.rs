@@ -21,6 +21,7 @@ fn a_document_that_refers_to_itself_ends() {
         path: "/n".to_owned(),
         scopes: vec![],
         weight: 1,
+        deprecated: false,
     };
     let reference = read_reference(document, &[operation]).unwrap();
     let link = &reference.groups[0].operations[0];

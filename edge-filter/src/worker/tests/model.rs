@@ -109,6 +109,7 @@ fn product(dice: &mut Dice, number: u8) -> Product {
             Vec::new()
         },
         weight: dice.pick(&[1, 1, 1, 2, 5, 40]),
+        deprecated: false,
     });
     Product {
         product: id(ProductId::from_bytes, number),

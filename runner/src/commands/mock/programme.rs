@@ -300,6 +300,7 @@ impl Programme {
                         path,
                         scopes: known.scopes.clone(),
                         weight: 1,
+                        deprecated: false,
                     }));
                 }
             }
@@ -320,6 +321,7 @@ impl Programme {
                     path: path.to_owned(),
                     scopes: Vec::new(),
                     weight: 0,
+                    deprecated: false,
                 });
             }
         }
@@ -434,6 +436,7 @@ fn route_operations(route: &RouteEntry, outline: &Outline) -> Result<Vec<Operati
         path,
         scopes: route.scopes.clone().unwrap_or_else(|| scopes.to_vec()),
         weight: route.weight.unwrap_or(1),
+        deprecated: false,
     };
     let known = outline
         .operations
