@@ -78,6 +78,18 @@ pub const VARIABLES: &[(&str, &str, &str)] = &[
         "`required` or `optional`: whether staff must show two factors; required outside development",
     ),
     (
+        "customer_issuer",
+        "",
+        "OpenID Connect issuer through which the operator's customers log in to install apps",
+    ),
+    ("customer_client_id", "", "the portal's client there"),
+    ("customer_client_secret", "", "its secret"),
+    (
+        "customer_sign_on",
+        "optional",
+        "`required`: who is neither a partner's member nor staff logs in only there",
+    ),
+    (
         "trusted_proxy",
         "",
         "`yes` if a proxy in front sets x-forwarded-for",

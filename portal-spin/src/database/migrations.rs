@@ -55,6 +55,8 @@ migrations! {
     160 "0160_listings",
     161 "0161_oauth",
     162 "0162_reviews",
+    163 "0163_customer_sign_on",
+    164 "0164_opinions",
     180 "0180_brand",
     181 "0181_guides",
     182 "0182_visitors",

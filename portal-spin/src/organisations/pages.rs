@@ -11,6 +11,7 @@ use super::{recovery, second_factor, store};
 use crate::analytics;
 use crate::context::Context;
 use crate::routes::Outcome;
+use crate::sign_on;
 use crate::visitors;
 use crate::web::forms::Shown;
 use crate::web::{Failure, Page, Response, cookies, response};
@@ -176,6 +177,8 @@ struct LogInPage {
     page: Page,
     shown: Shown,
     next: String,
+    /// Whether the operator's own provider is offered to its customers.
+    has_customers: bool,
 }
 
 #[derive(Template)]
@@ -210,6 +213,7 @@ pub async fn show_log_in(context: &Context) -> Outcome {
     response::html(&LogInPage {
         page,
         shown: Shown::default(),
+        has_customers: sign_on::offers_customers(context, &next),
         next,
     })
 }
@@ -232,8 +236,13 @@ pub async fn log_in(context: &Context) -> Outcome {
         Err(failure) => {
             let status = failure.status;
             let shown = Shown::again(form, failure)?;
-            let page = Page::new(context, "Log in");
-            response::html_with(status, &LogInPage { page, shown, next })
+            let page = LogInPage {
+                page: Page::new(context, "Log in"),
+                shown,
+                has_customers: sign_on::offers_customers(context, &next),
+                next,
+            };
+            response::html_with(status, &page)
         }
     }
 }

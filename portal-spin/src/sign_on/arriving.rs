@@ -3,7 +3,7 @@
 use shared::ids::PersonId;
 
 use super::id_token::Claims;
-use super::providers::Provider;
+use super::providers::{Audience, Provider};
 use crate::audit;
 use crate::context::Context;
 use crate::database::DatabaseError;
@@ -17,7 +17,7 @@ use crate::web::Failure;
 ///
 /// A subject that came before is the same person, whatever its address is now. A new subject is matched
 /// by its verified address, and a partner's provider is believed only for its own proved domain and never
-/// for the operator's staff.
+/// for the operator's staff; the customers' provider for nobody who is more than a customer.
 pub async fn welcome(
     context: &Context,
     provider: &Provider,
@@ -36,7 +36,7 @@ pub async fn welcome(
         if row.get::<Option<i64>>(1)?.is_some() {
             return Ok(Err("the account is closed"));
         }
-        return refuse_staff(context, provider, person_id).await;
+        return check_reach(context, provider, person_id).await;
     }
     let Some(email) = claims.email.as_deref().and_then(normalise_email) else {
         return Ok(Err("the provider gave no verified address"));
@@ -50,7 +50,7 @@ pub async fn welcome(
         if person.disabled_at.is_some() {
             return Ok(Err("the account is closed"));
         }
-        if let Err(reason) = refuse_staff(context, provider, person.person_id).await? {
+        if let Err(reason) = check_reach(context, provider, person.person_id).await? {
             return Ok(Err(reason));
         }
     }
@@ -60,18 +60,33 @@ pub async fn welcome(
     Ok(Ok(person_id))
 }
 
-async fn refuse_staff(
+/// Why a customers' provider does not log someone in.
+pub const NOT_A_CUSTOMER: &str = "the customers' provider does not speak for partners or staff";
+
+/// A provider logs nobody in who may do more than it vouches for.
+async fn check_reach(
     context: &Context,
     provider: &Provider,
     person_id: PersonId,
 ) -> Result<Result<PersonId, &'static str>, Failure> {
-    let roles = sessions::list_operator_roles(&context.connection, person_id).await?;
-    if provider.organisation_id.is_some() && !roles.is_empty() {
-        return Ok(Err(
-            "a partner's provider does not speak for the operator's staff",
-        ));
-    }
-    Ok(Ok(person_id))
+    let connection = &context.connection;
+    let is_staff = !sessions::list_operator_roles(connection, person_id)
+        .await?
+        .is_empty();
+    Ok(match provider.audience {
+        Audience::Organisation if is_staff => {
+            Err("a partner's provider does not speak for the operator's staff")
+        }
+        Audience::Customers
+            if is_staff
+                || !store::list_memberships(connection, person_id)
+                    .await?
+                    .is_empty() =>
+        {
+            Err(NOT_A_CUSTOMER)
+        }
+        _ => Ok(person_id),
+    })
 }
 
 async fn link(
@@ -130,7 +145,7 @@ async fn link(
 
 /// Refuses a password or a passkey where the person must log in through a provider: members of an
 /// organisation that enforces its own, except owners, who must be able to mend it; and the operator's
-/// staff where the settings say so, except the first administrator.
+/// staff and its customers where the settings say so, except the first administrator.
 pub async fn check_password_allowed(
     context: &Context,
     person_id: PersonId,
@@ -153,11 +168,18 @@ pub async fn check_password_allowed(
             != configuration
                 .get("first_administrator_email")
                 .to_lowercase();
-    let is_staff = staff_must
+    let customers_must = configuration.get("customer_sign_on") == "required"
+        && !configuration.get("customer_issuer").is_empty();
+    let is_staff = (staff_must || customers_must)
         && !sessions::list_operator_roles(connection, person_id)
             .await?
             .is_empty();
-    if enforced?.is_some() || is_staff {
+    let is_customer = customers_must
+        && !is_staff
+        && store::list_memberships(connection, person_id)
+            .await?
+            .is_empty();
+    if enforced?.is_some() || is_staff && staff_must || is_customer {
         return Err(Failure::forbidden(
             "sign_on_required",
             "Your organisation asks you to log in through its own identity provider: choose single sign-on.",

@@ -7,10 +7,11 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use shared::ids::{OrganisationId, PersonId};
 
-use super::arriving::welcome;
+use super::arriving::{NOT_A_CUSTOMER, welcome};
 use super::id_token::{Expected, Metadata, verify_id_token};
 use super::providers::{
-    Provider, fetch, find_by_email, find_of_organisation, get, redirect_uri, staff_provider,
+    Audience, Provider, configured_provider, fetch, find_by_email, find_of_organisation, get,
+    redirect_uri,
 };
 use crate::audit;
 use crate::context::Context;
@@ -36,6 +37,9 @@ pub struct SignOnBody {
     /// Its domain finds the provider; without, the operator's.
     #[serde(default)]
     pub email: String,
+    /// Without an address: through the provider of the operator's customers instead of its staff.
+    #[serde(default)]
+    pub is_customer: bool,
 }
 
 /// Where to go.
@@ -75,19 +79,20 @@ fn unavailable(detail: &str) -> Failure {
 /// `POST /api/v1/sessions/sign-on`
 pub async fn start_sign_on(context: &Context) -> Outcome {
     let body: SignOnBody = context.json()?;
-    let started = start(context, &body.email, "/organisations").await?;
+    let started = start(context, &body, "/organisations").await?;
     response::ok(&started)
 }
 
-/// Begins a log-in at the provider for this address.
+/// Begins a log-in at the provider for this address, or at one of the operator's.
 pub(super) async fn start(
     context: &Context,
-    email: &str,
+    who: &SignOnBody,
     next: &str,
 ) -> Result<SignOnStarted, Failure> {
     count_attempt_by_address(context, PER_ADDRESS).await?;
-    let provider = match email.trim() {
-        "" => staff_provider(context),
+    let provider = match who.email.trim() {
+        "" if who.is_customer => configured_provider(context, Audience::Customers),
+        "" => configured_provider(context, Audience::Staff),
         email => find_by_email(context, &normalise_email(email).unwrap_or_default()).await?,
     };
     let provider = provider.ok_or_else(|| {
@@ -142,7 +147,8 @@ async fn remember(
         .execute(
             "INSERT INTO sign_on_attempts (state_hash, binding_hash, organisation_id, issuer,
                 token_endpoint, jwks_uri, names_issuer, posts_secret, nonce, code_verifier, next,
-                expires_at_ms) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+                expires_at_ms, audience)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
             params![
                 hash_token(&state),
                 hash_token(&binding),
@@ -156,6 +162,7 @@ async fn remember(
                 verifier.as_str(),
                 next,
                 context.now_ms + LIFETIME_MS,
+                provider.audience,
             ],
         )
         .await?;
@@ -199,6 +206,7 @@ pub(super) struct Arrived {
 
 struct Attempt {
     organisation_id: Option<OrganisationId>,
+    audience: Audience,
     issuer: String,
     token_endpoint: String,
     jwks_uri: String,
@@ -221,7 +229,7 @@ async fn take_attempt(
             "DELETE FROM sign_on_attempts
              WHERE state_hash = $1 AND binding_hash = $2 AND expires_at_ms > $3
              RETURNING organisation_id, issuer, token_endpoint, jwks_uri, names_issuer, posts_secret,
-                nonce, code_verifier, next",
+                nonce, code_verifier, next, audience",
             params![hash_token(state), hash_token(binding), context.now_ms],
         )
         .await?;
@@ -236,6 +244,7 @@ async fn take_attempt(
         nonce: row.get(6)?,
         code_verifier: row.get(7)?,
         next: row.get(8)?,
+        audience: row.parse(9)?,
     }))
 }
 
@@ -254,7 +263,7 @@ pub(super) async fn finish(
         return Err(refuse(context, &attempt.issuer, "answer from another issuer").await?);
     }
     let provider = match attempt.organisation_id {
-        None => staff_provider(context),
+        None => configured_provider(context, attempt.audience),
         Some(organisation_id) => find_of_organisation(context, organisation_id).await?,
     };
     let Some(provider) = provider.filter(|provider| provider.issuer == attempt.issuer) else {
@@ -290,7 +299,14 @@ pub(super) async fn finish(
             .await?,
             next: attempt.next,
         }),
-        Err(reason) => Err(refuse(context, &attempt.issuer, reason).await?),
+        Err(reason) => {
+            let mut failure = refuse(context, &attempt.issuer, reason).await?;
+            if reason == NOT_A_CUSTOMER {
+                // They have just proved the address, so this tells them nothing about others.
+                failure.detail = "This address belongs to a partner or to the staff. Log in with its password, passkey or its own single sign-on.".to_owned();
+            }
+            Err(failure)
+        }
     }
 }
 

@@ -1,5 +1,5 @@
-//! Single sign-on (OpenID Connect 1.0, authorization code with PKCE): the operator's staff through the
-//! issuer in the settings, partners through their own organisation's identity provider.
+//! Single sign-on (OpenID Connect 1.0, authorization code with PKCE): the operator's staff and customers
+//! through the issuers in the settings, partners through their own organisation's identity provider.
 //!
 //! Owns providers, log-ins on their way, ID tokens and who a provider's subject is. Does not own sessions
 //! (`organisations`) nor signature algorithms (`signatures`).

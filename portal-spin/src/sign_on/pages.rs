@@ -2,10 +2,10 @@
 
 use askama::Template;
 
-use super::flow::{SignOnAnswerBody, finish, start};
+use super::flow::{SignOnAnswerBody, SignOnBody, finish, start};
 use super::providers::{
-    IdentityProviderBody, IdentityProviderView, find_view, prove_domain, redirect_uri, remove,
-    save, staff_provider,
+    Audience, IdentityProviderBody, IdentityProviderView, configured_provider, find_view,
+    prove_domain, redirect_uri, remove, save,
 };
 use crate::context::Context;
 use crate::encoding::readable_time;
@@ -68,8 +68,15 @@ fn sign_on_page(context: &Context, shown: Shown, next: String) -> SignOnPage {
         page: Page::new(context, "Single sign-on"),
         shown,
         next,
-        has_staff: staff_provider(context).is_some(),
+        has_staff: configured_provider(context, Audience::Staff).is_some(),
     }
+}
+
+/// Whether who comes for this page is likely a customer, whom the operator's own provider knows.
+pub fn offers_customers(context: &Context, next: &str) -> bool {
+    let leads_to = ["/oauth/authorize", "/installations", "/directory/"];
+    leads_to.iter().any(|place| next.starts_with(place))
+        && configured_provider(context, Audience::Customers).is_some()
 }
 
 /// `GET /log-in/sign-on?next=`
@@ -78,14 +85,18 @@ pub async fn show_sign_on(context: &Context) -> Outcome {
     response::html(&sign_on_page(context, Shown::default(), next))
 }
 
-/// `POST /log-in/sign-on`: to the provider of the address, or the operator's.
+/// `POST /log-in/sign-on`: to the provider of the address, or one of the operator's.
 pub async fn submit_sign_on(context: &Context) -> Outcome {
     let form = context.form();
-    let (email, next) = (form.text("email"), form.text("next"));
-    let outcome = if email.is_empty() && !form.is_ticked("staff") {
+    let next = form.text("next");
+    let who = SignOnBody {
+        email: form.text("email"),
+        is_customer: form.is_ticked("customer"),
+    };
+    let outcome = if who.email.is_empty() && !who.is_customer && !form.is_ticked("staff") {
         Err(Failure::field("email", "required", "Give your address."))
     } else {
-        start(context, &email, &local_path(&next)).await
+        start(context, &who, &local_path(&next)).await
     };
     match outcome {
         Ok(started) => {

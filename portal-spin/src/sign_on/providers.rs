@@ -14,12 +14,27 @@ use crate::encoding::base64url;
 use crate::organisations::MemberRole;
 use crate::params;
 use crate::routes::Outcome;
+use crate::text_enum::text_enum;
 use crate::web::{Failure, response};
 use crate::webhooks::address::{check_address, check_url};
+
+text_enum! {
+    /// Whom a provider vouches for.
+    Audience {
+        /// The operator's staff.
+        Staff = "staff",
+        /// The operator's customers: neither staff nor members of a partner.
+        Customers = "customers",
+        /// The people of one partner.
+        Organisation = "organisation",
+    }
+}
 
 /// Whom a log-in goes to.
 #[derive(Debug, Clone)]
 pub struct Provider {
+    /// Whom it vouches for.
+    pub audience: Audience,
     /// Whose it is; none where it is the operator's.
     pub organisation_id: Option<OrganisationId>,
     /// Its name for itself.
@@ -92,15 +107,24 @@ pub fn redirect_uri(context: &Context) -> String {
     format!("{}/log-in/callback", context.configuration().public_url)
 }
 
-/// The operator's provider, if the settings have one.
-pub fn staff_provider(context: &Context) -> Option<Provider> {
-    let configuration = context.configuration();
-    let issuer = configuration.get("staff_issuer");
-    (!issuer.is_empty()).then(|| Provider {
+/// The operator's provider for its staff or its customers, if the settings have one.
+pub fn configured_provider(context: &Context, audience: Audience) -> Option<Provider> {
+    let [issuer, client_id, client_secret] = match audience {
+        Audience::Staff => ["staff_issuer", "staff_client_id", "staff_client_secret"],
+        Audience::Customers => [
+            "customer_issuer",
+            "customer_client_id",
+            "customer_client_secret",
+        ],
+        Audience::Organisation => return None,
+    }
+    .map(|name| context.configuration().get(name).to_owned());
+    (!issuer.is_empty()).then_some(Provider {
+        audience,
         organisation_id: None,
-        issuer: issuer.to_owned(),
-        client_id: configuration.get("staff_client_id").to_owned(),
-        client_secret: configuration.get("staff_client_secret").to_owned(),
+        issuer,
+        client_id,
+        client_secret,
         domain: String::new(),
         role: MemberRole::Reader,
     })
@@ -112,6 +136,7 @@ const PROVIDER: &str =
 
 fn provider_of(context: &Context, row: &Row) -> Result<Provider, Failure> {
     Ok(Provider {
+        audience: Audience::Organisation,
         organisation_id: Some(row.parse(0)?),
         issuer: row.get(1)?,
         client_id: row.get(2)?,

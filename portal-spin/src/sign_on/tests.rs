@@ -6,6 +6,7 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 
 use super::id_token_tests::{header, jwks, signer, token};
+use crate::oauth::test_app::TestApp;
 use crate::testing::{Actor, Answer, PASSWORD, TestPortal, on_every_database};
 
 const ISSUER: &str = "https://login.example.com";
@@ -75,9 +76,13 @@ struct Started {
 }
 
 async fn start(portal: &TestPortal, email: &str) -> Started {
+    start_with(portal, json!({ "email": email })).await
+}
+
+async fn start_with(portal: &TestPortal, body: Value) -> Started {
     prepare(portal, &[metadata().to_string()]);
     let started = portal
-        .post("/api/v1/sessions/sign-on", "", json!({ "email": email }))
+        .post("/api/v1/sessions/sign-on", "", body)
         .await
         .expect(200)
         .json();
@@ -111,6 +116,81 @@ async fn finish(portal: &TestPortal, started: &Started, claims: &Value) -> Answe
     portal
         .post("/api/v1/sessions/sign-on/complete", "", body)
         .await
+}
+
+/// A browser that was sent to the provider.
+struct Left {
+    started: Started,
+    cookie: String,
+    next: String,
+}
+
+async fn leave(portal: &TestPortal, fields: &[(&str, &str)]) -> Left {
+    prepare(portal, &[metadata().to_string()]);
+    let sent = portal
+        .submit("/log-in/sign-on", "", fields)
+        .await
+        .expect(200);
+    let page = sent.text();
+    let url = page.split("class=\"button\" href=\"").nth(1).unwrap();
+    let url = url.split('"').next().unwrap().replace("&#38;", "&");
+    assert!(
+        url.starts_with("https://login.example.com/authorize"),
+        "{url}"
+    );
+    let query = form_urlencoded::parse(url.split_once('?').unwrap().1.as_bytes());
+    Left {
+        started: Started {
+            binding: String::new(),
+            query: query.into_owned().collect(),
+        },
+        cookie: sent
+            .header("set-cookie")
+            .split(';')
+            .next()
+            .unwrap()
+            .to_owned(),
+        next: fields
+            .iter()
+            .find(|(name, _)| *name == "next")
+            .unwrap()
+            .1
+            .to_owned(),
+    }
+}
+
+impl Left {
+    /// What the portal answers when the provider sends the browser back, and where to.
+    async fn come_back(&self, portal: &TestPortal, subject: &str, email: &str) -> (Answer, String) {
+        let claims = claims(portal, &self.started, subject, email);
+        let id_token = token(&signer(3), &header(), &claims);
+        prepare(
+            portal,
+            &[
+                json!({ "id_token": id_token }).to_string(),
+                jwks(&signer(3)).to_string(),
+            ],
+        );
+        let state = &self.started.query["state"];
+        let back =
+            format!("/log-in/callback?code=c&state={state}&iss=https%3A%2F%2Flogin.example.com");
+        let answer = portal
+            .request("GET", &back, &[("cookie", &self.cookie)], "")
+            .await;
+        if answer.status == 303 {
+            assert_eq!(answer.header("location"), self.next);
+            assert!(session_of(&answer).is_some());
+        }
+        (answer, back)
+    }
+}
+
+fn session_of(answer: &Answer) -> Option<String> {
+    let cookies = answer.headers.get_all("set-cookie");
+    cookies.iter().find_map(|value| {
+        let pair = value.to_str().unwrap().split(';').next()?;
+        Some(pair.strip_prefix("portico_session=")?.to_owned())
+    })
 }
 
 on_every_database! {
@@ -247,21 +327,10 @@ on_every_database! {
         assert!(portal.page(&own, &ada.token).await.expect(200).text().contains("proved"));
         portal.page("/log-in/sign-on", "").await.expect(200);
         portal.submit("/log-in/sign-on", "", &[("email", "x@nowhere.example")]).await.expect(422);
-        prepare(&portal, &[metadata().to_string()]);
-        let sent = portal.submit("/log-in/sign-on", "", &[("email", "ada@acme.example"), ("next", "/account")]).await.expect(200);
-        let page = sent.text();
-        let url = page.split("class=\"button\" href=\"").nth(1).unwrap().split('"').next().unwrap().replace("&#38;", "&");
-        assert!(url.starts_with("https://login.example.com/authorize"), "{url}");
-        let cookie = sent.header("set-cookie").split(';').next().unwrap().to_owned();
-        let query: BTreeMap<String, String> = form_urlencoded::parse(url.split_once('?').unwrap().1.as_bytes()).into_owned().collect();
-        let started = Started { binding: String::new(), query };
-        let id_token = token(&signer(3), &header(), &claims(&portal, &started, "s-1", "ada@acme.example"));
-        prepare(&portal, &[json!({ "id_token": id_token }).to_string(), jwks(&signer(3)).to_string()]);
-        let back = format!("/log-in/callback?code=c&state={}&iss={}", started.query["state"], "https%3A%2F%2Flogin.example.com");
-        let answer = portal.request("GET", &back, &[("cookie", &cookie)], "").await.expect(303);
-        assert_eq!(answer.header("location"), "/account");
-        assert!(answer.headers.get_all("set-cookie").iter().any(|value| value.to_str().unwrap().starts_with("portico_session=")));
-        portal.request("GET", &back, &[("cookie", &cookie)], "").await.expect(401);
+        let left = leave(&portal, &[("email", "ada@acme.example"), ("next", "/account")]).await;
+        let (answer, back) = left.come_back(&portal, "s-1", "ada@acme.example").await;
+        answer.expect(303);
+        portal.request("GET", &back, &[("cookie", &left.cookie)], "").await.expect(401);
     }
 }
 
@@ -292,4 +361,115 @@ async fn the_operators_staff_log_in_through_the_issuer_of_the_settings() {
         .expect(200);
     portal.sign_up("partner@example.com", "Partner").await;
     portal.log_in("partner@example.com", PASSWORD).await;
+}
+
+fn with_customers() -> [(&'static str, &'static str); 6] {
+    [
+        ("customer_issuer", ISSUER),
+        ("customer_client_id", "client"),
+        ("customer_client_secret", "secret"),
+        ("customer_sign_on", "required"),
+        ("staff_issuer", ISSUER),
+        ("staff_client_id", "client"),
+    ]
+}
+
+#[tokio::test]
+async fn a_customer_installs_an_app_with_the_account_they_have_at_the_operator() {
+    let database = crate::testing::TestDatabase::sqlite();
+    let portal = TestPortal::with(database, &with_customers()).await;
+    let app = TestApp::start(&portal, "live").await;
+    let body = json!({ "customers": ["cleo@shop.example"] });
+    let listing = format!("{}/listing", app.path);
+    portal
+        .call("PATCH", &listing, &app.owner, Some(body))
+        .await
+        .expect(200);
+    let query: String = form_urlencoded::Serializer::new(String::new())
+        .extend_pairs(app.request())
+        .finish();
+    let wanted = format!("/oauth/authorize?{query}");
+    // Not logged in: the log-in page offers the operator's provider first.
+    let sent = portal.request("GET", &wanted, &[], "").await.expect(303);
+    let page = portal
+        .request("GET", sent.header("location"), &[], "")
+        .await
+        .expect(200);
+    assert!(page.text().contains("name=\"customer\""));
+    let other = portal.request("GET", "/log-in", &[], "").await.expect(200);
+    assert!(!other.text().contains("name=\"customer\""));
+    let left = leave(&portal, &[("customer", "yes"), ("next", &wanted)]).await;
+    let (arrived, _) = left.come_back(&portal, "c-1", "Cleo@shop.example").await;
+    let session = session_of(&arrived.expect(303)).unwrap();
+    let account = portal
+        .get("/api/v1/account", &session)
+        .await
+        .expect(200)
+        .json();
+    assert_eq!(account["email"], "cleo@shop.example");
+    portal.page(&wanted, &session).await.expect(200);
+    let code = app.code(&portal, &session).await;
+    app.redeem(&portal, &code).await.expect(200);
+    let list = portal
+        .get("/api/v1/installations", &session)
+        .await
+        .expect(200);
+    assert_eq!(list.json()["items"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn the_customers_provider_lets_nobody_in_who_is_more_than_a_customer() {
+    let database = crate::testing::TestDatabase::sqlite();
+    let portal = TestPortal::with(database, &with_customers()).await;
+    portal.post("/dev/seed", "", json!({})).await.expect(200);
+    let staff = portal.sign_up("boss@operator.example", "Operator").await;
+    portal.make_operator(&staff, "administrator").await;
+    let as_customer = json!({ "is_customer": true });
+    for (subject, email) in [
+        ("c-1", "boss@operator.example"),
+        ("c-2", "partner@acme.example"),
+    ] {
+        let started = start_with(&portal, as_customer.clone()).await;
+        let refused = finish(
+            &portal,
+            &started,
+            &claims(&portal, &started, subject, email),
+        )
+        .await
+        .expect(401);
+        assert!(refused.text().contains("partner or to the staff"));
+    }
+    // The same issuer and subject speaks for staff where it is asked to.
+    let started = start(&portal, "").await;
+    let boss = claims(&portal, &started, "c-1", "boss@operator.example");
+    finish(&portal, &started, &boss).await.expect(201);
+    let started = start_with(&portal, as_customer.clone()).await;
+    let boss = claims(&portal, &started, "c-1", "boss@operator.example");
+    finish(&portal, &started, &boss).await.expect(401);
+    // A customer who joins a partner is no mere customer any more.
+    let started = start_with(&portal, as_customer.clone()).await;
+    let cleo = claims(&portal, &started, "c-3", "cleo@shop.example");
+    let arrived = finish(&portal, &started, &cleo).await.expect(201).json();
+    let context = portal.context().await;
+    crate::organisations::store::insert_member(
+        &context,
+        staff.organisation_id.parse().unwrap(),
+        arrived["person_id"].as_str().unwrap().parse().unwrap(),
+        crate::organisations::MemberRole::Reader,
+    )
+    .await
+    .unwrap();
+    let started = start_with(&portal, as_customer).await;
+    let cleo = claims(&portal, &started, "c-3", "cleo@shop.example");
+    finish(&portal, &started, &cleo).await.expect(401);
+    // Mere customers have no other way in; partners keep theirs.
+    let log_in = async |email: &str, password: &str| {
+        let body = json!({ "email": email, "password": password });
+        portal.post("/api/v1/sessions", "", body).await
+    };
+    let customer = log_in("customer@shop.example", "demo customer, not for production");
+    assert_eq!(customer.await.expect(403).code(), "sign_on_required");
+    log_in("partner@acme.example", "demo partner, not for production")
+        .await
+        .expect(201);
 }
