@@ -77,6 +77,22 @@ pub fn is_safe_redirect(text: &str) -> bool {
     })
 }
 
+/// Whether a request's redirect address is the registered one: the same text, except that a native app on
+/// this machine chooses its port when it starts (RFC 8252, 7.3; RFC 9700, 4.1.3).
+pub fn is_same_redirect(registered: &str, asked: &str) -> bool {
+    if registered == asked {
+        return true;
+    }
+    let (Some(one), Some(other)) = (parse(registered), parse(asked)) else {
+        return false;
+    };
+    // Not `localhost`: a name may be resolved to elsewhere.
+    let is_native = one.scheme == "http" && matches!(one.host.as_str(), "127.0.0.1" | "::1");
+    is_native
+        && !other.has_user
+        && (one.scheme, one.host, one.rest) == (other.scheme, other.host, other.rest)
+}
+
 /// Whether the host can be reached by the public: a name with a dot, not of a private range.
 pub fn is_public(address: &Address) -> bool {
     let host = address.host.as_str();
@@ -137,6 +153,34 @@ mod tests {
             "http://127.0.0.1.evil.example/",
         ] {
             assert!(!is_safe_redirect(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_registered_redirect_is_the_same_text_but_for_a_native_apps_port() {
+        for (registered, asked, is_same) in [
+            ("https://a.example/x", "https://a.example/x", true),
+            ("https://a.example/x", "https://a.example:444/x", false),
+            ("https://a.example/x", "https://A.example/x", false),
+            ("http://127.0.0.1/x", "http://127.0.0.1:51004/x", true),
+            ("http://127.0.0.1:9/x", "http://127.0.0.1:51004/x", true),
+            ("http://[::1]/x", "http://[::1]:51004/x", true),
+            ("http://127.0.0.1/x", "http://127.0.0.1:51004/y", false),
+            ("http://127.0.0.1/x", "http://127.0.0.1:51004/x?y=1", false),
+            ("http://127.0.0.1/x", "https://127.0.0.1:51004/x", false),
+            (
+                "http://127.0.0.1/x",
+                "http://127.0.0.1@evil.example/x",
+                false,
+            ),
+            ("http://127.0.0.1/x", "http://evil@127.0.0.1/x", false),
+            ("http://localhost/x", "http://localhost:51004/x", false),
+        ] {
+            assert_eq!(
+                is_same_redirect(registered, asked),
+                is_same,
+                "{registered} {asked}"
+            );
         }
     }
 

@@ -38,7 +38,6 @@ pub fn read_form(context: &Context) -> Result<Form, OAuthError> {
 /// The client that sent this request, proven.
 pub async fn authenticate_client(context: &Context, form: &Form) -> Result<Client, OAuthError> {
     let basic = basic_credentials(context)?;
-    let is_challenged = basic.is_some();
     let secret = form.raw("client_secret");
     let assertion = form.raw("client_assertion");
     let methods = [basic.is_some(), !secret.is_empty(), !assertion.is_empty()];
@@ -47,11 +46,7 @@ pub async fn authenticate_client(context: &Context, form: &Form) -> Result<Clien
             "Use one way of client authentication: Basic, client_secret or client_assertion.",
         ));
     }
-    let refused = |detail: &str| OAuthError::Protocol {
-        code: "invalid_client",
-        detail: detail.to_owned(),
-        challenge: is_challenged,
-    };
+    let refused = |detail: &str| OAuthError::new("invalid_client", detail);
     let client_id = match &basic {
         Some((id, _)) => id.clone(),
         None if !assertion.is_empty() => assertion::claimed_client(assertion)
@@ -100,10 +95,11 @@ fn basic_credentials(context: &Context) -> Result<Option<(String, String)>, OAut
     let Some(header) = context.header("authorization") else {
         return Ok(None);
     };
-    let malformed = || OAuthError::Protocol {
-        code: "invalid_client",
-        detail: "The Authorization header is not HTTP Basic with client id and secret.".to_owned(),
-        challenge: true,
+    let malformed = || {
+        OAuthError::new(
+            "invalid_client",
+            "The Authorization header is not HTTP Basic with client id and secret.",
+        )
     };
     let (scheme, value) = header.split_once(' ').ok_or_else(malformed)?;
     if !scheme.eq_ignore_ascii_case("basic") {

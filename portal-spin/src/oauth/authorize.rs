@@ -119,7 +119,7 @@ async fn read_request(context: &Context, form: &Form) -> Result<Request, Refusal
         .content
         .redirect_uris
         .iter()
-        .any(|known| known == redirect_uri);
+        .any(|known| address::is_same_redirect(known, redirect_uri));
     if !is_registered || !address::is_safe_redirect(redirect_uri) {
         return Err(refused_here(
             "unregistered_redirect",
@@ -132,11 +132,32 @@ async fn read_request(context: &Context, form: &Form) -> Result<Request, Refusal
         let pairs = [("error", code), ("error_description", detail)];
         Refusal::There(back(context, &redirect_uri, state.as_deref(), &pairs))
     };
-    if form.raw("response_type") != "code" {
-        return Err(there(
-            "unsupported_response_type",
-            "Use response_type=code.",
-        ));
+    // What would have to be honoured and is not must not be passed over.
+    for (name, code) in [
+        ("request", "request_not_supported"),
+        ("request_uri", "request_uri_not_supported"),
+    ] {
+        if !form.raw(name).is_empty() {
+            return Err(there(code, "Send the parameters themselves."));
+        }
+    }
+    if !matches!(form.raw("response_mode"), "" | "query") {
+        return Err(there("invalid_request", "The answer comes in the query."));
+    }
+    match form.raw("response_type") {
+        "code" => {}
+        "" => {
+            return Err(there(
+                "invalid_request",
+                "The parameter response_type is missing.",
+            ));
+        }
+        _ => {
+            return Err(there(
+                "unsupported_response_type",
+                "Use response_type=code.",
+            ));
+        }
     }
     let challenge = form.raw("code_challenge").to_owned();
     let is_challenge = challenge.len() == 43

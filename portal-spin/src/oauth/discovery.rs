@@ -35,6 +35,7 @@ pub async fn show_metadata(context: &Context) -> Outcome {
         "introspection_endpoint_auth_methods_supported": methods,
         "introspection_endpoint_auth_signing_alg_values_supported": algorithms,
         "authorization_response_iss_parameter_supported": true,
+        "service_documentation": format!("{issuer}/guides"),
         "ui_locales_supported": ["en"],
     }))?;
     response::set_header(&mut answer, header::CACHE_CONTROL, "public, max-age=300");

@@ -15,8 +15,6 @@ pub enum OAuthError {
         code: &'static str,
         /// `error_description`.
         detail: String,
-        /// Whether the client tried HTTP authentication and must be challenged.
-        challenge: bool,
     },
     /// Ours.
     Internal(Box<Failure>),
@@ -28,7 +26,6 @@ impl OAuthError {
         Self::Protocol {
             code,
             detail: detail.into(),
-            challenge: false,
         }
     }
 
@@ -44,22 +41,20 @@ impl OAuthError {
 
     /// The answer, or the failure that the portal renders.
     pub fn into_outcome(self) -> Result<Response, Failure> {
-        let (code, detail, challenge) = match self {
+        let (code, detail) = match self {
             Self::Internal(failure) => return Err(*failure),
-            Self::Protocol {
-                code,
-                detail,
-                challenge,
-            } => (code, detail, challenge),
+            Self::Protocol { code, detail } => (code, detail),
         };
-        let status = if code == "invalid_client" {
+        let is_unknown = code == "invalid_client";
+        let status = if is_unknown {
             StatusCode::UNAUTHORIZED
         } else {
             StatusCode::BAD_REQUEST
         };
         let body = json!({ "error": code, "error_description": detail });
         let mut answer = response::json(status, &body)?;
-        if challenge {
+        if is_unknown {
+            // Every 401 has a challenge (RFC 9110, 15.5.2), however the client authenticated.
             response::set_header(
                 &mut answer,
                 header::WWW_AUTHENTICATE,

@@ -10,7 +10,7 @@ use super::error::OAuthError;
 use super::families::{Family, find_family, issue_refresh_token, revoke_family};
 use crate::audit;
 use crate::context::Context;
-use crate::database::DatabaseError;
+use crate::database::{DatabaseError, Row};
 use crate::encoding::base64url;
 use crate::installations::{Installation, find_installation};
 use crate::organisations::sessions::hash_token;
@@ -82,6 +82,31 @@ async fn standing_installation(
         .filter(|installation| installation.removed_at_ms.is_none()))
 }
 
+/// The stored code or refresh token of this digest and its family, if they are the client's. Another
+/// client with it learns nothing, and spoils nothing (mix-up, RFC 9700, 4.4).
+async fn find_own(
+    context: &Context,
+    client: &Client,
+    sql: &str,
+    hash: &[u8],
+) -> Result<Option<(Row, Family)>, DatabaseError> {
+    let connection = &context.connection;
+    let Some(row) = connection.query_optional(sql, params![hash]).await? else {
+        return Ok(None);
+    };
+    let family = find_family(connection, &row.get::<String>(0)?).await?;
+    Ok(family
+        .filter(|family| family.credential_id == client.credential.id)
+        .map(|family| (row, family)))
+}
+
+/// Marks a code or a refresh token as used; whether this is the first use. Of two at once, the row's lock
+/// lets one see the other's.
+async fn use_up(context: &Context, sql: &str, hash: &[u8]) -> Result<bool, DatabaseError> {
+    let parameters = params![hash, context.now_ms];
+    Ok(context.connection.execute(sql, parameters).await? == 1)
+}
+
 /// `authorization_code` with PKCE.
 pub async fn redeem_code(
     context: &Context,
@@ -102,29 +127,12 @@ pub async fn redeem_code(
         || OAuthError::grant("The code is unknown, expired, used before, or not this client's.");
     let hash = hash_token(code);
     decide(context, async || {
-        let connection = &context.connection;
-        let row = connection
-            .query_optional(
-                "SELECT family_id, redirect_uri, challenge, expires_at_ms FROM oauth_codes WHERE code_hash = $1",
-                params![hash.clone()],
-            )
-            .await?;
-        let Some(row) = row else {
+        let sql = "SELECT family_id, redirect_uri, challenge, expires_at_ms FROM oauth_codes WHERE code_hash = $1";
+        let Some((row, family)) = find_own(context, client, sql, &hash).await? else {
             return Ok(Use::Refused(refused()));
         };
-        let family = find_family(connection, &row.get::<String>(0)?).await?;
-        // Another client with this code learns nothing, and spoils nothing (mix-up, RFC 9700, 4.4).
-        let Some(family) = family.filter(|family| family.credential_id == client.credential.id) else {
-            return Ok(Use::Refused(refused()));
-        };
-        let is_first = connection
-            .execute(
-                "UPDATE oauth_codes SET used_at_ms = $2 WHERE code_hash = $1 AND used_at_ms IS NULL",
-                params![hash.clone(), context.now_ms],
-            )
-            .await?
-            == 1;
-        if !is_first {
+        let sql = "UPDATE oauth_codes SET used_at_ms = $2 WHERE code_hash = $1 AND used_at_ms IS NULL";
+        if !use_up(context, sql, &hash).await? {
             // Someone has a copy: whatever came of the code ends (RFC 6749, 4.1.2).
             end_family(context, client, &family, "code_replayed").await?;
             return Ok(Use::Refused(refused()));
@@ -177,18 +185,8 @@ pub async fn refresh(context: &Context, client: &Client, form: &Form) -> Result<
         .filter(|scope| !scope.is_empty())
         .map(|scope| scope.split_whitespace().map(str::to_owned).collect());
     decide(context, async || {
-        let connection = &context.connection;
-        let row = connection
-            .query_optional(
-                "SELECT family_id, expires_at_ms, used_at_ms FROM oauth_refresh_tokens WHERE token_hash = $1",
-                params![hash.clone()],
-            )
-            .await?;
-        let Some(row) = row else {
-            return Ok(Use::Refused(refused()));
-        };
-        let family = find_family(connection, &row.get::<String>(0)?).await?;
-        let Some(family) = family.filter(|family| family.credential_id == client.credential.id) else {
+        let sql = "SELECT family_id, expires_at_ms, used_at_ms FROM oauth_refresh_tokens WHERE token_hash = $1";
+        let Some((row, family)) = find_own(context, client, sql, &hash).await? else {
             return Ok(Use::Refused(refused()));
         };
         if family.revoked_at_ms.is_some() || row.get::<i64>(1)? <= context.now_ms {
@@ -215,15 +213,8 @@ pub async fn refresh(context: &Context, client: &Client, form: &Form) -> Result<
                 "A refresh can narrow the scopes that were granted, not widen them.",
             )));
         }
-        // Two at once: the row's lock lets one of them see the other's use.
-        let is_first = connection
-            .execute(
-                "UPDATE oauth_refresh_tokens SET used_at_ms = $2 WHERE token_hash = $1 AND used_at_ms IS NULL",
-                params![hash.clone(), context.now_ms],
-            )
-            .await?
-            == 1;
-        if !is_first {
+        let sql = "UPDATE oauth_refresh_tokens SET used_at_ms = $2 WHERE token_hash = $1 AND used_at_ms IS NULL";
+        if !use_up(context, sql, &hash).await? {
             end_family(context, client, &family, "refresh_token_reused").await?;
             return Ok(Use::Refused(refused()));
         }

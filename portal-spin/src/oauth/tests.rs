@@ -147,14 +147,10 @@ on_every_database! {
 async fn bad_authorization_requests_never_reach_a_foreign_address() {
     let portal = TestPortal::on_sqlite().await;
     let app = TestApp::start(&portal, "test").await;
-    let with = |name: &str, value: &str| {
+    let with = |name: &'static str, value: &str| {
         let mut request = app.request();
         request.retain(|(known, _)| *known != name);
         if !value.is_empty() {
-            let name: &'static str = super::authorize::PARAMETERS
-                .iter()
-                .find(|known| **known == name)
-                .unwrap();
             request.push((name, value.to_owned()));
         }
         request
@@ -181,6 +177,10 @@ async fn bad_authorization_requests_never_reach_a_foreign_address() {
         ("code_challenge", "", "invalid_request"),
         ("code_challenge", "short", "invalid_request"),
         ("response_type", "token", "unsupported_response_type"),
+        ("response_type", "", "invalid_request"),
+        ("response_mode", "fragment", "invalid_request"),
+        ("request", "eyJ9.e30.", "request_not_supported"),
+        ("request_uri", "urn:example:1", "request_uri_not_supported"),
         ("scope", "orders:read everything", "invalid_scope"),
     ] {
         let answer = app
@@ -199,6 +199,11 @@ async fn bad_authorization_requests_never_reach_a_foreign_address() {
         );
         assert_eq!(parameter(&place, "code"), None);
     }
+    // A parameter that comes twice is nobody's.
+    let mut twice = app.request();
+    twice.push(("state", "state-2".to_owned()));
+    let answer = app.consent(&portal, &app.owner, &twice, "install").await;
+    assert_eq!((answer.status, answer.header("location")), (400, ""));
     let declined = app
         .consent(&portal, &app.owner, &app.request(), "decline")
         .await
@@ -388,6 +393,18 @@ async fn the_token_endpoint_answers_by_the_rfcs() {
         .expect(401);
     assert_eq!(error(&answer), "invalid_client");
     assert!(answer.header("www-authenticate").starts_with("Basic"));
+    assert_eq!(answer.header("cache-control"), "no-store");
+    let wrong = [
+        ("grant_type", "client_credentials"),
+        ("client_id", app.client_id.as_str()),
+        ("client_secret", "wrong"),
+    ];
+    let answer = app
+        .post_with(&portal, "/oauth/token", &wrong, &[])
+        .await
+        .expect(401);
+    assert_eq!(error(&answer), "invalid_client");
+    assert!(!answer.header("www-authenticate").is_empty());
     // The secret in the form works too; a replaced one no longer does.
     let form = [
         ("grant_type", "client_credentials"),
