@@ -104,6 +104,8 @@ pub const OWNERS: &[MemberRole] = &[MemberRole::Owner];
 
 /// Those of the staff who review apps.
 pub const REVIEWERS: &[OperatorRole] = &[OperatorRole::Reviewer];
+/// Those of the staff who choose what the directory shows of customers' words.
+pub const EDITORS: &[OperatorRole] = &[OperatorRole::Reviewer, OperatorRole::Manager];
 /// Those of the staff who publish agreements.
 pub const LAWYERS: &[OperatorRole] = &[OperatorRole::Lawyer];
 /// Those of the staff who run programme and staff.
@@ -497,9 +499,12 @@ routes! {
 
     GET "/apps/{app_id}/listing" show_listing_page Member(ANY_MEMBER) => listings::show_listing_page;
     POST "/apps/{app_id}/listing" submit_listing_draft Member(BUILDERS) => listings::save_listing_form;
+    POST "/apps/{app_id}/listing/checks" submit_listing_checks Member(BUILDERS) => listings::check_typed_listing;
     POST "/apps/{app_id}/listing/images" submit_listing_image Member(BUILDERS) => listings::upload_image_form;
     POST "/apps/{app_id}/listing/screenshots/{image_id}/remove" submit_screenshot_removal Member(BUILDERS) => listings::remove_screenshot_form;
     POST "/api/v1/apps/{app_id}/listing/images" upload_listing_image Member(BUILDERS) => listings::upload_image, gives 201 listings::ImageView;
+    GET "/operator/installs" show_installs_overview Operator(OperatorRole::ANY) => listings::show_installs_overview;
+    GET "/api/v1/operator/installs" list_installs Operator(OperatorRole::ANY) => listings::list_installs, gives 200 listings::InstallsOverview;
     GET "/listing-images/{image_id}" show_listing_image Public => listings::show_image;
 
     // Reviews
@@ -511,6 +516,7 @@ routes! {
     POST "/submissions/{submission_id}/events" submit_submission_event Member(BUILDERS) => reviews::act_on_submission_form;
     POST "/submissions/{submission_id}/messages" submit_review_message Member(BUILDERS) => reviews::send_message_form;
     GET "/api/v1/apps/{app_id}/listing/checks" check_listing Member(ANY_MEMBER) => reviews::show_checks, gives 200 reviews::Checks;
+    POST "/api/v1/apps/{app_id}/listing/checks" check_unsaved_listing Member(BUILDERS) => reviews::check_unsaved_draft, takes reviews::CheckBody, gives 200 reviews::Checks;
     GET "/api/v1/apps/{app_id}/submissions" list_submissions Member(ANY_MEMBER) => reviews::list_submissions, gives 200 reviews::SubmissionList;
     POST "/api/v1/apps/{app_id}/submissions" create_submission Member(BUILDERS) => reviews::submit_listing, gives 201 reviews::SubmissionView;
     GET "/api/v1/submissions/{submission_id}" show_submission Member(ANY_MEMBER) => reviews::show_submission, gives 200 reviews::SubmissionView;
@@ -530,10 +536,22 @@ routes! {
     POST "/api/v1/operator/submissions/{submission_id}/messages" answer_review_message Operator(REVIEWERS) => reviews::answer_message, takes reviews::MessageBody, gives 200 reviews::ReviewView;
     GET "/api/v1/operator/review-templates" list_review_templates Operator(OperatorRole::ANY) => reviews::list_review_templates, gives 200 reviews::ReasonTemplateList;
     PUT "/api/v1/operator/review-templates" put_review_template Operator(REVIEWERS) => reviews::put_review_template, takes reviews::ReasonTemplate, gives 200 reviews::ReasonTemplateList;
+    DELETE "/api/v1/operator/review-templates/{name}" delete_review_template Operator(REVIEWERS) => reviews::delete_review_template, gives 204;
+    GET "/operator/review-templates" show_review_templates_page Operator(OperatorRole::ANY) => reviews::show_reasons_page;
+    POST "/operator/review-templates" submit_review_template Operator(REVIEWERS) => reviews::submit_reason;
+    POST "/operator/review-templates/remove" submit_review_template_removal Operator(REVIEWERS) => reviews::submit_reason_removal;
 
     // Directory
     GET "/directory" show_directory Public => directory::show_directory;
     GET "/directory/{slug}" show_directory_app Public => directory::show_directory_app;
+    POST "/installations/{installation_id}/opinion" submit_opinion Session => directory::submit_opinion;
+    PUT "/api/v1/installations/{installation_id}/opinion" put_opinion Session => directory::put_opinion, takes directory::OpinionBody, gives 200 directory::Opinion;
+    GET "/operator/opinions" show_opinions_page Operator(OperatorRole::ANY) => directory::show_opinions_page;
+    POST "/operator/opinions/{installation_id}" submit_opinion_choice Operator(EDITORS) => directory::submit_opinion_choice;
+    GET "/api/v1/operator/opinions" list_opinions Operator(OperatorRole::ANY) => directory::show_opinions, gives 200 directory::OpinionList;
+    PUT "/api/v1/operator/opinions/{installation_id}" put_opinion_choice Operator(EDITORS) => directory::put_opinion_choice, takes directory::OpinionChoice, gives 200 directory::Opinion;
+    GET "/robots.txt" show_robots Public => directory::show_robots;
+    GET "/sitemap.xml" show_sitemap Public => directory::show_sitemap;
     GET "/directory-partners" show_partner_directory Public => directory::show_partner_directory;
     GET "/directory/{slug}/install" begin_install Session => oauth::begin_install;
     POST "/directory/{slug}/install" submit_install Session => oauth::submit_install;

@@ -3,10 +3,12 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::opinions::{Opinion, list_shown};
 use super::store::{self, Entry, Filter};
 use crate::context::Context;
 use crate::listings::{ScopeRequest, Screenshot};
 use crate::routes::Outcome;
+use crate::web::paging::Stretch;
 use crate::web::{Failure, response};
 
 /// A published app.
@@ -38,6 +40,8 @@ pub struct DirectoryEntry {
     pub data_use: String,
     /// Where an installation begins.
     pub install_url: String,
+    /// What customers say, as the operator chose; in lists left out.
+    pub opinions: Vec<Opinion>,
 }
 
 /// Published apps.
@@ -45,9 +49,13 @@ pub struct DirectoryEntry {
 pub struct DirectoryList {
     /// The apps, best match first.
     pub items: Vec<DirectoryEntry>,
+    /// How many match in all.
+    pub total: usize,
+    /// Send as `cursor` for the next part; null on the last.
+    pub next_cursor: Option<String>,
 }
 
-fn view(context: &Context, entry: Entry) -> DirectoryEntry {
+fn view(context: &Context, entry: Entry, opinions: Vec<Opinion>) -> DirectoryEntry {
     let origin = &context.configuration().public_url;
     let content = entry.content;
     DirectoryEntry {
@@ -64,6 +72,7 @@ fn view(context: &Context, entry: Entry) -> DirectoryEntry {
         scopes: content.scopes,
         pricing: content.pricing,
         data_use: content.data_use,
+        opinions,
     }
 }
 
@@ -82,14 +91,17 @@ pub fn filter_of(context: &Context) -> Filter {
     }
 }
 
-/// `GET /api/v1/directory?q=&category=&language=`
+/// `GET /api/v1/directory?q=&category=&language=&limit=&cursor=`
 pub async fn list_directory(context: &Context) -> Outcome {
-    let entries = store::search(&context.connection, &filter_of(context)).await?;
+    let stretch = Stretch::read(context, 50)?;
+    let found = store::search(&context.connection, &filter_of(context), &stretch).await?;
+    let entries = found.entries.into_iter();
     response::ok(&DirectoryList {
         items: entries
-            .into_iter()
-            .map(|entry| view(context, entry))
+            .map(|entry| view(context, entry, Vec::new()))
             .collect(),
+        total: found.total,
+        next_cursor: found.next_cursor,
     })
 }
 
@@ -98,5 +110,6 @@ pub async fn show_directory_entry(context: &Context) -> Outcome {
     let entry = store::find_entry(&context.connection, context.path_text("slug"))
         .await?
         .ok_or_else(Failure::not_found)?;
-    response::ok(&view(context, entry))
+    let opinions = list_shown(&context.connection, entry.app_id).await?;
+    response::ok(&view(context, entry, opinions))
 }

@@ -1,18 +1,23 @@
 //! What is published, read.
 
-use crate::database::{Connection, DatabaseError, Row};
+use std::cmp::Reverse;
+
+use crate::database::{Connection, DatabaseError, Row, Value};
 use crate::listings::{Content, parse_json};
 use crate::params;
-use shared::ids::ListingId;
+use crate::web::paging::Stretch;
+use shared::ids::{AppId, ListingId};
 
-/// The directory reads at most so many apps for one answer.
-const MOST_APPS: i64 = 500;
+/// How many apps a search reads in one statement.
+const AT_A_TIME: usize = 500;
 
 /// A published app.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Entry {
     /// The listing.
     pub listing_id: ListingId,
+    /// The app.
+    pub app_id: AppId,
     /// Its name in URLs.
     pub slug: String,
     /// The partner.
@@ -30,12 +35,13 @@ fn read(row: &Row) -> Result<Entry, DatabaseError> {
         partner: row.get(2)?,
         content: parse_json(&row.get::<String>(3)?)?,
         installs: row.get(4)?,
+        app_id: row.parse(5)?,
     })
 }
 
 const SELECT: &str = "SELECT l.listing_id, l.slug, o.name, s.content,
         (SELECT COUNT(*) FROM installations i WHERE i.app_id = l.app_id AND i.environment = 'live'
-            AND i.removed_at_ms IS NULL)
+            AND i.removed_at_ms IS NULL), l.app_id
      FROM listings l JOIN submissions s ON s.submission_id = l.live_submission_id
      JOIN apps a ON a.app_id = l.app_id JOIN organisations o ON o.organisation_id = a.organisation_id
      WHERE a.deleted_at_ms IS NULL AND o.suspended_at IS NULL";
@@ -63,25 +69,91 @@ fn matches(entry: &Entry, filter: &Filter) -> bool {
         && (filter.language.is_empty() || content.languages.contains(&filter.language))
 }
 
-/// Published apps that match: those whose name does first, then by installations.
-pub async fn search(connection: &Connection, filter: &Filter) -> Result<Vec<Entry>, DatabaseError> {
+/// What a search found.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Found {
+    /// This part of the apps: those whose name matches first, then by installations.
+    pub entries: Vec<Entry>,
+    /// How many match in all.
+    pub total: usize,
+    /// The cursor of the next part.
+    pub next_cursor: Option<String>,
+}
+
+/// A part of the published apps that match. All of them are looked at, some hundred at a time; what is
+/// kept of each is its rank.
+pub async fn search(
+    connection: &Connection,
+    filter: &Filter,
+    stretch: &Stretch,
+) -> Result<Found, DatabaseError> {
     let sql = format!(
-        "{SELECT} AND s.state = 'published' ORDER BY l.published_at_ms DESC, l.listing_id LIMIT {MOST_APPS}"
+        "{SELECT} AND s.state = 'published' AND l.listing_id > $1 ORDER BY l.listing_id LIMIT {AT_A_TIME}"
     );
-    let rows = connection.query(&sql, vec![]).await?;
-    let mut found = Vec::new();
-    for row in &rows {
-        let entry = read(row)?;
-        if matches(&entry, filter) {
-            found.push(entry);
+    let mut ranks = Vec::new();
+    let mut last = String::new();
+    loop {
+        let rows = connection.query(&sql, params![last.as_str()]).await?;
+        for row in &rows {
+            let entry = read(row)?;
+            last = entry.listing_id.to_string();
+            if matches(&entry, filter) {
+                let name = entry.content.name.to_lowercase();
+                let is_named = filter.words.iter().any(|word| name.contains(word.as_str()));
+                ranks.push((!is_named, Reverse(entry.installs), name, last.clone()));
+            }
+        }
+        if rows.len() < AT_A_TIME {
+            break;
         }
     }
-    let is_named = |entry: &Entry| {
-        let name = entry.content.name.to_lowercase();
-        filter.words.iter().any(|word| name.contains(word.as_str()))
-    };
-    found.sort_by_key(|entry| (!is_named(entry), std::cmp::Reverse(entry.installs)));
-    Ok(found)
+    ranks.sort_unstable();
+    let total = ranks.len();
+    let from = usize::try_from(stretch.from).unwrap_or(usize::MAX);
+    let asked = usize::try_from(stretch.limit_and_one()).unwrap_or(usize::MAX);
+    let part = ranks.into_iter().skip(from).take(asked).collect();
+    let (part, next_cursor) = stretch.cut::<(bool, Reverse<i64>, String, String)>(part);
+    let ids: Vec<String> = part.into_iter().map(|(_, _, _, id)| id).collect();
+    Ok(Found {
+        entries: find_entries(connection, &ids).await?,
+        total,
+        next_cursor,
+    })
+}
+
+/// These listings' entries, in this order.
+async fn find_entries(
+    connection: &Connection,
+    ids: &[String],
+) -> Result<Vec<Entry>, DatabaseError> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let places: Vec<String> = (1..=ids.len()).map(|place| format!("${place}")).collect();
+    let sql = format!("{SELECT} AND l.listing_id IN ({})", places.join(", "));
+    let parameters = ids.iter().map(|id| Value::from(id.as_str())).collect();
+    let rows = connection.query(&sql, parameters).await?;
+    let mut entries = rows.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+    entries.sort_by_key(|entry| {
+        let id = entry.listing_id.to_string();
+        ids.iter().position(|known| *known == id)
+    });
+    Ok(entries)
+}
+
+/// The names in URLs of published apps; a sitemap holds at most 50 000.
+pub async fn list_slugs(connection: &Connection) -> Result<Vec<String>, DatabaseError> {
+    let rows = connection
+        .query(
+            "SELECT l.slug FROM listings l JOIN submissions s ON s.submission_id = l.live_submission_id
+             JOIN apps a ON a.app_id = l.app_id
+             JOIN organisations o ON o.organisation_id = a.organisation_id
+             WHERE s.state = 'published' AND a.deleted_at_ms IS NULL AND o.suspended_at IS NULL
+             ORDER BY l.slug LIMIT 49000",
+            vec![],
+        )
+        .await?;
+    rows.iter().map(|row| row.get(0)).collect()
 }
 
 /// A published or unlisted app.

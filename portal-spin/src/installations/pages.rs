@@ -2,6 +2,7 @@
 
 use askama::Template;
 use serde_json::Value;
+use shared::credential::Environment;
 
 use super::changes::{configure, remove};
 use super::routes::{check_standing, own_installation};
@@ -9,11 +10,12 @@ use super::secrets::hide_secrets;
 use super::store::{self, Installation};
 use crate::apps::organisation_page;
 use crate::context::Context;
+use crate::directory::find_opinion;
 use crate::encoding::readable_time;
 use crate::listings::{self, FormField, Funnel, app_of_path, funnel_of_path, plain_words};
 use crate::params;
 use crate::routes::Outcome;
-use crate::web::forms::Shown;
+use crate::web::forms::{Form, Shown};
 use crate::web::paging::PageRequest;
 use crate::web::{Failure, Page, response};
 
@@ -88,6 +90,9 @@ struct InstallationPage {
     shown: Shown,
     row: Row,
     form: Vec<FormField>,
+    /// What is said of the app, or what was typed.
+    opinion: Shown,
+    may_say: bool,
 }
 
 async fn installation_page(
@@ -105,7 +110,17 @@ async fn installation_page(
         .await?
         .pop()
         .ok_or_else(Failure::not_found)?;
+    let known = find_opinion(&context.connection, installation.id).await?;
+    let opinion = known.map_or_else(Shown::default, |known| {
+        Shown::with_values(&[
+            ("rating", known.rating.to_string().as_str()),
+            ("body", &known.body),
+            ("signed_by", &known.signed_by),
+        ])
+    });
     Ok(InstallationPage {
+        opinion,
+        may_say: installation.environment == Environment::Live,
         page: Page::new(context, &row.app),
         shown,
         row,
@@ -164,6 +179,19 @@ pub async fn configure_installation_form(context: &Context) -> Outcome {
             response::html_with(status, &page)
         }
     }
+}
+
+/// The page again with the opinion that was refused.
+pub async fn refuse_opinion(
+    context: &Context,
+    installation: &Installation,
+    form: Form,
+    failure: Failure,
+) -> Outcome {
+    let status = failure.status;
+    let mut page = installation_page(context, installation, Shown::default()).await?;
+    page.opinion = Shown::again(form, failure)?;
+    response::html_with(status, &page)
 }
 
 /// `POST /installations/{installation_id}/remove`

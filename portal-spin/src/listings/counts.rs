@@ -4,9 +4,10 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use shared::ids::{AppId, ListingId};
 
-use crate::database::{Connection, DatabaseError};
+use crate::database::{Connection, DatabaseError, Row};
 use crate::params;
 use crate::text_enum::text_enum;
+use crate::web::paging::Stretch;
 
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 
@@ -58,6 +59,56 @@ pub struct Funnel {
     pub active: i64,
 }
 
+impl Funnel {
+    /// Which part of the views became an installation.
+    pub fn share(&self) -> String {
+        if self.views == 0 {
+            return "–".to_owned();
+        }
+        let tenths = (self.installed * 2_000 + self.views) / (self.views * 2);
+        format!("{}.{} %", tenths / 10, tenths % 10)
+    }
+}
+
+/// An app's way from view to installation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct AppFunnel {
+    /// The app.
+    pub app_id: String,
+    /// Its name.
+    pub app: String,
+    /// Who built it.
+    pub partner: String,
+    /// Its name in the directory's URLs.
+    pub slug: String,
+    /// Whether the directory shows it.
+    pub is_listed: bool,
+    /// The counts.
+    pub funnel: Funnel,
+}
+
+/// The four steps of a group of `listing_counts c`, in the order of [`funnel_of`].
+const STEPS: &str = "CAST(COALESCE(SUM(CASE WHEN c.step = 'view' THEN c.count END), 0) AS BIGINT),
+    CAST(COALESCE(SUM(CASE WHEN c.step = 'begin' THEN c.count END), 0) AS BIGINT),
+    CAST(COALESCE(SUM(CASE WHEN c.step = 'install' THEN c.count END), 0) AS BIGINT),
+    CAST(COALESCE(SUM(CASE WHEN c.step = 'remove' THEN c.count END), 0) AS BIGINT)";
+
+fn funnel_of(row: &Row, days: i64) -> Result<Funnel, DatabaseError> {
+    Ok(Funnel {
+        days,
+        views: row.get(0)?,
+        begun: row.get(1)?,
+        installed: row.get(2)?,
+        removed: row.get(3)?,
+        active: row.get(4)?,
+    })
+}
+
+/// Counts after this day belong to the last `days` days.
+fn day_before(days: i64, now_ms: i64) -> i64 {
+    now_ms.div_euclid(DAY_MS) - days
+}
+
 /// The counts of an app's listing over the last `days` days.
 pub async fn read_funnel(
     connection: &Connection,
@@ -65,34 +116,68 @@ pub async fn read_funnel(
     days: i64,
     now_ms: i64,
 ) -> Result<Funnel, DatabaseError> {
-    let rows = connection
-        .query(
-            "SELECT c.step, CAST(SUM(c.count) AS BIGINT) FROM listing_counts c
-             JOIN listings l ON l.listing_id = c.listing_id
-             WHERE l.app_id = $1 AND c.day > $2 GROUP BY c.step",
-            params![app_id, now_ms.div_euclid(DAY_MS) - days],
-        )
-        .await?;
-    let mut funnel = Funnel {
-        days,
-        ..Funnel::default()
-    };
-    for row in rows {
-        let count: i64 = row.get(1)?;
-        match row.parse(0)? {
-            Step::View => funnel.views = count,
-            Step::Begin => funnel.begun = count,
-            Step::Install => funnel.installed = count,
-            Step::Remove => funnel.removed = count,
-        }
-    }
-    funnel.active = connection
-        .query_one(
-            "SELECT COUNT(*) FROM installations
-             WHERE app_id = $1 AND environment = 'live' AND removed_at_ms IS NULL",
-            params![app_id],
-        )
-        .await?
-        .get(0)?;
-    Ok(funnel)
+    let sql = format!(
+        "SELECT {STEPS}, (SELECT COUNT(*) FROM installations i
+            WHERE i.app_id = $1 AND i.environment = 'live' AND i.removed_at_ms IS NULL)
+         FROM listing_counts c JOIN listings l ON l.listing_id = c.listing_id
+         WHERE l.app_id = $1 AND c.day > $2"
+    );
+    let parameters = params![app_id, day_before(days, now_ms)];
+    funnel_of(&connection.query_one(&sql, parameters).await?, days)
+}
+
+/// The counts of all apps together.
+pub async fn read_total(
+    connection: &Connection,
+    days: i64,
+    now_ms: i64,
+) -> Result<Funnel, DatabaseError> {
+    let sql = format!(
+        "SELECT {STEPS}, (SELECT COUNT(*) FROM installations i
+            WHERE i.environment = 'live' AND i.removed_at_ms IS NULL)
+         FROM listing_counts c WHERE c.day > $1"
+    );
+    let parameters = params![day_before(days, now_ms)];
+    funnel_of(&connection.query_one(&sql, parameters).await?, days)
+}
+
+/// The counts of every app that was seen, is listed or is installed: most installations first.
+pub async fn list_funnels(
+    connection: &Connection,
+    days: i64,
+    now_ms: i64,
+    stretch: &Stretch,
+) -> Result<Vec<AppFunnel>, DatabaseError> {
+    let sql = format!(
+        "SELECT {STEPS}, (SELECT COUNT(*) FROM installations i WHERE i.app_id = l.app_id
+                AND i.environment = 'live' AND i.removed_at_ms IS NULL),
+            l.app_id, a.name, o.name, l.slug, CASE WHEN s.state = 'published' THEN 1 ELSE 0 END
+         FROM listings l JOIN apps a ON a.app_id = l.app_id
+         JOIN organisations o ON o.organisation_id = a.organisation_id
+         LEFT JOIN submissions s ON s.submission_id = l.live_submission_id
+         LEFT JOIN listing_counts c ON c.listing_id = l.listing_id AND c.day > $1
+         WHERE s.state = 'published' OR c.listing_id IS NOT NULL OR EXISTS (SELECT 1
+            FROM installations i WHERE i.app_id = l.app_id AND i.environment = 'live'
+                AND i.removed_at_ms IS NULL)
+         GROUP BY l.app_id, a.name, o.name, l.slug, s.state
+         ORDER BY 3 DESC, 5 DESC, 1 DESC, l.app_id LIMIT $2 OFFSET $3"
+    );
+    let parameters = params![
+        day_before(days, now_ms),
+        stretch.limit_and_one(),
+        stretch.from
+    ];
+    let rows = connection.query(&sql, parameters).await?;
+    rows.iter()
+        .map(|row| {
+            Ok(AppFunnel {
+                funnel: funnel_of(row, days)?,
+                app_id: row.get(5)?,
+                app: row.get(6)?,
+                partner: row.get(7)?,
+                slug: row.get(8)?,
+                is_listed: row.get(9)?,
+            })
+        })
+        .collect()
 }

@@ -7,7 +7,9 @@
 pub mod address;
 mod content;
 mod counts;
+mod form_rows;
 mod images;
+mod installs;
 mod pages;
 mod routes;
 mod store;
@@ -18,6 +20,7 @@ pub use content::{
 };
 pub use counts::{Funnel, Step, count_step, read_funnel};
 pub use images::{ImageView, show_image, store_image, upload_image};
+pub use installs::{InstallsOverview, list_installs, show_installs_overview};
 pub use pages::*;
 pub use routes::*;
 pub use store::{Audience, Listing, Offer, ensure_listing, find_listing, find_offer, save_draft};

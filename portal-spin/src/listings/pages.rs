@@ -2,14 +2,14 @@
 
 use askama::Template;
 
-use super::content::{
-    CATEGORIES, Content, FieldKind, FormField, ScopeRequest, Screenshot, Visibility,
-};
+use super::content::{CATEGORIES, Content, FieldKind, ScopeRequest, Screenshot, Visibility};
+use super::form_rows::{FormRow, read_rows, rows_of};
 use super::images::store_image;
-use super::routes::{ListingBody, change_listing, listing_of_path};
+use super::routes::{ListingBody, app_of_path, change_listing, listing_of_path};
 use super::store::Listing;
 use crate::apps::{may_build, organisation_page};
 use crate::context::Context;
+use crate::reviews::{Checks, check_listing};
 use crate::routes::Outcome;
 use crate::web::forms::{Form, Shown};
 use crate::web::{Failure, Page, response};
@@ -26,6 +26,10 @@ struct ListingPage {
     is_public: bool,
     is_published: bool,
     categories: Vec<(&'static str, bool)>,
+    /// The configuration form, with an empty row for one more field.
+    rows: Vec<FormRow>,
+    kinds: &'static [FieldKind],
+    checks: Checks,
     may_build: bool,
 }
 
@@ -50,73 +54,13 @@ fn read_scopes(text: &str) -> Vec<ScopeRequest> {
         .collect()
 }
 
-/// One field a line: `name | Label | kind | required or optional | choices, by comma | hint`.
-fn form_lines(form: &[FormField]) -> String {
-    let lines: Vec<String> = form
-        .iter()
-        .map(|field| {
-            let need = if field.required {
-                "required"
-            } else {
-                "optional"
-            };
-            format!(
-                "{} | {} | {} | {need} | {} | {}",
-                field.name,
-                field.label,
-                field.kind,
-                field.choices.join(", "),
-                field.hint
-            )
-        })
-        .collect();
-    lines.join("\n")
-}
-
-fn read_form(text: &str, known: &[FormField]) -> Result<Vec<FormField>, Failure> {
-    lines(text)
-        .map(|line| {
-            let mut parts = line.split('|').map(str::trim);
-            let mut next = || parts.next().unwrap_or_default();
-            let (name, label, kind, need, choices, hint) =
-                (next(), next(), next(), next(), next(), next());
-            let kind: FieldKind = kind.parse().map_err(|()| {
-                Failure::field(
-                    "form",
-                    "unknown_kind",
-                    format!(
-                        "In the line “{line}” the kind must be text, secret, choice, url or number."
-                    ),
-                )
-            })?;
-            // Bounds have no place in a line; they stay as the API set them.
-            let old = known.iter().find(|field| field.name == name);
-            Ok(FormField {
-                name: name.to_owned(),
-                label: label.to_owned(),
-                kind,
-                hint: hint.to_owned(),
-                required: need == "required",
-                choices: choices
-                    .split(',')
-                    .map(|choice| choice.trim().to_owned())
-                    .filter(|choice| !choice.is_empty())
-                    .collect(),
-                min: old.and_then(|field| field.min),
-                max: old.and_then(|field| field.max),
-                max_length: old.and_then(|field| field.max_length),
-            })
-        })
-        .collect()
-}
-
 fn lines(text: &str) -> impl Iterator<Item = &str> {
     text.lines().map(str::trim).filter(|line| !line.is_empty())
 }
 
 fn shown_draft(listing: &Listing) -> Shown {
     let draft = &listing.draft;
-    let (scopes, form) = (scope_lines(&draft.scopes), form_lines(&draft.form));
+    let scopes = scope_lines(&draft.scopes);
     let (languages, redirects) = (draft.languages.join(", "), draft.redirect_uris.join("\n"));
     let customers = listing.customers.join("\n");
     Shown::with_values(&[
@@ -134,7 +78,6 @@ fn shown_draft(listing: &Listing) -> Shown {
         ("languages", &languages),
         ("redirect_uris", &redirects),
         ("scopes", &scopes),
-        ("form", &form),
         ("customers", &customers),
     ])
 }
@@ -143,9 +86,16 @@ async fn listing_page(
     context: &Context,
     listing: &Listing,
     shown: Shown,
+    asks_addresses: bool,
 ) -> Result<ListingPage, Failure> {
     let draft = &listing.draft;
+    let app = app_of_path(context).await?;
+    let mut rows: Vec<FormRow> = draft.form.iter().map(FormRow::of).collect();
+    rows.push(FormRow::default());
     Ok(ListingPage {
+        rows,
+        kinds: FieldKind::ANY,
+        checks: check_listing(context, &app, listing, asks_addresses).await?,
         page: organisation_page(context, "Listing").await?,
         shown,
         app_id: listing.app_id.to_string(),
@@ -165,7 +115,42 @@ async fn listing_page(
 /// `GET /apps/{app_id}/listing`
 pub async fn show_listing_page(context: &Context) -> Outcome {
     let listing = listing_of_path(context).await?;
-    response::html(&listing_page(context, &listing, shown_draft(&listing)).await?)
+    response::html(&listing_page(context, &listing, shown_draft(&listing), false).await?)
+}
+
+/// `POST /apps/{app_id}/listing/checks`: the page again with what is typed, checked and not saved. With
+/// `quick` no address is asked: that is while someone types.
+pub async fn check_typed_listing(context: &Context) -> Outcome {
+    let mut listing = listing_of_path(context).await?;
+    let form = context.form();
+    match typed(&listing, &form) {
+        Ok(body) => {
+            let (draft, customers) = (body.draft, body.customers);
+            listing.draft = draft.unwrap_or_default();
+            listing.customers = customers.unwrap_or_default();
+            listing.visibility = body.visibility.unwrap_or(listing.visibility);
+            let asks_addresses = !form.is_ticked("quick");
+            let shown = shown_draft(&listing);
+            response::html(&listing_page(context, &listing, shown, asks_addresses).await?)
+        }
+        Err(failure) => show_again(context, &listing, form, failure).await,
+    }
+}
+
+async fn show_again(context: &Context, listing: &Listing, form: Form, failure: Failure) -> Outcome {
+    let status = failure.status;
+    let mut rows = rows_of(&form);
+    rows.push(FormRow::default());
+    let chosen = form.all("categories");
+    let is_public = form.raw("visibility") == Visibility::Public.as_str();
+    let shown = Shown::again(form, failure)?;
+    let mut page = listing_page(context, listing, shown, false).await?;
+    page.rows = rows;
+    page.is_public = is_public;
+    for (name, is_chosen) in &mut page.categories {
+        *is_chosen = chosen.iter().any(|chosen| chosen == name);
+    }
+    response::html_with(status, &page)
 }
 
 fn read_draft(form: &Form, known: &Content) -> Result<Content, Failure> {
@@ -192,18 +177,23 @@ fn read_draft(form: &Form, known: &Content) -> Result<Content, Failure> {
         scopes: read_scopes(&form.text("scopes")),
         data_use: form.text("data_use"),
         pricing: form.text("pricing"),
-        form: read_form(&form.text("form"), &known.form)?,
+        form: read_rows(&rows_of(form))?,
         logo: known.logo.clone(),
         screenshots: known.screenshots.clone(),
     })
 }
 
-async fn save(context: &Context, listing: Listing, form: &Form) -> Result<(), Failure> {
-    let body = ListingBody {
+/// What the form says.
+fn typed(listing: &Listing, form: &Form) -> Result<ListingBody, Failure> {
+    Ok(ListingBody {
         visibility: form.text("visibility").parse().ok(),
         customers: Some(lines(&form.text("customers")).map(str::to_owned).collect()),
         draft: Some(read_draft(form, &listing.draft)?),
-    };
+    })
+}
+
+async fn save(context: &Context, listing: Listing, form: &Form) -> Result<(), Failure> {
+    let body = typed(&listing, form)?;
     change_listing(context, listing, body).await?;
     Ok(())
 }
@@ -219,11 +209,7 @@ pub async fn save_listing_form(context: &Context) -> Outcome {
                 "/apps/{app_id}/listing?done=saved"
             )))
         }
-        Err(failure) => {
-            let status = failure.status;
-            let shown = Shown::again(form, failure)?;
-            response::html_with(status, &listing_page(context, &listing, shown).await?)
-        }
+        Err(failure) => show_again(context, &listing, form, failure).await,
     }
 }
 
@@ -253,7 +239,7 @@ pub async fn upload_image_form(context: &Context) -> Outcome {
         }
         Err(failure) => {
             let status = failure.status;
-            let mut page = listing_page(context, &listing, shown_draft(&listing)).await?;
+            let mut page = listing_page(context, &listing, shown_draft(&listing), false).await?;
             page.shown = page.shown.with_general(&failure.detail);
             response::html_with(status, &page)
         }
@@ -284,27 +270,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn scopes_and_form_fields_read_back_as_they_are_shown() {
+    fn scopes_read_back_as_they_are_shown() {
         let scopes = vec![ScopeRequest {
             scope: "orders:read".to_owned(),
             reason: "To copy orders".to_owned(),
         }];
         assert_eq!(read_scopes(&scope_lines(&scopes)), scopes);
-        let form = vec![FormField {
-            name: "region".to_owned(),
-            label: "Region".to_owned(),
-            kind: FieldKind::Choice,
-            hint: "Where".to_owned(),
-            required: true,
-            choices: vec!["eu".to_owned(), "us".to_owned()],
-            min: None,
-            max: None,
-            max_length: None,
-        }];
-        assert_eq!(read_form(&form_lines(&form), &form).unwrap(), form);
-        assert_eq!(
-            read_form("a | A | banana", &[]).unwrap_err().errors[0].field,
-            "form"
-        );
     }
 }

@@ -52,8 +52,10 @@ pub struct Traffic {
     pub operations: Vec<String>,
     /// Scopes of those operations.
     pub scopes: Vec<String>,
-    /// Operations called that the product no longer has, or marks as deprecated.
+    /// Operations called that the product's document marks as deprecated.
     pub deprecated: Vec<String>,
+    /// Operations called that the product no longer has.
+    pub gone: Vec<String>,
 }
 
 /// Everything a rule may look at.
@@ -85,6 +87,8 @@ pub struct Facts {
     pub is_name_taken: bool,
     /// Whether the organisation or the app is suspended.
     pub is_suspended: bool,
+    /// No address was asked: rules about answers say nothing.
+    pub is_unasked: bool,
     /// Addresses on this machine count as public: development.
     pub allows_loopback: bool,
 }

@@ -24,11 +24,13 @@ const PROBE_MS: u64 = 4_000;
 /// Traffic counts this far back: 30 days.
 const TRAFFIC_MINUTES: i64 = 30 * 24 * 60;
 
-/// Everything about a listing's draft.
+/// Everything about a listing's draft. Unless `asks_addresses`, no request goes out and a registered
+/// webhook endpoint counts as good.
 pub async fn gather_facts(
     context: &Context,
     app: &App,
     listing: &Listing,
+    asks_addresses: bool,
 ) -> Result<Facts, Failure> {
     let connection = &context.connection;
     let content = &listing.draft;
@@ -94,6 +96,7 @@ pub async fn gather_facts(
             )
             .await?,
         allows_loopback: context.configuration().development,
+        is_unasked: !asks_addresses,
         content: content.clone(),
         ..Facts::default()
     };
@@ -139,7 +142,8 @@ async fn read_traffic(
         )
         .await?;
     let mut traffic = Traffic::default();
-    let (mut called, mut gone, mut scopes) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+    let find = |name: &str| operations.iter().find(|operation| operation.name == name);
+    let (mut called, mut scopes) = (BTreeMap::new(), BTreeSet::new());
     let (mut last_success, mut last_limit) = (None, None);
     for row in rows {
         let (name, outcome): (String, String) = (row.get(0)?, row.get(1)?);
@@ -149,12 +153,11 @@ async fn read_traffic(
                 traffic.calls += count;
                 traffic.successes += count;
                 last_success = last_success.max(Some(minute));
-                match operations.iter().find(|operation| operation.name == name) {
-                    Some(operation) => scopes.extend(operation.scopes.iter().cloned()),
-                    None if !name.is_empty() => drop(gone.insert(name.clone())),
-                    None => {}
+                if let Some(operation) = find(&name) {
+                    scopes.extend(operation.scopes.iter().cloned());
                 }
-                called.insert(name);
+                let last = called.entry(name).or_insert(minute);
+                *last = minute.max(*last);
             }
             "4xx" => {
                 traffic.calls += count;
@@ -176,9 +179,18 @@ async fn read_traffic(
     }
     traffic.has_recovered =
         last_limit.is_none_or(|limit| last_success.is_some_and(|at| at >= limit));
-    traffic.operations = called.into_iter().collect();
+    // Who has stopped calling an operation need not wait a month.
+    let last_day = last_success.unwrap_or_default() - 24 * 60;
+    let recent = called.iter().filter(|(_, at)| **at > last_day);
+    for (name, _) in recent.filter(|(name, _)| !name.is_empty()) {
+        match find(name) {
+            None => traffic.gone.push(name.clone()),
+            Some(operation) if operation.deprecated => traffic.deprecated.push(name.clone()),
+            Some(_) => {}
+        }
+    }
+    traffic.operations = called.into_keys().collect();
     traffic.scopes = scopes.into_iter().collect();
-    traffic.deprecated = gone.into_iter().collect();
     Ok(traffic)
 }
 
@@ -202,6 +214,13 @@ async fn ask_addresses(context: &Context, app: &App, facts: &mut Facts) -> Resul
     } else {
         webhooks::sign_ping(context, app.organisation_id, &facts.content.webhook_url).await?
     };
+    if facts.is_unasked {
+        facts.webhook = ping.map(|_| WebhookProbe {
+            takes_ping: true,
+            refuses_forgery: true,
+        });
+        return Ok(());
+    }
     let found: RefCell<BTreeMap<String, Probe>> = RefCell::default();
     let answers: RefCell<[Option<bool>; 2]> = RefCell::default();
     let urls = addresses_of(&facts.content);

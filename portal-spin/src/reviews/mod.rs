@@ -11,6 +11,7 @@ mod operator_pages;
 mod operator_routes;
 mod partner_pages;
 mod partner_routes;
+mod reasons;
 mod rule_checks;
 pub mod rules;
 mod service;
@@ -20,10 +21,13 @@ mod tracks;
 #[cfg(test)]
 mod rule_tests;
 #[cfg(test)]
+mod service_tests;
+#[cfg(test)]
 mod tests;
 
 pub use operator_pages::*;
 pub use operator_routes::*;
 pub use partner_pages::*;
 pub use partner_routes::*;
+pub use reasons::*;
 pub use service::apply_deadlines;

@@ -4,17 +4,18 @@ use askama::Template;
 
 use super::machine::{Event, Role, transition};
 use super::operator_routes::{
-    Queue, ReasonTemplate, ReviewBody, ReviewView, judge_track, read_queue, read_templates, take,
-    view_review,
+    Queue, ReviewBody, ReviewView, judge_track, read_queue, take, view_review,
 };
 use super::partner_routes::{submission_of_path, write_message};
+use super::reasons::{ReasonTemplate, read_templates};
 use super::rules::RULES;
 use super::service::decide;
-use super::store::{Grounds, Review};
+use super::store::{Grounds, Review, name_of};
 use super::tracks::Track;
 use crate::context::Context;
 use crate::encoding::readable_time;
 use crate::routes::Outcome;
+use crate::web::forms::{Form, Shown};
 use crate::web::markdown::render as render_markdown;
 use crate::web::{Failure, Page, response};
 
@@ -25,7 +26,18 @@ const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 struct QueuePage {
     page: Page,
     queue: Queue,
+    state: String,
+    states: &'static [(&'static str, &'static str)],
 }
+
+/// States that the queue offers beside what waits.
+const STATES: &[(&str, &str)] = &[
+    ("approved", "Approved"),
+    ("published", "Published"),
+    ("suspended", "Suspended"),
+    ("rejected", "Rejected"),
+    ("revoked", "Revoked"),
+];
 
 impl QueuePage {
     fn time(&self, unix_ms: &i64) -> String {
@@ -37,6 +49,8 @@ impl QueuePage {
 pub async fn show_queue_page(context: &Context) -> Outcome {
     response::html(&QueuePage {
         page: Page::new(context, "Reviews"),
+        state: context.query("state").unwrap_or_default(),
+        states: STATES,
         queue: read_queue(context).await?,
     })
 }
@@ -44,6 +58,8 @@ pub async fn show_queue_page(context: &Context) -> Outcome {
 struct TrackBlock {
     track: Track,
     review: Option<Review>,
+    /// Who judged it.
+    reviewer: String,
     rules: Vec<&'static str>,
 }
 
@@ -57,33 +73,65 @@ struct ReviewPage {
     templates: Vec<ReasonTemplate>,
     description: String,
     due: String,
+    taken_by: String,
+    shown: Shown,
+    /// Which form was refused or is filled in: a track, `decision`, `message`, or none.
+    part: String,
 }
 
-/// `GET /operator/submissions/{submission_id}`
-pub async fn show_review_page(context: &Context) -> Outcome {
+impl ReviewPage {
+    /// What was typed into a field of this form, if it was refused.
+    fn typed<'a>(&'a self, part: &str, name: &str) -> &'a str {
+        if self.part == part {
+            self.shown.value(name)
+        } else {
+            ""
+        }
+    }
+
+    /// A decision in words.
+    fn words(&self, event: &Event) -> String {
+        event.as_str().replace('_', " ")
+    }
+
+    /// Whether an item of a track's checklist is ticked.
+    fn is_ticked(&self, block: &TrackBlock, item: &str) -> bool {
+        if self.part == block.track.as_str() {
+            return self.shown.has("ticked", item);
+        }
+        let review = block.review.as_ref();
+        review.is_some_and(|review| review.ticked.iter().any(|ticked| ticked == item))
+    }
+}
+
+async fn review_page(context: &Context, shown: Shown, part: &str) -> Result<ReviewPage, Failure> {
+    let connection = &context.connection;
     let view = view_review(context, submission_of_path(context).await?).await?;
     let submission = &view.submission;
-    let tracks = Track::ANY
-        .iter()
-        .map(|track| TrackBlock {
+    let mut tracks = Vec::new();
+    for track in Track::ANY {
+        let review = view.reviews.iter().find(|review| review.track == *track);
+        let reviewer = match review {
+            Some(review) => name_of(connection, &review.reviewer).await?,
+            None => String::new(),
+        };
+        let rules = RULES.iter().filter(|rule| rule.track == *track);
+        tracks.push(TrackBlock {
             track: *track,
-            review: view
-                .reviews
-                .iter()
-                .find(|review| review.track == *track)
-                .cloned(),
-            rules: RULES
-                .iter()
-                .filter(|rule| rule.track == *track)
-                .map(|rule| rule.id)
-                .collect(),
-        })
-        .collect();
+            review: review.cloned(),
+            reviewer,
+            rules: rules.map(|rule| rule.id).collect(),
+        });
+    }
     let title = format!(
         "{}, version {}",
         submission.content.name, submission.version
     );
-    response::html(&ReviewPage {
+    let taken_by = match &view.assigned_to {
+        Some(person_id) => name_of(connection, person_id).await?,
+        None => String::new(),
+    };
+    Ok(ReviewPage {
         page: Page::new(context, &title),
         tracks,
         possible: Event::ANY
@@ -94,8 +142,41 @@ pub async fn show_review_page(context: &Context) -> Outcome {
         templates: read_templates(context).await?,
         description: render_markdown(&submission.content.description),
         due: readable_time(submission.due_at),
+        taken_by,
         view,
+        shown,
+        part: part.to_owned(),
     })
+}
+
+/// `GET /operator/submissions/{submission_id}?reason=`: with a reason's name its rules and text stand in
+/// the decision's form.
+pub async fn show_review_page(context: &Context) -> Outcome {
+    let wanted = context.query("reason").unwrap_or_default();
+    let templates = read_templates(context).await?;
+    let reason = templates.iter().find(|reason| reason.name == wanted);
+    let page = match reason {
+        Some(reason) => {
+            let rules = reason.rules.join(" ");
+            let shown = Shown::with_values(&[("rules", &rules), ("comment", &reason.body)]);
+            review_page(context, shown, "decision").await?
+        }
+        None => review_page(context, Shown::default(), "").await?,
+    };
+    response::html(&page)
+}
+
+/// The page again with what was typed into one of its forms, and why it was refused.
+async fn refused(context: &Context, form: Form, part: &str, failure: Failure) -> Outcome {
+    let status = failure.status;
+    let details: Vec<&str> = failure.errors.iter().map(|e| e.detail.as_str()).collect();
+    let detail = if details.is_empty() {
+        failure.detail.clone()
+    } else {
+        details.join(" ")
+    };
+    let shown = Shown::again(form, failure)?.with_general(&detail);
+    response::html_with(status, &review_page(context, shown, part).await?)
 }
 
 fn back(context: &Context, done: &str) -> Outcome {
@@ -107,8 +188,10 @@ fn back(context: &Context, done: &str) -> Outcome {
 
 /// `POST /operator/submissions/{submission_id}/assign`
 pub async fn assign_submission_form(context: &Context) -> Outcome {
-    take(context).await?;
-    back(context, "saved")
+    match take(context).await {
+        Ok(_) => back(context, "saved"),
+        Err(failure) => refused(context, context.form(), "assignment", failure).await,
+    }
 }
 
 fn words(text: &str) -> Vec<String> {
@@ -128,13 +211,22 @@ pub async fn judge_track_form(context: &Context) -> Outcome {
         evidence: form.text("evidence"),
         comment: form.text("comment"),
     };
-    judge_track(context, body).await?;
-    back(context, "saved")
+    match judge_track(context, body).await {
+        Ok(_) => back(context, "saved"),
+        Err(failure) => refused(context, form, context.path_text("track"), failure).await,
+    }
 }
 
 /// `POST /operator/submissions/{submission_id}/decide`
 pub async fn decide_submission_form(context: &Context) -> Outcome {
     let form = context.form();
+    match decide_by_form(context, &form).await {
+        Ok(()) => back(context, "saved"),
+        Err(failure) => refused(context, form, "decision", failure).await,
+    }
+}
+
+async fn decide_by_form(context: &Context, form: &Form) -> Result<(), Failure> {
     let event: Event = form
         .text("event")
         .parse()
@@ -145,25 +237,25 @@ pub async fn decide_submission_form(context: &Context) -> Outcome {
         evidence: form.text("evidence"),
         comment: form.text("comment"),
     };
-    let days: Option<i64> = form
-        .text("days")
-        .parse()
-        .ok()
-        .filter(|days| (1..=365).contains(days));
-    let deadline = days.map(|days| context.now_ms + days * DAY_MS);
-    decide(
-        context,
-        submission_of_path(context).await?,
-        event,
-        grounds,
-        deadline,
-    )
-    .await?;
-    back(context, "saved")
+    let days = form.text("days");
+    let deadline = match days.parse::<i64>() {
+        _ if days.is_empty() => None,
+        Ok(days) if (1..=365).contains(&days) => Some(context.now_ms + days * DAY_MS),
+        _ => {
+            let detail = "Give the deadline as 1 to 365 days.";
+            return Err(Failure::field("days", "out_of_range", detail));
+        }
+    };
+    let submission = submission_of_path(context).await?;
+    decide(context, submission, event, grounds, deadline).await?;
+    Ok(())
 }
 
 /// `POST /operator/submissions/{submission_id}/messages`
 pub async fn answer_message_form(context: &Context) -> Outcome {
-    write_message(context, &context.form().text("body"), true).await?;
-    back(context, "sent")
+    let form = context.form();
+    match write_message(context, &form.text("body"), true).await {
+        Ok(()) => back(context, "sent"),
+        Err(failure) => refused(context, form, "message", failure).await,
+    }
 }

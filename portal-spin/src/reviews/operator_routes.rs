@@ -14,8 +14,6 @@ use super::tracks::{Track, Verdict};
 use crate::audit;
 use crate::context::Context;
 use crate::database::DatabaseError;
-use crate::listings::{parse_json, to_json};
-use crate::params;
 use crate::routes::Outcome;
 use crate::web::{Failure, response};
 
@@ -34,6 +32,8 @@ pub struct QueueRow {
     pub place: Option<i64>,
     /// Who has taken it.
     pub assigned_to: Option<String>,
+    /// Their name.
+    pub assigned_name: String,
     /// How long it has been in the queue, in hours.
     pub age_hours: i64,
     /// When an answer is due.
@@ -104,26 +104,6 @@ pub struct DecisionBody {
     pub deadline: Option<i64>,
 }
 
-/// A reason that reviewers write often.
-#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ReasonTemplate {
-    /// Its name.
-    pub name: String,
-    /// Rules it cites.
-    #[serde(default)]
-    pub rules: Vec<String>,
-    /// Its text.
-    pub body: String,
-}
-
-/// Every reason template.
-#[derive(Debug, Serialize, JsonSchema)]
-pub struct ReasonTemplateList {
-    /// The templates, by name.
-    pub items: Vec<ReasonTemplate>,
-}
-
 /// The queue: what waits first, then what is published or stopped.
 pub async fn read_queue(context: &Context) -> Result<Queue, Failure> {
     let connection = &context.connection;
@@ -136,25 +116,27 @@ pub async fn read_queue(context: &Context) -> Result<Queue, Failure> {
     };
     let condition = format!("{condition} ORDER BY s.queued_at_ms, s.submission_id LIMIT 200");
     let mut place = 0;
-    let items = store::list_where(connection, &condition, vec![])
-        .await?
-        .into_iter()
-        .map(|submission| {
-            let is_waiting = submission.state == State::InReview;
-            place += i64::from(is_waiting);
-            QueueRow {
-                id: submission.id.to_string(),
-                name: submission.content.name,
-                version: submission.version,
-                state: submission.state,
-                place: is_waiting.then_some(place),
-                assigned_to: submission.assigned_to,
-                age_hours: (context.now_ms - submission.queued_at_ms) / 3_600_000,
-                due_at: submission.due_at_ms,
-                is_overdue: is_waiting && submission.due_at_ms < context.now_ms,
-            }
-        })
-        .collect();
+    let mut items = Vec::new();
+    for submission in store::list_where(connection, &condition, vec![]).await? {
+        let is_waiting = submission.state == State::InReview;
+        place += i64::from(is_waiting);
+        let assigned_name = match &submission.assigned_to {
+            Some(person_id) => store::name_of(connection, person_id).await?,
+            None => String::new(),
+        };
+        items.push(QueueRow {
+            id: submission.id.to_string(),
+            name: submission.content.name,
+            version: submission.version,
+            state: submission.state,
+            place: is_waiting.then_some(place),
+            assigned_to: submission.assigned_to,
+            assigned_name,
+            age_hours: (context.now_ms - submission.queued_at_ms) / 3_600_000,
+            due_at: submission.due_at_ms,
+            is_overdue: is_waiting && submission.due_at_ms < context.now_ms,
+        });
+    }
     Ok(Queue { items })
 }
 
@@ -189,8 +171,8 @@ pub async fn take(context: &Context) -> Result<Submission, Failure> {
         .transaction(async || {
             let object = submission.id.to_string();
             audit::record(context, None, "submission.assigned", &object, json!({})).await?;
-            store::put(&context.connection, &submission).await?;
-            Ok::<_, DatabaseError>(())
+            store::put(&context.connection, &submission, Some(submission.state)).await?;
+            Ok::<_, Failure>(())
         })
         .await?;
     Ok(submission)
@@ -295,54 +277,4 @@ pub async fn answer_message(context: &Context) -> Outcome {
     let body: MessageBody = context.json()?;
     write_message(context, &body.body, true).await?;
     show_review(context).await
-}
-
-/// The reason templates.
-pub async fn read_templates(context: &Context) -> Result<Vec<ReasonTemplate>, DatabaseError> {
-    let rows = context
-        .connection
-        .query(
-            "SELECT name, rules, body FROM review_templates ORDER BY name LIMIT 200",
-            vec![],
-        )
-        .await?;
-    rows.iter()
-        .map(|row| {
-            Ok(ReasonTemplate {
-                name: row.get(0)?,
-                rules: parse_json(&row.get::<String>(1)?)?,
-                body: row.get(2)?,
-            })
-        })
-        .collect()
-}
-
-/// `GET /api/v1/operator/review-templates`
-pub async fn list_review_templates(context: &Context) -> Outcome {
-    response::ok(&ReasonTemplateList {
-        items: read_templates(context).await?,
-    })
-}
-
-/// `PUT /api/v1/operator/review-templates`: stores one, by name.
-pub async fn put_review_template(context: &Context) -> Outcome {
-    let body: ReasonTemplate = context.json()?;
-    if body.name.trim().is_empty() || body.name.len() > 80 || body.body.len() > 4_000 {
-        return Err(Failure::field(
-            "name",
-            "length",
-            "Give a name of 1 to 80 and a text of at most 4 000 characters.",
-        ));
-    }
-    check_grounds(&body.rules, &body.body)?;
-    context
-        .connection
-        .execute(
-            "INSERT INTO review_templates (name, rules, body, changed_at_ms) VALUES ($1, $2, $3, $4)
-             ON CONFLICT (name) DO UPDATE SET rules = excluded.rules, body = excluded.body,
-                changed_at_ms = excluded.changed_at_ms",
-            params![body.name.trim(), to_json(&body.rules)?, &body.body, context.now_ms],
-        )
-        .await?;
-    list_review_templates(context).await
 }

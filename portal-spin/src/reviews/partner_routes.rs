@@ -9,8 +9,9 @@ use super::rules::{Finding, RULES, run_rules};
 use super::service::{act, draft_of_path, submit};
 use super::store::{self, Grounds, Message, Review, Submission};
 use super::tracks::Track;
+use crate::apps::App;
 use crate::context::Context;
-use crate::listings::Content;
+use crate::listings::{Content, Listing, check_bounds};
 use crate::routes::Outcome;
 use crate::web::{Failure, response};
 
@@ -41,6 +42,8 @@ pub struct Checks {
     pub may_submit: bool,
     /// How long it took.
     pub took_ms: i64,
+    /// Whether the draft's addresses were asked; otherwise rules about their answers say nothing.
+    pub asked_addresses: bool,
     /// One finding a rule.
     pub findings: Vec<Finding>,
 }
@@ -177,23 +180,65 @@ pub async fn list_review_rules(_context: &Context) -> Outcome {
     })
 }
 
-/// Runs the rules over the path's draft.
-pub async fn check_draft(context: &Context) -> Result<Checks, Failure> {
-    let (app, listing) = draft_of_path(context).await?;
-    let facts = gather_facts(context, &app, &listing).await?;
+impl Checks {
+    /// How many blocking rules are broken.
+    pub fn blocking(&self) -> usize {
+        let is_broken = |finding: &&Finding| finding.is_blocking && !finding.passes;
+        self.findings.iter().filter(is_broken).count()
+    }
+}
+
+/// Runs the rules over a draft, saved or not.
+pub async fn check_listing(
+    context: &Context,
+    app: &App,
+    listing: &Listing,
+    asks_addresses: bool,
+) -> Result<Checks, Failure> {
+    let facts = gather_facts(context, app, listing, asks_addresses).await?;
     let findings = run_rules(&facts);
     Ok(Checks {
         may_submit: findings
             .iter()
             .all(|finding| finding.passes || !finding.is_blocking),
         took_ms: context.app.clock.now_ms() - context.now_ms,
+        asked_addresses: asks_addresses,
         findings,
     })
+}
+
+/// Runs the rules over the path's draft.
+pub async fn check_draft(context: &Context) -> Result<Checks, Failure> {
+    let (app, listing) = draft_of_path(context).await?;
+    check_listing(context, &app, &listing, true).await
 }
 
 /// `GET /api/v1/apps/{app_id}/listing/checks`
 pub async fn show_checks(context: &Context) -> Outcome {
     response::ok(&check_draft(context).await?)
+}
+
+/// A draft to check without saving it.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CheckBody {
+    /// The whole draft.
+    pub draft: Content,
+    /// Whether to leave its addresses unasked: quicker, while someone types.
+    #[serde(default)]
+    pub skip_addresses: bool,
+}
+
+/// `POST /api/v1/apps/{app_id}/listing/checks`
+pub async fn check_unsaved_draft(context: &Context) -> Outcome {
+    let body: CheckBody = context.json()?;
+    let faults = check_bounds(&body.draft);
+    if !faults.is_empty() {
+        return Err(Failure::fields(faults));
+    }
+    let (app, mut listing) = draft_of_path(context).await?;
+    listing.draft = body.draft;
+    response::ok(&check_listing(context, &app, &listing, !body.skip_addresses).await?)
 }
 
 /// `GET /api/v1/apps/{app_id}/submissions`

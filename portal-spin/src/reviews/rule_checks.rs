@@ -156,6 +156,9 @@ pub fn page(facts: &Facts, url: &str) -> Option<String> {
     if !is_reachable(facts, &there) {
         return Some("It leads to a private host.".to_owned());
     }
+    if facts.is_unasked {
+        return None;
+    }
     answered_well(facts.probes.get(url)).err()
 }
 

@@ -18,7 +18,7 @@ fn field(name: &str, label: &str, kind: FieldKind) -> FormField {
     }
 }
 
-fn good() -> Facts {
+pub(super) fn good() -> Facts {
     let url = |path: &str| format!("https://app.example/{path}");
     let content = Content {
         name: "Order sync".to_owned(),
@@ -85,9 +85,9 @@ fn broken(facts: &Facts) -> Vec<&'static str> {
         .collect()
 }
 
-type Change = fn(&mut Facts);
+pub(super) type Change = fn(&mut Facts);
 
-const BAD: &[(&str, Change)] = &[
+pub(super) const BAD: &[(&str, Change)] = &[
     ("listing.name", |f| f.content.name = "Ok".into()),
     ("listing.name_plain", |f| {
         f.content.name = "★ Order sync ★".into()
@@ -291,6 +291,9 @@ const BAD: &[(&str, Change)] = &[
     ("traffic.deprecated", |f| {
         f.traffic.deprecated = vec!["listOrdersV0".into()]
     }),
+    ("traffic.deprecated", |f| {
+        f.traffic.gone = vec!["listParcels".into()]
+    }),
     ("compliance.agreements", |f| {
         f.outstanding_agreements = vec!["Data sharing".into()]
     }),
@@ -333,86 +336,88 @@ fn every_rule_has_a_listing_that_breaks_it_and_its_id_is_its_own() {
     }
 }
 
+/// Each makes another good listing.
+pub(super) const GOOD: &[Change] = &[
+    |_| {},
+    |f| f.content.name = "Ünïcode für alle".into(),
+    |f| f.content.name = "R2D2 & Co. (beta)".into(),
+    |f| f.content.form.clear(),
+    |f| {
+        f.content
+            .form
+            .push(field("token", "Access token", FieldKind::Secret))
+    },
+    |f| {
+        f.content.form.push(FormField {
+            min: Some(1),
+            max: Some(9),
+            ..field("days", "Days", FieldKind::Number)
+        })
+    },
+    |f| {
+        f.content.webhook_url.clear();
+        f.webhook = None;
+    },
+    |f| {
+        f.content.install_url.clear();
+        f.content.redirect_uris.clear();
+    },
+    |f| {
+        f.content
+            .redirect_uris
+            .push("https://app.example:8443/other?tenant=1".into())
+    },
+    |f| {
+        f.probes
+            .insert(f.content.install_url.clone(), Probe::Answered(302));
+    },
+    |f| f.content.languages = vec!["de".into(), "zh-Hant".into()],
+    |f| f.content.categories = vec!["finance".into(), "sales".into(), "data".into()],
+    |f| {
+        f.logo = Some(ImageFacts {
+            width: 128,
+            height: 128,
+            contrast: 300,
+        })
+    },
+    |f| {
+        f.screenshots = vec![ImageFacts {
+            width: 640,
+            height: 360,
+            contrast: 200,
+        }]
+    },
+    |f| {
+        f.traffic.rate_limited = 40;
+        f.traffic.has_recovered = true;
+    },
+    |f| {
+        f.traffic.calls = 10;
+        f.traffic.successes = 10;
+        f.traffic.client_errors = 0;
+    },
+    |f| f.content.scopes.clear(),
+    |f| {
+        f.content
+            .description
+            .push_str("\n\nA link: <https://app.example/docs> and 3 < 4.")
+    },
+    |f| {
+        f.content
+            .description
+            .push_str("\n\nMastodons and methodology, autodoc included.")
+    },
+    |f| {
+        f.allows_loopback = true;
+        f.content.support_url = "http://127.0.0.1:8080/help".into();
+        f.probes
+            .insert(f.content.support_url.clone(), Probe::Answered(204));
+    },
+];
+
 #[test]
 fn twenty_good_listings_pass() {
-    let changes: &[Change] = &[
-        |_| {},
-        |f| f.content.name = "Ünïcode für alle".into(),
-        |f| f.content.name = "R2D2 & Co. (beta)".into(),
-        |f| f.content.form.clear(),
-        |f| {
-            f.content
-                .form
-                .push(field("token", "Access token", FieldKind::Secret))
-        },
-        |f| {
-            f.content.form.push(FormField {
-                min: Some(1),
-                max: Some(9),
-                ..field("days", "Days", FieldKind::Number)
-            })
-        },
-        |f| {
-            f.content.webhook_url.clear();
-            f.webhook = None;
-        },
-        |f| {
-            f.content.install_url.clear();
-            f.content.redirect_uris.clear();
-        },
-        |f| {
-            f.content
-                .redirect_uris
-                .push("https://app.example:8443/other?tenant=1".into())
-        },
-        |f| {
-            f.probes
-                .insert(f.content.install_url.clone(), Probe::Answered(302));
-        },
-        |f| f.content.languages = vec!["de".into(), "zh-Hant".into()],
-        |f| f.content.categories = vec!["finance".into(), "sales".into(), "data".into()],
-        |f| {
-            f.logo = Some(ImageFacts {
-                width: 128,
-                height: 128,
-                contrast: 300,
-            })
-        },
-        |f| {
-            f.screenshots = vec![ImageFacts {
-                width: 640,
-                height: 360,
-                contrast: 200,
-            }]
-        },
-        |f| {
-            f.traffic.rate_limited = 40;
-            f.traffic.has_recovered = true;
-        },
-        |f| {
-            f.traffic.calls = 10;
-            f.traffic.successes = 10;
-            f.traffic.client_errors = 0;
-        },
-        |f| f.content.scopes.clear(),
-        |f| {
-            f.content
-                .description
-                .push_str("\n\nA link: <https://app.example/docs> and 3 < 4.")
-        },
-        |f| {
-            f.content
-                .description
-                .push_str("\n\nMastodons and methodology, autodoc included.")
-        },
-        |f| {
-            f.allows_loopback = true;
-            f.content.support_url = "http://127.0.0.1:8080/help".into();
-            f.probes
-                .insert(f.content.support_url.clone(), Probe::Answered(204));
-        },
-    ];
-    for (place, change) in changes.iter().enumerate() {
+    for (place, change) in GOOD.iter().enumerate() {
         let mut facts = good();
         change(&mut facts);
         let broken: Vec<&str> = broken(&facts);
@@ -428,5 +433,5 @@ fn twenty_good_listings_pass() {
                 .all(|finding| finding.passes || !finding.is_blocking)
         );
     }
-    assert_eq!(changes.len(), 20);
+    assert_eq!(GOOD.len(), 20);
 }

@@ -209,8 +209,10 @@ rules! {
     "traffic.refused_credentials" Security advises "Hardly any call is refused for its credential" =>
         |facts| wrong(facts.traffic.refused_credentials * 10 > facts.traffic.calls.max(10), "More than a tenth of the calls were refused for their credential.");
     "traffic.deprecated" Quality blocks "No deprecated operation is called" =>
-        |facts| facts.traffic.deprecated.first()
-            .map(|name| format!("The app calls `{name}`, which the product no longer offers."));
+        |facts| facts.traffic.gone.first()
+            .map(|name| format!("On its last day of traffic the app called `{name}`, which the product no longer offers."))
+            .or_else(|| facts.traffic.deprecated.first()
+                .map(|name| format!("On its last day of traffic the app called `{name}`, which is deprecated.")));
 
     // Law
     "compliance.agreements" Compliance blocks "Every agreement is accepted" =>

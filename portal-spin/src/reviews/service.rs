@@ -42,8 +42,16 @@ fn is_harmless(old: &Content, new: &Content) -> bool {
         && old.support_url == new.support_url
         && old.privacy_url == new.privacy_url
         && old.terms_url == new.terms_url
+        && links_of(&old.description) == links_of(&new.description)
         && old.pricing == new.pricing
         && old.data_use == new.data_use
+}
+
+/// Addresses in a text.
+fn links_of(text: &str) -> Vec<&str> {
+    text.split(|c: char| c.is_whitespace() || "<>()[]\"'`".contains(c))
+        .filter(|word| word.contains("://") || word.starts_with("www."))
+        .collect()
 }
 
 async fn record(
@@ -106,7 +114,7 @@ pub async fn submit(
             "A private app needs no review: it can be installed already. Make the listing public first.",
         ));
     }
-    let facts: Facts = gather_facts(context, app, listing).await?;
+    let facts: Facts = gather_facts(context, app, listing, true).await?;
     let findings = run_rules(&facts);
     let blocking: Vec<String> = findings
         .iter()
@@ -138,10 +146,10 @@ pub async fn submit(
         .iter()
         .find(|known| Some(known.id) == listing.live_submission_id);
     let by = context.person()?.person_id.to_string();
-    let mut submission = match known
+    let waiting = known
         .iter()
-        .find(|known| known.state == State::ChangesRequested)
-    {
+        .find(|known| known.state == State::ChangesRequested);
+    let mut submission = match waiting {
         Some(again) => {
             let mut again = again.clone();
             again.state = move_on(again.state, Event::Resubmit, Role::Partner)?;
@@ -190,7 +198,7 @@ pub async fn submit(
     connection
         .transaction(async || {
             record(context, &submission, event).await?;
-            store::put(connection, &submission).await?;
+            store::put(connection, &submission, waiting.map(|known| known.state)).await?;
             if event == Event::Resubmit {
                 store::clear_reviews(connection, submission.id, true).await?;
             }
@@ -208,8 +216,9 @@ async fn replace_live(context: &Context, submission: &Submission) -> Result<(), 
     let connection = &context.connection;
     for mut other in store::list_of_listing(connection, submission.listing_id).await? {
         if other.id != submission.id && matches!(other.state, State::Published | State::Unlisted) {
-            other.state = move_on(other.state, Event::Supersede, Role::System)?;
-            store::put(connection, &other).await?;
+            let from = other.state;
+            other.state = move_on(from, Event::Supersede, Role::System)?;
+            store::put(connection, &other, Some(from)).await?;
         }
     }
     store::set_live(connection, submission, context.now_ms).await?;
@@ -228,7 +237,7 @@ async fn dequeue(context: &Context, submission: &Submission) -> Result<(), Failu
         next.state = move_on(next.state, Event::Dequeue, Role::System)?;
         next.due_at_ms = context.now_ms + ANSWER_WITHIN_MS;
         record(context, &next, Event::Dequeue).await?;
-        store::put(connection, &next).await?;
+        store::put(connection, &next, Some(State::Queued)).await?;
     }
     Ok(())
 }
@@ -246,7 +255,8 @@ pub async fn act(
             "There is one appeal, and it was decided.",
         ));
     }
-    submission.state = move_on(submission.state, event, Role::Partner)?;
+    let from = submission.state;
+    submission.state = move_on(from, event, Role::Partner)?;
     if event == Event::Publish {
         let known = store::list_of_listing(connection, submission.listing_id).await?;
         let is_stopped = known
@@ -267,7 +277,7 @@ pub async fn act(
     connection
         .transaction(async || {
             record(context, &submission, event).await?;
-            store::put(connection, &submission).await?;
+            store::put(connection, &submission, Some(from)).await?;
             match event {
                 Event::Publish => replace_live(context, &submission).await?,
                 Event::Withdraw => dequeue(context, &submission).await?,
@@ -358,6 +368,7 @@ pub async fn decide(
         &standing_of(context, &submission, &grounds, deadline_ms).await?,
     )?;
     event.as_str().clone_into(&mut grounds.event);
+    let from = submission.state;
     submission.state = next;
     submission.grounds = grounds;
     submission.decided_at_ms = Some(context.now_ms);
@@ -369,7 +380,7 @@ pub async fn decide(
     connection
         .transaction(async || {
             record(context, &submission, event).await?;
-            store::put(connection, &submission).await?;
+            store::put(connection, &submission, Some(from)).await?;
             tell_partner(context, &submission).await?;
             if !machine::is_open(submission.state) {
                 dequeue(context, &submission).await?;
@@ -399,12 +410,13 @@ pub async fn apply_deadlines(context: &Context) -> Result<u64, Failure> {
     .await?;
     let mut ended = 0;
     for mut submission in due {
-        submission.state = move_on(submission.state, Event::DeadlinePassed, Role::System)?;
+        let from = submission.state;
+        submission.state = move_on(from, Event::DeadlinePassed, Role::System)?;
         submission.deadline_ms = None;
         connection
             .transaction(async || {
                 record(context, &submission, Event::DeadlinePassed).await?;
-                store::put(connection, &submission).await?;
+                store::put(connection, &submission, Some(from)).await?;
                 tell_partner(context, &submission).await?;
                 if submission.state == State::Suspended {
                     oauth::set_suspended(context, submission.app_id, true).await?;

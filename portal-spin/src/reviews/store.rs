@@ -11,6 +11,7 @@ use crate::context::Context;
 use crate::database::{Connection, DatabaseError, Row, Value};
 use crate::listings::{Content, parse_json, to_json};
 use crate::params;
+use crate::web::Failure;
 
 /// A decision with its grounds, as the partner sees it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -130,9 +131,14 @@ pub async fn list_of_listing(
     list_where(connection, condition, params![listing_id]).await
 }
 
-/// Stores a submission, new or changed.
-pub async fn put(connection: &Connection, submission: &Submission) -> Result<(), DatabaseError> {
-    connection
+/// Stores a submission: a new one, or one that was in the state `from`. Two people may act at once; the
+/// second is told.
+pub async fn put(
+    connection: &Connection,
+    submission: &Submission,
+    from: Option<State>,
+) -> Result<(), Failure> {
+    let stored = connection
         .execute(
             "INSERT INTO submissions (submission_id, listing_id, version, content, state, submitted_at_ms,
                 submitted_by, queued_at_ms, due_at_ms, decided_at_ms, decided_by, decision, deadline_ms,
@@ -144,7 +150,8 @@ pub async fn put(connection: &Connection, submission: &Submission) -> Result<(),
                 due_at_ms = excluded.due_at_ms, decided_at_ms = excluded.decided_at_ms,
                 decided_by = excluded.decided_by, decision = excluded.decision,
                 deadline_ms = excluded.deadline_ms, appealed_from = excluded.appealed_from,
-                assigned_to = excluded.assigned_to, findings = excluded.findings",
+                assigned_to = excluded.assigned_to, findings = excluded.findings
+             WHERE submissions.state = $17",
             params![
                 submission.id,
                 submission.listing_id,
@@ -162,9 +169,16 @@ pub async fn put(connection: &Connection, submission: &Submission) -> Result<(),
                 submission.appealed_from.clone(),
                 submission.assigned_to.clone(),
                 to_json(&submission.findings)?,
+                from.map_or("", State::as_str),
             ],
         )
         .await?;
+    if stored == 0 {
+        return Err(Failure::conflict(
+            "changed_meanwhile",
+            "Someone else has acted on this submission meanwhile. Look at it again.",
+        ));
+    }
     Ok(())
 }
 
@@ -197,6 +211,17 @@ pub async fn place_of(
         )
         .await?
         .get(0)
+}
+
+/// A reviewer's name; the address where they gave none.
+pub async fn name_of(connection: &Connection, person_id: &str) -> Result<String, DatabaseError> {
+    let row = connection
+        .query_optional(
+            "SELECT CASE WHEN name = '' THEN email ELSE name END FROM people WHERE person_id = $1",
+            params![person_id],
+        )
+        .await?;
+    row.map_or_else(|| Ok(String::new()), |row| row.get(0))
 }
 
 /// What one track says.

@@ -5,14 +5,14 @@ use crate::edges::feed;
 use crate::oauth::test_app::TestApp;
 use crate::testing::{Actor, TestPortal, on_every_database};
 
-struct Desk {
-    app: TestApp,
-    organisation_id: String,
-    reviewer: Actor,
+pub(super) struct Desk {
+    pub app: TestApp,
+    pub organisation_id: String,
+    pub reviewer: Actor,
 }
 
 impl Desk {
-    async fn start(portal: &TestPortal) -> Self {
+    pub async fn start(portal: &TestPortal) -> Self {
         let app = TestApp::start(portal, "live").await;
         let shown = portal.get(&app.path, &app.owner).await.expect(200).json();
         let organisation_id = shown["organisation_id"].as_str().unwrap().to_owned();
@@ -37,11 +37,20 @@ impl Desk {
             )
             .await
             .expect(200);
+        self.in_review_of(portal, self.app.path.rsplit('/').next().unwrap())
+            .await
+    }
+
+    /// As [`Desk::in_review`], of any app.
+    pub async fn in_review_of(&self, portal: &TestPortal, app_id: &str) -> String {
         let context = portal.context().await;
-        let app_id = self.app.path.rsplit('/').next().unwrap().parse().unwrap();
-        let listing = crate::listings::find_listing(&context.connection, app_id)
+        let app_id = app_id.parse().unwrap();
+        let app = crate::apps::find_app(&context.connection, app_id)
             .await
             .unwrap()
+            .unwrap();
+        let listing = crate::listings::ensure_listing(&context, &app)
+            .await
             .unwrap();
         let known = crate::reviews::store::list_of_listing(&context.connection, listing.id)
             .await
@@ -67,13 +76,13 @@ impl Desk {
             organisation_id: listing.organisation_id,
             slug: listing.slug,
         };
-        crate::reviews::store::put(&context.connection, &submission)
+        crate::reviews::store::put(&context.connection, &submission, None)
             .await
             .unwrap();
         submission.id.to_string()
     }
 
-    async fn pass_tracks(&self, portal: &TestPortal, id: &str, token: &str) {
+    pub async fn pass_tracks(&self, portal: &TestPortal, id: &str, token: &str) {
         for track in crate::reviews::tracks::Track::ANY {
             let path = format!("/api/v1/operator/submissions/{id}/reviews/{track}");
             let body = json!({ "verdict": "pass", "ticked": track.checklist() });
@@ -84,12 +93,17 @@ impl Desk {
         }
     }
 
-    async fn decide(&self, portal: &TestPortal, id: &str, body: Value) -> crate::testing::Answer {
+    pub async fn decide(
+        &self,
+        portal: &TestPortal,
+        id: &str,
+        body: Value,
+    ) -> crate::testing::Answer {
         let path = format!("/api/v1/operator/submissions/{id}/decisions");
         portal.post(&path, &self.reviewer.token, body).await
     }
 
-    async fn act(&self, portal: &TestPortal, id: &str, event: &str) -> crate::testing::Answer {
+    pub async fn act(&self, portal: &TestPortal, id: &str, event: &str) -> crate::testing::Answer {
         let path = format!("/api/v1/submissions/{id}/events");
         portal
             .post(&path, &self.app.owner, json!({ "event": event }))
@@ -107,7 +121,7 @@ impl Desk {
     }
 }
 
-fn negative(event: &str) -> Value {
+pub(super) fn negative(event: &str) -> Value {
     json!({
         "event": event, "rules": ["links.privacy_url"], "evidence": "The page was empty on Monday.",
         "comment": "Write the statement.", "deadline": "2030-01-01T00:00:00Z",
@@ -139,6 +153,35 @@ on_every_database! {
         assert_eq!(tokens["installation_id"], installation.as_str());
         let funnel = portal.get(&format!("{}/listing/funnel", desk.app.path), &desk.app.owner).await.expect(200).json();
         assert_eq!((&funnel["views"], &funnel["begun"], &funnel["installed"]), (&json!(1), &json!(1), &json!(1)));
+        let overview = portal.get("/api/v1/operator/installs?days=7", &desk.reviewer.token).await.expect(200).json();
+        assert_eq!((&overview["items"][0]["app"], &overview["items"][0]["is_listed"]), (&json!("Order sync"), &json!(true)));
+        for part in [&overview["total"], &overview["items"][0]["funnel"]] {
+            assert_eq!((&part["views"], &part["begun"], &part["installed"], &part["active"]), (&json!(1), &json!(1), &json!(1), &json!(1)));
+        }
+        assert!(portal.page("/operator/installs", &desk.reviewer.token).await.expect(200).text().contains("100.0 %"));
+        portal.get("/api/v1/operator/installs?days=0", &desk.reviewer.token).await.expect(422);
+        // What the customer says is shown once the operator has chosen it, and as they said it.
+        let opinion = format!("/api/v1/installations/{installation}/opinion");
+        let words = json!({ "rating": 5, "body": "Saves me an hour every day.", "signed_by": "Cleo" });
+        portal.call("PUT", &opinion, &desk.app.owner, Some(words.clone())).await.expect(404);
+        portal.call("PUT", &opinion, &customer.token, Some(json!({ "rating": 9, "body": "", "signed_by": "" }))).await.expect(422);
+        let written = portal.call("PUT", &opinion, &customer.token, Some(words.clone())).await.expect(200).json();
+        assert_eq!(written["is_shown"], false);
+        let shown = async || {
+            let page = portal.page(&format!("/directory/{slug}"), "").await.expect(200);
+            page.text().contains("Saves me an hour")
+        };
+        assert!(!shown().await);
+        let choice = format!("/operator/opinions/{installation}");
+        portal.submit(&choice, &desk.reviewer.token, &[("choice", "show")]).await.expect(303);
+        assert!(shown().await);
+        assert_eq!(portal.get(&format!("/api/v1/directory/{slug}"), "").await.expect(200).json()["opinions"][0]["signed_by"], "Cleo");
+        let form = [("rating", "4"), ("body", "Saves me an hour every week."), ("signed_by", "Cleo")];
+        portal.submit(&format!("/installations/{installation}/opinion"), &customer.token, &form).await.expect(303);
+        assert!(!shown().await, "changed words wait again");
+        portal.call("PUT", &format!("/api/v1{choice}"), &customer.token, Some(json!({ "is_shown": true }))).await.expect(404);
+        portal.page("/operator/opinions", &desk.reviewer.token).await.expect(200);
+        portal.page(&format!("/installations/{installation}"), &customer.token).await.expect(200);
         desk.decide(&portal, &id, negative("suspend")).await.expect(200);
         assert!(!desk.app.is_active(&portal, tokens["access_token"].as_str().unwrap()).await);
         let context = portal.context().await;
@@ -150,7 +193,8 @@ on_every_database! {
         desk.decide(&portal, &id, json!({ "event": "release" })).await.expect(200);
         portal.page(&format!("/directory/{slug}"), "").await.expect(200);
         desk.decide(&portal, &id, negative("suspend")).await.expect(200);
-        desk.decide(&portal, &id, json!({ "event": "revoke" })).await.expect(200);
+        assert_eq!(desk.decide(&portal, &id, json!({ "event": "revoke" })).await.expect(409).code(), "rule_missing");
+        desk.decide(&portal, &id, negative("revoke")).await.expect(200);
         desk.decide(&portal, &id, json!({ "event": "release" })).await.expect(409);
     }
 
@@ -260,7 +304,11 @@ async fn a_bad_draft_is_refused_with_the_rules_it_breaks_and_pages_show_them() {
         ("name", "New name"),
         ("visibility", "public"),
         ("scopes", "orders:read | To copy orders"),
-        ("form", "a | A | text | optional"),
+        ("field_name", "a"),
+        ("field_label", "A"),
+        ("field_kind", "number"),
+        ("field_need", "optional"),
+        ("field_max", "30"),
     ];
     portal
         .submit(&format!("{page}/listing"), &desk.app.owner, &form)
@@ -273,6 +321,7 @@ async fn a_bad_draft_is_refused_with_the_rules_it_breaks_and_pages_show_them() {
         .json();
     assert_eq!(listing["draft"]["name"], "New name");
     assert_eq!(listing["draft"]["scopes"][0]["reason"], "To copy orders");
+    assert_eq!(listing["draft"]["form"][0]["max"], 30);
 }
 
 #[tokio::test]
@@ -353,6 +402,46 @@ async fn reviewers_work_on_pages_and_talk_with_the_partner() {
         )
         .await
         .expect(200);
+    let reasons = "/operator/review-templates";
+    let form = [
+        ("name", "No terms"),
+        ("rules", "links.terms_url"),
+        ("body", "The terms are missing."),
+    ];
+    portal.submit(reasons, token, &form).await.expect(303);
+    let unknown = [("name", "Odd"), ("rules", "nothing"), ("body", "x")];
+    portal.submit(reasons, token, &unknown).await.expect(422);
+    let filled = portal
+        .page(&format!("{page}?reason=No+terms"), token)
+        .await
+        .expect(200);
+    assert!(filled.text().contains("value=\"links.terms_url\""));
+    portal
+        .submit(&format!("{reasons}/remove"), token, &[("name", "No terms")])
+        .await
+        .expect(303);
+    let gone = "/api/v1/operator/review-templates/No%20privacy";
+    portal.call("DELETE", gone, token, None).await.expect(204);
+    portal.call("DELETE", gone, token, None).await.expect(404);
+    assert!(
+        portal
+            .page(reasons, token)
+            .await
+            .expect(200)
+            .text()
+            .contains("No reasons yet.")
+    );
+    // A decision that is refused keeps what was typed.
+    let typed = [
+        ("event", "suspend"),
+        ("evidence", "Seen on Monday"),
+        ("days", "many"),
+    ];
+    let again = portal
+        .submit(&format!("{page}/decide"), token, &typed)
+        .await
+        .expect(422);
+    assert!(again.text().contains("Seen on Monday") && again.text().contains("1 to 365 days"));
     let stranger = portal.sign_up("stranger@example.com", "Other").await;
     portal
         .page(&format!("/submissions/{id}"), &stranger.token)

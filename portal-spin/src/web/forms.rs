@@ -108,6 +108,12 @@ impl Shown {
         self.form.raw(name)
     }
 
+    /// Whether a repeated field has this value among its own.
+    pub fn has(&self, name: &str, value: &str) -> bool {
+        let mut fields = self.form.fields.iter();
+        fields.any(|(known, own)| known == name && own == value)
+    }
+
     /// What is wrong with a field; empty if nothing.
     pub fn error(&self, name: &str) -> &str {
         self.errors

@@ -50,7 +50,11 @@ pub struct Page {
 }
 
 /// What everyone can read.
-const PLACES: &[(&str, &str)] = &[("Products", "/products"), ("Guides", "/guides")];
+const PLACES: &[(&str, &str)] = &[
+    ("Products", "/products"),
+    ("App directory", "/directory"),
+    ("Guides", "/guides"),
+];
 
 /// Pages of an app: label, path below the app. Each domain with pages of an app adds its line.
 const APP_NAVIGATION: &[(&str, &str)] = &[
@@ -88,6 +92,7 @@ const OPERATOR_NAVIGATION: &[(&str, &str, &[OperatorRole])] = &[
     ("Edges", "/operator/edges", OperatorRole::ANY),
     ("Billing", "/operator/billing", OperatorRole::ANY),
     ("Reviews", "/operator/submissions", OperatorRole::ANY),
+    ("Installs", "/operator/installs", OperatorRole::ANY),
     ("Webhooks", "/operator/webhooks", OperatorRole::ANY),
     ("Guides", "/operator/guides", OperatorRole::ANY),
     ("E-mails", "/operator/emails", OperatorRole::ANY),

@@ -66,3 +66,51 @@ impl PageRequest {
         PageOf { items, next_cursor }
     }
 }
+
+/// A part of a list that is sorted by rank: the cursor says how many rows came before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stretch {
+    /// How many rows, 1 to 200; in a file, to 10 000.
+    pub limit: i64,
+    /// How many rows came before.
+    pub from: i64,
+}
+
+impl Stretch {
+    /// Reads `limit` and `cursor`; `usual` rows where no limit is given.
+    pub fn read(context: &Context, usual: i64) -> Result<Self, Failure> {
+        let request = PageRequest::read(context)?;
+        let is_file = context
+            .query("format")
+            .is_some_and(|format| format == "csv");
+        let has_wish = is_file || context.query("limit").is_some();
+        let from = match context.query("cursor") {
+            None => 0,
+            Some(text) => text
+                .parse()
+                .ok()
+                .filter(|from| (0..1_000_000_000).contains(from))
+                .ok_or_else(|| {
+                    Failure::field("cursor", "malformed", "Give the `next_cursor` of a list.")
+                })?,
+        };
+        Ok(Self {
+            limit: if has_wish { request.limit } else { usual },
+            from,
+        })
+    }
+
+    /// As [`PageRequest::limit_and_one`].
+    pub fn limit_and_one(&self) -> i64 {
+        self.limit + 1
+    }
+
+    /// Cuts the rows of a query made with [`Stretch::limit_and_one`]: the rows and the next cursor.
+    pub fn cut<T>(&self, mut rows: Vec<T>) -> (Vec<T>, Option<String>) {
+        let wanted = usize::try_from(self.limit).unwrap_or(usize::MAX);
+        let has_more = rows.len() > wanted;
+        rows.truncate(wanted);
+        let next = has_more.then(|| (self.from + self.limit).to_string());
+        (rows, next)
+    }
+}

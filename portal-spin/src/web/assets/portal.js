@@ -46,3 +46,28 @@ const refresh = async () => {
   setTimeout(refresh, 2000);
 };
 if (live && live.dataset.live !== "settled") setTimeout(refresh, 2000);
+
+// A form that is judged while it is filled: the server says what is wrong, this only asks and shows.
+// Typing leaves addresses unasked; leaving a field asks them.
+const judged = one("form[data-check]");
+let pause, asking;
+const judge = async (isQuick) => {
+  asking?.abort();
+  asking = new AbortController();
+  const body = new URLSearchParams(new FormData(judged));
+  if (isQuick) body.set("quick", "yes");
+  try {
+    const answer = await fetch(judged.dataset.check, { method: "POST", body, credentials: "same-origin", signal: asking.signal });
+    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    for (const id of ["checks-summary", "checks-list"]) {
+      const [shown, fresh] = [document.getElementById(id), page.getElementById(id)];
+      if (answer.ok && fresh && shown.innerHTML !== fresh.innerHTML) shown.innerHTML = fresh.innerHTML;
+    }
+  } catch { /* a newer check has taken its place, or the network is away */ }
+};
+const judgeSoon = (isQuick, ms) => {
+  clearTimeout(pause);
+  pause = setTimeout(judge, ms, isQuick);
+};
+judged?.addEventListener("input", () => judgeSoon(true, 600));
+judged?.addEventListener("change", () => judgeSoon(false, 200));
