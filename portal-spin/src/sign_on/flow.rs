@@ -290,11 +290,11 @@ pub(super) async fn finish(
     match welcome(context, &provider, &claims).await? {
         Ok(person_id) => Ok(Arrived {
             person_id,
-            // The operator's own provider answers for the factors it asks its staff for.
+            // The staff's provider answers for the factors it asks them for; the customers' does not.
             session_token: log_in::open_session(
                 context,
                 person_id,
-                attempt.organisation_id.is_none().then_some(context.now_ms),
+                (provider.audience == Audience::Staff).then_some(context.now_ms),
             )
             .await?,
             next: attempt.next,
