@@ -23,7 +23,7 @@ enum Name {
     Billing,
     /// The sandbox: correctness, refusals, state, start, memory, throughput, hostile requests
     Mock,
-    /// The portal: sign-up to first call, keys, cost of a page, cold start, pages at scale
+    /// The portal: sign-up to first call, keys, cost of a page, pages at scale
     Portal,
 }
 
