@@ -3,7 +3,7 @@
 use shared::ids::EdgeBootId;
 use shared::usage::Report;
 
-use super::model::{LIVE_FOR_MS, Progress, SILENT_AFTER_MS, saturating};
+use super::model::{AWAY_AT_MOST_MS, LIVE_FOR_MS, Progress, SILENT_AFTER_MS, saturating};
 use crate::database::{Connection, DatabaseError, Row};
 use crate::encoding::readable_time;
 use crate::params;
@@ -248,7 +248,8 @@ pub async fn list_boots(
     rows.iter().map(|row| view(row, now_ms)).collect()
 }
 
-/// Gaps that touch a span, oldest first. They concern every caller of the edge, so no edge is named.
+/// Gaps that touch a span, oldest first. They concern every caller of the edge, so no edge is named. Who is
+/// silent for longer than an edge may be away is gone: its gap ends there.
 pub async fn list_gaps(
     connection: &Connection,
     from_ms: i64,
@@ -257,11 +258,11 @@ pub async fn list_gaps(
     let rows = connection
         .query(
             "SELECT gap_from_ms, gap_until_ms, gap_calls FROM edges
-             WHERE ended_at_ms IS NULL AND gap_from_ms < $2
-                AND (gap_until_ms IS NULL OR gap_until_ms > $1)
+             WHERE ended_at_ms IS NULL AND gap_from_ms < $1
+                AND (gap_until_ms > $2 OR (gap_until_ms IS NULL AND gap_from_ms > $3))
                 AND (gap_calls IS NULL OR gap_calls > 0)
              ORDER BY gap_from_ms LIMIT 100",
-            params![from_ms, to_ms],
+            params![to_ms, from_ms, from_ms - AWAY_AT_MOST_MS],
         )
         .await?;
     rows.iter()

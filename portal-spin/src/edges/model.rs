@@ -6,6 +6,8 @@ use shared::usage::Report;
 pub const LIVE_FOR_MS: i64 = 5_000;
 /// An edge that was silent for this long has an open gap, in milliseconds.
 pub const SILENT_AFTER_MS: i64 = 120_000;
+/// How long an edge may be away and still bring what it counted.
+pub const AWAY_AT_MOST_MS: i64 = 35 * 24 * 60 * 60 * 1000;
 /// How long an edge may spend a lease without renewing it, in milliseconds. Long, because what is
 /// lent is never lent again within the period: only a changed plan makes an old lease wrong.
 pub const LEASE_FOR_MS: i64 = 24 * 60 * 60 * 1000;

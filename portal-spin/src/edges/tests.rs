@@ -208,6 +208,20 @@ on_every_database! {
         assert!(list["items"].as_array().unwrap().iter().all(|edge| edge["gap"].is_null()));
     }
 
+    async fn the_gap_of_an_edge_that_never_comes_back_does_not_go_on_for_ever(portal: TestPortal) {
+        start(&portal).await;
+        TestEdge::new(&portal, "scaled-away", 7).beat(&portal).await;
+        let (from_ms, day_ms) = (portal.now_ms(), 24 * 3_600_000);
+        portal.advance_ms(day_ms);
+        let context = portal.context().await;
+        assert_eq!(crate::edges::boots::find_silent_boots(&context.connection, portal.now_ms()).await.unwrap(), 1);
+        let gaps = async |first: i64, last: i64| {
+            let (first, last) = (from_ms + first * day_ms, from_ms + last * day_ms);
+            crate::edges::boots::list_gaps(&context.connection, first, last).await.unwrap().len()
+        };
+        assert_eq!((gaps(-2, -1).await, gaps(-1, 1).await, gaps(34, 64).await, gaps(36, 66).await), (0, 1, 1, 0));
+    }
+
     async fn a_tick_needs_its_secret_and_may_come_twice(portal: TestPortal) {
         start(&portal).await;
         portal.post("/internal/tick", "", json!({})).await.expect(401);
