@@ -577,6 +577,12 @@ routes! {
     // The operator's analytics
     GET "/operator/analytics" show_analytics Operator(OperatorRole::ANY) => analytics::show_report;
     GET "/operator/analytics/{report}" show_analytics_report Operator(OperatorRole::ANY) => analytics::show_report;
+    GET "/operator/programme-costs" show_programme_costs Operator(OperatorRole::ANY) => analytics::show_programme_costs;
+    POST "/operator/programme-costs" submit_programme_cost Operator(FINANCE) => analytics::submit_programme_cost;
+    POST "/operator/programme-costs/{programme_cost_id}/remove" submit_programme_cost_removal Operator(FINANCE) => analytics::submit_programme_cost_removal;
+    GET "/api/v1/operator/programme-costs" list_programme_costs Operator(OperatorRole::ANY) => analytics::list_programme_costs, gives 200 analytics::ProgrammeCostList;
+    POST "/api/v1/operator/programme-costs" create_programme_cost Operator(FINANCE) => analytics::create_programme_cost, takes analytics::ProgrammeCostBody, gives 201;
+    DELETE "/api/v1/operator/programme-costs/{programme_cost_id}" delete_programme_cost Operator(FINANCE) => analytics::delete_programme_cost, gives 204;
     GET "/api/v1/operator/analytics/{report}" read_analytics_report Operator(OperatorRole::ANY) => analytics::read_report, gives 200 analytics::Report;
 
     // Billing

@@ -7,12 +7,16 @@ use super::report::{Datum, Table};
 
 const WIDTH: f64 = 720.0;
 const HEIGHT: f64 = 240.0;
-const LEFT: f64 = 64.0;
+const LEFT: f64 = 76.0;
 const RIGHT: f64 = 12.0;
 const TOP: f64 = 16.0;
 const BOTTOM: f64 = 28.0;
 /// Labels below the axis at most.
 const LABELS: usize = 8;
+
+/// So many bars all have their name below, in two lines of so many characters.
+const BARS_NAMED: usize = 10;
+const LINE: usize = 12;
 
 /// How rows stand on the page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -111,7 +115,12 @@ impl Chart {
 
     fn draw_labels(&self, table: &Table, svg: &mut String) {
         let rows = table.rows.len();
-        let every = rows.div_ceil(LABELS).max(1);
+        let is_each_named = self.kind == Kind::Bars && rows <= BARS_NAMED;
+        let every = if is_each_named {
+            1
+        } else {
+            rows.div_ceil(LABELS).max(1)
+        };
         svg.push_str("<g class=\"chart-labels\">");
         for (place, row) in table.rows.iter().enumerate().step_by(every) {
             let label = row.first().map(Datum::text).unwrap_or_default();
@@ -119,13 +128,20 @@ impl Chart {
                 Kind::Lines => x_of(place, rows),
                 Kind::Bars => bar_of(place, rows).0 + bar_of(place, rows).1 / 2.0,
             };
-            let short: String = label.chars().take(14).collect();
-            let _ = write!(
-                svg,
-                "<text x=\"{x:.1}\" y=\"{:.1}\">{}</text>",
-                HEIGHT - 8.0,
-                escape(&short)
-            );
+            let lines = if is_each_named {
+                two_lines(&label)
+            } else {
+                [String::new(), label.chars().take(14).collect()]
+            };
+            for (line, y) in lines.iter().zip([HEIGHT - 14.0, HEIGHT - 3.0]) {
+                if !line.is_empty() {
+                    let _ = write!(
+                        svg,
+                        "<text x=\"{x:.1}\" y=\"{y:.1}\">{}</text>",
+                        escape(line)
+                    );
+                }
+            }
         }
         svg.push_str("</g>");
     }
@@ -146,6 +162,27 @@ impl Chart {
         }
         svg.push_str("</ul>");
     }
+}
+
+/// A label in two lines, broken between words; what does not fit is left out.
+fn two_lines(label: &str) -> [String; 2] {
+    let mut lines = [String::new(), String::new()];
+    let mut place = 0;
+    for word in label.split_whitespace() {
+        let is_full = lines
+            .get(place)
+            .is_some_and(|line| !line.is_empty() && line.len() + word.len() >= LINE);
+        if is_full {
+            place += 1;
+        }
+        if let Some(line) = lines.get_mut(place) {
+            if !line.is_empty() {
+                line.push(' ');
+            }
+            line.extend(word.chars().take(LINE));
+        }
+    }
+    lines
 }
 
 fn draw_line(svg: &mut String, place: usize, series: &[Option<f64>], top: f64) {
@@ -230,6 +267,10 @@ fn scale_text(mark: f64, sample: Option<&Datum>) -> String {
         Some(Datum::Share(..) | Datum::Change(..)) => format!("{:.0} %", mark * 100.0),
         #[allow(clippy::cast_possible_truncation)] // a mark on a scale
         Some(Datum::Span(_)) => Datum::Span(mark as i64).text(),
+        Some(Datum::Amount(money)) => {
+            let plain = scale_text(mark, None);
+            format!("{plain} {}", money.currency.as_str())
+        }
         _ if mark >= 1_000_000.0 => format!("{} M", trimmed(mark / 1_000_000.0)),
         _ if mark >= 1_000.0 => format!("{} k", trimmed(mark / 1_000.0)),
         _ => trimmed(mark),
@@ -286,6 +327,13 @@ mod tests {
         assert!(svg.contains("a&amp;b") && svg.contains("&lt;b&gt;&quot;Calls&quot;"));
         assert!(!svg.contains("style") && !svg.contains("<b>"));
         assert!(svg.contains("series-2"));
+    }
+
+    #[test]
+    fn a_label_is_broken_between_words() {
+        assert_eq!(two_lines("First sandbox call"), ["First", "sandbox call"]);
+        assert_eq!(two_lines("Keyed"), ["Keyed", ""]);
+        assert_eq!(two_lines("Keyed → First sandbox call")[0], "Keyed →");
     }
 
     #[test]

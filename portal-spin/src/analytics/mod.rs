@@ -1,13 +1,15 @@
 //! Analytics: what the programme brings, and where partners get stuck.
 //!
 //! Owns the sums of calls by partner, product, day, week and month (derived from the cells, made again
-//! when a day changes), the first successes of each partner, and the reports on them. Reads what other
+//! when a day changes), the first successes of each partner, what the programme costs, and the reports on
+//! them. Reads what other
 //! domains keep: registrations, acceptances, credentials, subscriptions, the audit log. Does not own
 //! usage itself (`metering`) nor money (`billing`). A number has one definition, which stands beside it
 //! and in docs/glossary.md.
 
 mod calendar;
 mod chart;
+mod costs;
 mod funnel;
 mod pages;
 mod partners;
@@ -21,6 +23,7 @@ mod stages;
 mod store;
 mod trend;
 mod usage;
+mod worth;
 
 #[cfg(test)]
 mod slow;
@@ -28,7 +31,13 @@ mod slow;
 mod tests;
 
 pub use calendar::{DAY_MS, parse_day};
+pub use costs::{
+    ProgrammeCostBody, ProgrammeCostList, create_programme_cost, delete_programme_cost,
+    list_programme_costs, show_programme_costs, submit_programme_cost,
+    submit_programme_cost_removal,
+};
 pub use pages::{read_report, show_report};
+pub use programme::headline;
 pub use refresh::{count_visit, refresh};
-pub use report::Report;
+pub use report::{Figure, Report};
 pub use usage::{read_usage, show_usage};

@@ -3,7 +3,7 @@
 use askama::Template;
 
 use super::report::Report;
-use super::{partners, programme, questions, revenue};
+use super::{partners, programme, questions, revenue, worth};
 use crate::context::Context;
 use crate::ports::PortFuture;
 use crate::routes::Outcome;
@@ -37,6 +37,7 @@ macro_rules! reports {
 reports! {
     "home" "Overview" true => programme::home;
     "revenue" "Revenue" true => revenue::show_revenue;
+    "worth" "Is it worth it?" true => worth::show_worth;
     "funnel" "Funnel" true => programme::show_funnel;
     "cohorts" "Cohorts" true => programme::show_cohorts;
     "partners" "Partners" true => partners::rank_partners;
@@ -164,6 +165,11 @@ pub async fn show_report(context: &Context) -> Outcome {
             href: format!("/operator/analytics/{}", known.name),
             is_current: known.name == entry.name,
         })
+        .chain([Place {
+            label: "Costs",
+            href: "/operator/programme-costs".to_owned(),
+            is_current: false,
+        }])
         .collect();
     let kept = query_pairs(context)
         .into_iter()

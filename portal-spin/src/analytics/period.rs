@@ -59,6 +59,14 @@ impl Days {
         is_whole.then_some((from, to))
     }
 
+    /// The same, widened to whole months.
+    pub fn whole_months(self) -> Self {
+        Self {
+            from: first_day_of_month(month_of_day(self.from)),
+            to: first_day_of_month(month_of_day(self.to - 1) + 1),
+        }
+    }
+
     /// The span of the same length before: the same number of months where it is whole months.
     pub fn before(self) -> Self {
         let from = match self.months() {

@@ -16,6 +16,9 @@ use super::trend;
 use crate::context::Context;
 use crate::web::Failure;
 
+/// The four metrics: revenue, active partners, activation, time to first call.
+const HEADLINE: usize = 4;
+
 /// Where partners' pages stand.
 pub fn partner_link(organisation_id: &str, name: &str) -> Datum {
     Datum::Link(
@@ -65,24 +68,24 @@ fn reached(cohort: &Cohort, step: Step) -> i64 {
         .unwrap_or_default()
 }
 
-/// Home: the numbers that say whether the programme works.
-pub async fn home(context: &Context) -> Result<Report, Failure> {
+/// The numbers that lead: revenue, who is active, who gets there, how fast.
+async fn leading_figures(
+    context: &Context,
+    days: Days,
+    journeys: &[Journey],
+) -> Result<Vec<Figure>, Failure> {
     let connection = &context.connection;
-    let days = Days::read(context, 12)?;
-    let mut report = frame("home", "Analytics", "Does the programme pay?", days);
-    let journeys = store::list_journeys(connection).await?;
-    let months = store::list_months(connection).await?;
     let (now, before) = (
-        whole(registered(&journeys, days)),
-        whole(registered(&journeys, days.before())),
+        whole(registered(journeys, days)),
+        whole(registered(journeys, days.before())),
     );
     let active = store::live_calls_by_partner(connection, days).await?;
     let active_before = store::live_calls_by_partner(connection, days.before()).await?;
     let count_active = |calls: &BTreeMap<String, store::Calls>| {
         Datum::Count(calls.values().filter(|calls| calls.successes > 0).count() as i64)
     };
-    report.figures.push(revenue::figure(context, days).await?);
-    report.figures.extend([
+    Ok(vec![
+        revenue::figure(context, days).await?,
         Figure {
             name: "active_partners",
             label: "Active partners",
@@ -111,7 +114,26 @@ pub async fn home(context: &Context) -> Result<Report, Failure> {
             before: Datum::Share(before.quick, before.called),
             definition: "of those with a first call".to_owned(),
         },
-    ]);
+    ])
+}
+
+/// The leading figures of the last twelve months, for the operator's home.
+pub async fn headline(context: &Context) -> Result<Vec<Figure>, Failure> {
+    let days = Days::read(context, 12)?;
+    let journeys = store::list_journeys(&context.connection).await?;
+    let mut figures = leading_figures(context, days, &journeys).await?;
+    figures.truncate(HEADLINE);
+    Ok(figures)
+}
+
+/// Home: the numbers that say whether the programme works.
+pub async fn home(context: &Context) -> Result<Report, Failure> {
+    let connection = &context.connection;
+    let days = Days::read(context, 12)?;
+    let mut report = frame("home", "Analytics", "Does the programme pay?", days);
+    let journeys = store::list_journeys(connection).await?;
+    let months = store::list_months(connection).await?;
+    report.figures = leading_figures(context, days, &journeys).await?;
     let (growth, growth_before) = growth_of(&months, month_of(context.now_ms));
     report.figures.push(Figure {
         name: "growth",

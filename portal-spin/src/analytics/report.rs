@@ -70,7 +70,7 @@ impl Datum {
             }
             Self::Change(from, to) => ratio(to - from, *from)
                 .map_or_else(dash, |change| format!("{:+.1} %", change * 100.0)),
-            Self::Amount(money) => format!("{} {}", money.to_major(), money.currency.as_str()),
+            Self::Amount(money) => amount_text(money),
             Self::Span(ms) => readable_span(*ms),
             Self::Nothing => dash(),
         }
@@ -138,6 +138,16 @@ fn signed(count: i64) -> String {
     } else {
         text
     }
+}
+
+/// `12 345.60 USD`.
+fn amount_text(money: &Money) -> String {
+    let major = Money::from_minor(money.currency, money.minor.saturating_abs()).to_major();
+    let (whole, part) = major.split_once('.').unwrap_or((&major, ""));
+    let whole = whole.parse().map_or_else(|_| whole.to_owned(), grouped);
+    let sign = if money.minor < 0 { "−" } else { "" };
+    let dot = if part.is_empty() { "" } else { "." };
+    format!("{sign}{whole}{dot}{part} {}", money.currency.as_str())
 }
 
 fn readable_span(ms: i64) -> String {
@@ -211,6 +221,13 @@ pub struct Table {
 }
 
 impl Table {
+    /// Whether a column's values stand to the right; so does its heading.
+    pub fn has_numbers_in(&self, column: &usize) -> bool {
+        let values = self.rows.iter().filter_map(|row| row.get(*column));
+        let mut known = values.filter(|value| **value != Datum::Nothing).peekable();
+        known.peek().is_some() && known.all(|value| value.is_number())
+    }
+
     /// Comma-separated, with a heading line.
     pub fn csv(&self) -> String {
         let headings = self.columns.iter().map(|column| column.label.clone());
@@ -293,7 +310,12 @@ mod tests {
             (Datum::Share(1, 8), "12.5 %", "0.125"),
             (Datum::Share(0, 0), "–", ""),
             (Datum::Change(50, 75), "+50.0 %", "0.5"),
-            (Datum::amount(usd, -1_250), "-12.50 USD", "-12.50"),
+            (Datum::amount(usd, -1_250), "−12.50 USD", "-12.50"),
+            (
+                Datum::amount(usd, 123_456_789),
+                "1\u{202f}234\u{202f}567.89 USD",
+                "1234567.89",
+            ),
             (Datum::Span(1_830_000), "30 min", "1830"),
             (Datum::Span(93_600_000), "1 d 2 h", "93600"),
             (Datum::Nothing, "–", ""),

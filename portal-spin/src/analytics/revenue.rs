@@ -23,7 +23,7 @@ use crate::web::Failure;
 const INVOICES_PER_STEP: i64 = 200;
 /// Products in the matrix.
 const PRODUCTS_SHOWN: usize = 12;
-const COUNTS: &str = "lines of issued invoices less credit notes and discounts, before taxes, by the UTC day of issue; voided invoices are left out, a credit note by hand counts whole";
+pub(super) const COUNTS: &str = "lines of issued invoices less credit notes and discounts, before taxes, by the UTC day of issue; voided invoices are left out, a credit note by hand counts whole";
 
 /// What is read of an invoice's document.
 #[derive(Debug, Default, Deserialize)]
@@ -196,7 +196,7 @@ async fn list_entries(
 }
 
 /// The currency asked for, or the one of most lines.
-async fn currency(context: &Context) -> Result<Currency, Failure> {
+pub(super) async fn currency(context: &Context) -> Result<Currency, Failure> {
     if let Some(text) = context.query("currency") {
         return text
             .parse()
@@ -224,6 +224,19 @@ fn by_key<'a>(entries: &'a [Entry], key: impl Fn(&'a Entry) -> &'a str) -> BTree
         *sums.entry(key(entry)).or_default() += entry.minor;
     }
     sums
+}
+
+/// Revenue of each month, in minor units.
+pub(super) async fn sum_by_month(
+    context: &Context,
+    currency: Currency,
+    days: Days,
+) -> Result<Vec<(i64, i64)>, Failure> {
+    let entries = list_entries(&context.connection, currency, days).await?;
+    Ok(entries
+        .iter()
+        .map(|entry| (entry.month, entry.minor))
+        .collect())
 }
 
 /// The figure that leads.

@@ -62,6 +62,7 @@ migrations! {
     182 "0182_visitors",
     200 "0200_analytics",
     201 "0201_revenue",
+    202 "0202_programme_costs",
 }
 
 /// Brings the database to the newest schema of this code. Safe to run any number of times and by

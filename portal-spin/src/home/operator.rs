@@ -5,13 +5,14 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::store::count;
+use crate::analytics::{self, Figure};
 use crate::context::Context;
 use crate::database::DatabaseError;
 use crate::edges::{self, EdgeView};
 use crate::encoding::readable_time;
 use crate::params;
 use crate::routes::Outcome;
-use crate::web::{Page, response};
+use crate::web::{Failure, Page, response};
 
 /// A number and the page that lists what it counts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
@@ -25,8 +26,10 @@ pub struct Counted {
 }
 
 /// The operator's home.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct OperatorHome {
+    /// Revenue first, then who is active, over the last twelve months.
+    pub headline: Vec<Figure>,
     /// What waits for a person.
     pub waiting: Vec<Counted>,
     /// How large the programme is.
@@ -161,11 +164,12 @@ async fn failed_mails(context: &Context) -> Result<Vec<FailedMail>, DatabaseErro
         .collect()
 }
 
-async fn read(context: &Context) -> Result<OperatorHome, DatabaseError> {
+async fn read(context: &Context) -> Result<OperatorHome, Failure> {
     let connection = &context.connection;
     let now_ms = context.now_ms;
     let feed = "SELECT COALESCE(MAX(position), 0) FROM feed_entries";
     Ok(OperatorHome {
+        headline: analytics::headline(context).await?,
         waiting: counted(context, WAITING, now_ms).await?,
         programme: counted(context, PROGRAMME, now_ms).await?,
         newest: newest_organisations(context).await?,

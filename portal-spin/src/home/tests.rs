@@ -28,6 +28,7 @@ on_every_database! {
         portal.make_operator(&boss, "manager").await;
         let home = portal.get("/api/v1/operator/home", &boss.token).await.expect(200).json();
         assert_eq!(home["programme"][0]["count"], 1);
+        assert_eq!(home["headline"][0]["name"], "revenue");
         assert_eq!(home["newest"][0]["name"], "Operator");
         let page = portal.page("/operator", &boss.token).await.expect(200).text();
         assert!(page.contains("Requests to decide") && page.contains("No gateway has reported yet"));
