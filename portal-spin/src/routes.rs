@@ -628,6 +628,7 @@ routes! {
     GET "/api/v1/operator/edges" list_edges Operator(OperatorRole::ANY) => edges::list_edges, gives 200 edges::EdgeList;
     POST "/internal/tick" run_tick Tick => edges::run_tick;
     POST "/dev/seed" seed Development => seed::seed;
+    POST "/dev/seed/history" play_history Development => seed::history::play_history;
 }
 
 /// Whether a path belongs to the JSON side.

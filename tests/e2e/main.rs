@@ -4,6 +4,7 @@ mod accessibility;
 mod apps;
 mod billing;
 mod closing;
+mod demo_programme;
 mod documents;
 mod first_call;
 mod oauth_library;

@@ -36,6 +36,7 @@ pub struct Stack {
 pub struct DataFolder {
     folder: Arc<TempDir>,
     port_base: u16,
+    months: u32,
 }
 
 impl DataFolder {
@@ -47,7 +48,15 @@ impl DataFolder {
         Ok(Self {
             folder: Arc::new(tempfile::Builder::new().prefix("portico-e2e-").tempdir()?),
             port_base: ports::free_base()?,
+            months: 0,
         })
+    }
+
+    /// The same, for a demo programme with so many months of past.
+    #[must_use]
+    pub const fn with_months(mut self, months: u32) -> Self {
+        self.months = months;
+        self
     }
 
     /// Where it is.
@@ -107,6 +116,8 @@ pub fn up_command(data: &DataFolder) -> Result<Command> {
         .arg(data.path())
         .arg("--port-base")
         .arg(data.port_base().to_string())
+        // A past is work in the background; the journey that looks at one asks for it.
+        .args(["--demo-months", &data.months.to_string()])
         .arg("--edge-filter")
         .arg(artifacts()?.join("edge_filter.wasm"));
     if let Some(envoy) = std::env::var_os("PORTICO_ENVOY") {

@@ -22,6 +22,9 @@ pub struct Options {
     /// Do not seed the demo programme
     #[arg(long)]
     no_demo: bool,
+    /// How many months of past the demo programme has; 0 for none
+    #[arg(long, default_value_t = 14)]
+    demo_months: u32,
 }
 
 pub fn run(options: &Options) -> Result<()> {
@@ -42,6 +45,9 @@ pub fn run(options: &Options) -> Result<()> {
     if options.fresh {
         command.arg("--fresh");
     }
+    command
+        .arg("--demo-months")
+        .arg(options.demo_months.to_string());
     if options.no_demo {
         command.arg("--no-demo");
     }

@@ -25,6 +25,7 @@ mod tests;
 pub use boots::{EdgeView, Gap};
 pub use model::LIVE_FOR_MS;
 pub use pages::show_edges;
+pub use report::accept_told_report;
 pub use routes::{EdgeList, list_edges, post_report, read_feed, read_snapshot};
 pub use standing::publish_standing;
 pub use tick::run_tick;

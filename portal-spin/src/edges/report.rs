@@ -6,6 +6,21 @@ use super::{boots, feed, leases};
 use crate::database::{Connection, DatabaseError};
 use crate::{credentials, metering};
 
+/// Stores a report that was told, not sent: it has no leases, and says nothing about who is alive.
+pub async fn accept_told_report(
+    connection: &Connection,
+    report: &Report,
+    now_ms: i64,
+) -> Result<(), DatabaseError> {
+    connection
+        .transaction(async || {
+            metering::merge_cells(connection, report.edge.boot, &report.cells).await?;
+            metering::keep_samples(connection, &report.edge.name, &report.requests).await?;
+            boots::record_report(connection, report, now_ms).await
+        })
+        .await
+}
+
 /// Stores a report and answers it. Any report may come again, late or out of order.
 pub async fn accept_report(
     connection: &Connection,

@@ -31,3 +31,4 @@ pub use partner_pages::*;
 pub use partner_routes::*;
 pub use reasons::*;
 pub use service::apply_deadlines;
+pub use tracks::Track;

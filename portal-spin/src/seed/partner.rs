@@ -6,7 +6,7 @@ use shared::ids::{AppId, OrganisationId, PersonId, SessionId};
 use super::programme::find_or_make_person;
 use super::{LogIn, SeedView, acting};
 use crate::agreements::acceptance::{AcceptanceRequest, accept_agreement};
-use crate::agreements::store as agreements;
+use crate::agreements::{Kind, store as agreements};
 use crate::apps::{self, App, AppBody};
 use crate::context::{Caller, Context, SignedIn};
 use crate::credentials::{self, CredentialBody};
@@ -41,7 +41,7 @@ pub async fn make_partner(context: &Context, operator: LogIn) -> Result<SeedView
         has_second_factor: false,
     };
     let owner = acting(context, Caller::Person(owner)).await?;
-    accept_all(&owner).await?;
+    accept(&owner, Kind::ANY).await?;
     let app = find_or_make_app(&owner, organisation_id).await?;
     let customer = LogIn {
         email: CUSTOMER_EMAIL.to_owned(),
@@ -54,6 +54,7 @@ pub async fn make_partner(context: &Context, operator: LogIn) -> Result<SeedView
         operator,
         partner: log_in,
         customer,
+        partner_with_history: None,
         organisation_id: organisation_id.to_string(),
         app_id: app.id.to_string(),
         test_key,
@@ -86,9 +87,12 @@ async fn find_or_make_organisation(
         .await
 }
 
-/// Accepts the newest version of every agreement; what is accepted already stays as it is.
-async fn accept_all(owner: &Context) -> Result<(), Failure> {
+/// Accepts the newest version of every agreement of these kinds; what is accepted already stays as it is.
+pub async fn accept(owner: &Context, kinds: &[Kind]) -> Result<(), Failure> {
     for agreement in agreements::list_agreements(&owner.connection).await? {
+        if !kinds.contains(&agreement.kind) {
+            continue;
+        }
         let Some(version) = agreement.newest() else {
             continue;
         };

@@ -15,7 +15,8 @@ use crate::subscriptions::PublicationBody;
 use crate::web::Failure;
 use shared::ids::{PersonId, ProductId};
 
-const OPERATOR_EMAIL: &str = "operator@portico.example";
+/// The address of the operator's administrator.
+pub const OPERATOR_EMAIL: &str = "operator@portico.example";
 const OPERATOR_PASSWORD: &str = "demo operator, not for production";
 const DOCUMENT: &str = include_str!("../../../examples/demo-api/openapi.yaml");
 const TERMS: &str = include_str!("terms-of-service.md");

@@ -22,6 +22,9 @@ pub struct Arguments {
     /// Do not seed the demo programme.
     #[arg(long)]
     no_demo: bool,
+    /// How many months of past the demo programme has; 0 for none.
+    #[arg(long, default_value_t = 14)]
+    demo_months: u32,
     /// The Spin manifest with the portal.
     #[arg(long, default_value = "spin.toml")]
     manifest: PathBuf,
@@ -49,7 +52,7 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode> {
         envoy,
         port_base: arguments.port_base,
         fresh: arguments.fresh,
-        demo: !arguments.no_demo,
+        demo_months: (!arguments.no_demo).then_some(arguments.demo_months),
         manifest: arguments.manifest,
         edge_filter: arguments
             .edge_filter

@@ -41,7 +41,8 @@ pub struct Options {
     pub data_dir: PathBuf,
     pub port_base: u16,
     pub fresh: bool,
-    pub demo: bool,
+    /// The demo programme's past; `None` for no demo programme.
+    pub demo_months: Option<u32>,
     pub manifest: PathBuf,
     pub edge_filter: PathBuf,
     pub sandbox: PathBuf,
@@ -72,7 +73,7 @@ pub async fn run(options: Options) -> Result<()> {
     let upstream = tokio::spawn(demo_upstream::serve(listener));
     let whole_life = async {
         start(&options, &data, ports, &secrets, &mut family).await?;
-        stay(ports, &secrets, &mut family).await;
+        stay(ports, &secrets, &mut family, options.demo_months.is_some()).await;
         anyhow::Ok(())
     };
     let result = tokio::select! {
@@ -86,10 +87,16 @@ pub async fn run(options: Options) -> Result<()> {
 }
 
 /// Runs for ever; a part that dies is started again by its family.
-async fn stay(ports: Ports, secrets: &Secrets, family: &mut Family) {
+async fn stay(ports: Ports, secrets: &Secrets, family: &mut Family, has_demo: bool) {
+    let past = async {
+        if has_demo {
+            demo::play_history(ports.portal).await;
+        }
+    };
     tokio::join!(
         family.keep_alive(),
-        ticker::run(ports.portal, secrets.tick_secret.clone())
+        ticker::run(ports.portal, secrets.tick_secret.clone()),
+        past
     );
 }
 
@@ -132,10 +139,9 @@ async fn start(
         .wait_until_it_answers("portal", ports.portal, "/healthz", 200, READY_WITHIN)
         .await?;
 
-    let demo = if options.demo {
-        Some(demo::seed(ports.portal, data).await?)
-    } else {
-        None
+    let demo = match options.demo_months {
+        Some(months) => Some(demo::seed(ports.portal, months, data).await?),
+        None => None,
     };
 
     let envoy = envoy::recipe(options, data, ports, secrets)?;
@@ -173,8 +179,12 @@ fn announce(ports: Ports, demo: Option<&serde_json::Value>) {
         );
     }
     if let Some(demo) = demo {
-        for who in ["operator", "partner"] {
-            let login = &demo[who];
+        for (who, member) in [
+            ("operator", "operator"),
+            ("partner", "partner"),
+            ("one of 60", "partner_with_history"),
+        ] {
+            let login = &demo[member];
             if let (Some(email), Some(password)) =
                 (login["email"].as_str(), login["password"].as_str())
             {
