@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use tokio::sync::Mutex;
 
 /// How long a stack may take to say `ready`, on a busy machine.
-const READY_WITHIN: Duration = Duration::from_secs(120);
+const READY_WITHIN: Duration = Duration::from_secs(240);
 
 /// Addresses of the running parts, without a slash at the end.
 #[derive(Debug, Clone)]

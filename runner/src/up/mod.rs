@@ -27,7 +27,7 @@ use ports::Ports;
 use secrets::Secrets;
 
 /// How long each part may take to answer, on a busy machine.
-const READY_WITHIN: Duration = Duration::from_secs(60);
+const READY_WITHIN: Duration = Duration::from_secs(180);
 
 /// An edge reports about once a second; longer than that, and a little more.
 const REPORT_WITHIN: Duration = Duration::from_millis(1_500);
