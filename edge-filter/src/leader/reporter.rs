@@ -402,11 +402,19 @@ impl Reporter {
             let mut changed = bytes.clone();
             let mut requests = Vec::new();
             for mut account in accounts(&bytes).filter(|account| !account.leases.is_empty()) {
-                account.leases.retain(|lease| !lease.is_over(now_ms));
                 let AccountKey {
                     subscription,
                     environment,
                 } = account.key;
+                account.leases.retain(|lease| {
+                    let is_over = lease.is_over(now_ms);
+                    if is_over {
+                        // Nobody asks for it any more, so nobody will answer.
+                        self.unanswered
+                            .remove(&lease.key(subscription, environment));
+                    }
+                    !is_over
+                });
                 for lease in &mut account.leases {
                     let lease_key = lease.key(subscription, environment);
                     let per_sec = self.demand_of(lease_key, lease.spent, now_ms);

@@ -167,6 +167,30 @@ fn no_call_under_a_hard_quota_is_refused_for_want_of_its_first_lease() {
 }
 
 #[test]
+fn a_subscription_whose_periods_are_long_over_holds_nobody_up() {
+    let mut portal = Portal::new();
+    portal.ceiling = 1_000;
+    portal.publish(Change::Plan(Plan {
+        quota: Some(hard_quota(1_000)),
+        ..plan()
+    }));
+    let live = portal.issue(1, Environment::Live);
+    portal.publish(Change::Subscription(subscription(vec![Environment::Live])));
+    portal.publish(Change::Subscription(Subscription {
+        subscription: id(SubscriptionId::from_bytes, 6),
+        app: id(AppId::from_bytes, 7),
+        periods: vec![NOW_MS - 200 * 86_400_000, NOW_MS - 100 * 86_400_000],
+        ..subscription(vec![Environment::Live])
+    }));
+    let newest = portal.log.len() as u64;
+    let mut edge = Edge::new(1, portal);
+    edge.run(3_000);
+    assert_eq!(edge.call(0, &live, 200), "ok");
+    let told = edge.portal.reports.last().unwrap().applied_position;
+    assert_eq!(told, newest, "what was applied is told");
+}
+
+#[test]
 fn a_hard_quota_is_spent_to_its_last_unit_and_failed_calls_give_theirs_back() {
     let mut portal = Portal::new();
     let live = portal.issue(1, Environment::Live);
