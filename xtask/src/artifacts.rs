@@ -71,17 +71,28 @@ pub fn build_edge_filter() -> Result<PathBuf> {
 
 /// Builds everything.
 pub fn build() -> Result<Artifacts> {
-    build_edge_filter()?;
-    build_wasm("portal-spin", "wasm32-wasip2")?;
-    build_wasm("sandbox-mock", "wasm32-wasip2")?;
-    invoke(&mut cargo(&[
-        "build",
-        "--quiet",
-        "--locked",
+    build_with(&["build", "--release", "--package", "runner"])
+}
+
+/// Builds everything, the runner together with the tests that use it: by itself it would have other
+/// features of the libraries they share, and wasmtime would be compiled twice.
+pub fn build_for_tests() -> Result<Artifacts> {
+    build_with(&[
+        "test",
+        "--no-run",
         "--release",
         "--package",
         "runner",
-    ]))?;
+        "--package",
+        "tests",
+    ])
+}
+
+fn build_with(runner: &[&str]) -> Result<Artifacts> {
+    build_edge_filter()?;
+    build_wasm("portal-spin", "wasm32-wasip2")?;
+    build_wasm("sandbox-mock", "wasm32-wasip2")?;
+    invoke(cargo(runner).args(["--quiet", "--locked"]))?;
 
     let built = target_directory()?;
     let artifacts = Artifacts { folder: folder() };

@@ -14,7 +14,7 @@ pub struct Options {
 
 pub fn run(options: &Options) -> Result<()> {
     setup::test_needs()?;
-    let artifacts = artifacts::build()?;
+    let artifacts = artifacts::build_for_tests()?;
     let envoy = setup::envoy(Path::new(".portico"))?;
     let axe = setup::axe();
     // The runner and the end-to-end tests share the release build of wasmtime;
