@@ -14,9 +14,9 @@ document.addEventListener("click", async (event) => {
 });
 all("[data-copy]").forEach((button) => { button.hidden = false; });
 
-// What scrolls sideways can be reached with the keyboard.
+// What scrolls can be reached with the keyboard.
 const reach = () => all(".scroll, pre").forEach((area) => {
-  if (area.scrollWidth > area.clientWidth) area.tabIndex = 0;
+  if (area.scrollWidth > area.clientWidth || area.scrollHeight > area.clientHeight) area.tabIndex = 0;
   else area.removeAttribute("tabindex");
 });
 addEventListener("resize", reach);
