@@ -7,7 +7,7 @@ use crate::stack::{Envoy, Options};
 use shared::credential::Environment;
 use shared::feed::Change;
 use shared::lease::LeaseKey;
-use shared::plan::{Quota, QuotaEnforcement, RateLimitScope, WithoutLease};
+use shared::plan::{Plan, Quota, QuotaEnforcement, RateLimitScope, WithoutLease};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 fn quota(limit: u64, without_lease: WithoutLease) -> Quota {
@@ -17,6 +17,27 @@ fn quota(limit: u64, without_lease: WithoutLease) -> Quota {
         enforcement: QuotaEnforcement::Hard,
         without_lease,
         shadow: false,
+    }
+}
+
+/// A programme with this plan, whose quota can be lent to its last unit.
+fn programme_of(limited: Plan) -> Programme {
+    let programme = Programme::start();
+    let ceiling = limited.quota.as_ref().map_or(0, |quota| quota.limit);
+    programme.portal.publish(Change::Plan(limited));
+    programme
+        .portal
+        .state()
+        .ceilings
+        .insert(live_lease(), ceiling);
+    programme
+}
+
+/// The plan with a hard quota.
+fn limited(limit: u64, without_lease: WithoutLease) -> Plan {
+    Plan {
+        quota: Some(quota(limit, without_lease)),
+        ..plan()
     }
 }
 
@@ -140,15 +161,7 @@ fn eight_workers_admit_the_limit_and_not_one_more_or_fewer() {
 
 #[test]
 fn three_edges_spend_a_hard_quota_to_the_last_unit_whatever_becomes_of_the_portal() {
-    let programme = Programme::start();
-    let mut limited = plan();
-    limited.quota = Some(quota(2_000, WithoutLease::Refuse));
-    programme.portal.publish(Change::Plan(limited));
-    programme
-        .portal
-        .state()
-        .ceilings
-        .insert(live_lease(), 2_000);
+    let programme = programme_of(limited(2_000, WithoutLease::Refuse));
     let start = |name: &str| {
         Envoy::start(
             &programme.portal,
@@ -205,15 +218,7 @@ fn without_the_portal_a_hard_quota_stops_at_its_lease_or_its_overdraft() {
         (WithoutLease::Refuse, 0),
         (WithoutLease::Overdraft { units: 25 }, 25),
     ] {
-        let programme = Programme::start();
-        let mut limited = plan();
-        limited.quota = Some(quota(1_000, without));
-        programme.portal.publish(Change::Plan(limited));
-        programme
-            .portal
-            .state()
-            .ceilings
-            .insert(live_lease(), 1_000);
+        let programme = programme_of(limited(1_000, without));
         let envoy = Envoy::start(&programme.portal, &Options::default());
         programme.portal.wait_for("a lease", |state| {
             state
@@ -246,15 +251,7 @@ fn without_the_portal_a_hard_quota_stops_at_its_lease_or_its_overdraft() {
 
 #[test]
 fn a_plan_that_prefers_a_wait_refuses_no_call_while_units_are_left() {
-    let programme = Programme::start();
-    let mut limited = plan();
-    limited.quota = Some(quota(1_000, WithoutLease::Wait { most_ms: 2_000 }));
-    programme.portal.publish(Change::Plan(limited));
-    programme
-        .portal
-        .state()
-        .ceilings
-        .insert(live_lease(), 1_000);
+    let programme = programme_of(limited(1_000, WithoutLease::Wait { most_ms: 2_000 }));
     let envoy = Envoy::start(&programme.portal, &Options::default());
     programme.portal.wait_until_applied();
     // Far more at once than the first lease has.
@@ -266,16 +263,9 @@ fn a_plan_that_prefers_a_wait_refuses_no_call_while_units_are_left() {
 
 #[test]
 fn a_call_that_does_not_count_gives_its_quota_back() {
-    let programme = Programme::start();
-    let mut limited = plan();
-    limited.quota = Some(quota(1_000, WithoutLease::Refuse));
-    limited.counting.weight_header = Some("x-units".into());
-    programme.portal.publish(Change::Plan(limited));
-    programme
-        .portal
-        .state()
-        .ceilings
-        .insert(live_lease(), 1_000);
+    let mut weighted = limited(1_000, WithoutLease::Refuse);
+    weighted.counting.weight_header = Some("x-units".into());
+    let programme = programme_of(weighted);
     let envoy = Envoy::start(&programme.portal, &Options::default());
     assert!(wait_until(|| envoy
         .call(&programme.live_key, "/hello")

@@ -9,7 +9,7 @@ mod store;
 
 pub use pages::{create_app_form, list_apps_page, may_build, organisation_page, show_app_page};
 pub use routes::{
-    AppBody, AppList, AppView, create, create_app, delete, delete_app, list_apps, show_app,
-    update_app,
+    AppBody, AppList, AppView, create, create_app, create_first, delete, delete_app, list_apps,
+    show_app, update_app,
 };
 pub use store::{App, find_app};

@@ -123,6 +123,18 @@ pub async fn create(
     Ok(app)
 }
 
+/// The app that an organisation begins with.
+pub async fn create_first(
+    context: &Context,
+    organisation_id: OrganisationId,
+) -> Result<App, Failure> {
+    let body = AppBody {
+        name: Some("First app".to_owned()),
+        description: None,
+    };
+    create(context, organisation_id, &body).await
+}
+
 /// The app of the path.
 pub(super) async fn app_of_path(context: &Context) -> Result<App, Failure> {
     let app_id: AppId = context.path_id("app_id")?;

@@ -135,12 +135,6 @@ mod tests {
     use super::*;
     use crate::billing::Price;
 
-    fn form(values: &[(String, String)]) -> Form {
-        let mut body = form_urlencoded::Serializer::new(String::new());
-        body.extend_pairs(values);
-        Form::parse(body.finish().as_bytes())
-    }
-
     #[test]
     fn every_model_comes_back_from_its_form_as_it_was() {
         for price in [
@@ -155,16 +149,16 @@ mod tests {
         ] {
             Price::from_json(&price).unwrap();
             let mut faults = Faults::default();
-            assert_eq!(read(&form(&values(Some(&price))), &mut faults), price);
+            assert_eq!(read(&Form::of(&values(Some(&price))), &mut faults), price);
             faults.check().unwrap();
         }
-        assert_eq!(read(&form(&[]), &mut Faults::default()), Value::Null);
+        assert_eq!(read(&Form::of(&[]), &mut Faults::default()), Value::Null);
         assert!(values(None).is_empty());
     }
 
     #[test]
     fn a_fault_in_a_tier_is_shown_in_the_row_that_was_typed() {
-        let typed = form(&[
+        let typed = Form::of(&[
             ("price_model".to_owned(), "graduated".to_owned()),
             ("tier_0_up_to".to_owned(), "5".to_owned()),
             ("tier_3_unit_amount".to_owned(), "x".to_owned()),

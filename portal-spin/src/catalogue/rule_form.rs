@@ -148,12 +148,6 @@ pub fn field_of(below: &str, form: &Form) -> String {
 mod tests {
     use super::*;
 
-    fn form(values: &[(String, String)]) -> Form {
-        let mut body = form_urlencoded::Serializer::new(String::new());
-        body.extend_pairs(values);
-        Form::parse(body.finish().as_bytes())
-    }
-
     #[test]
     fn rules_come_back_from_their_rows_as_they_were() {
         let rules = json!([
@@ -165,7 +159,7 @@ mod tests {
         let policy = json!({ "mode": "rules", "rules": rules, "otherwise": "refuse" });
         let policy: ApprovalPolicy = serde_json::from_value(policy).unwrap();
         let mut faults = Faults::default();
-        let (read, otherwise) = read(&form(&values(&policy)), &mut faults);
+        let (read, otherwise) = read(&Form::of(&values(&policy)), &mut faults);
         assert_eq!((read, otherwise), (rules, json!("refuse")));
         faults.check().unwrap();
         assert_eq!(rows(&policy).len(), 6);
@@ -185,7 +179,7 @@ mod tests {
 
     #[test]
     fn a_row_that_cannot_be_read_is_named() {
-        let typed = form(&[
+        let typed = Form::of(&[
             ("rule_2_fact".to_owned(), "sandbox_calls".to_owned()),
             ("rule_2_condition".to_owned(), "below".to_owned()),
             ("rule_2_value".to_owned(), "many".to_owned()),

@@ -21,7 +21,7 @@ pub use pages::{
     issue_credential_form, revoke_credential_form, rotate_credential_form, show_credentials_page,
 };
 pub use routes::{
-    CredentialBody, CredentialList, IssuedView, RotationBody, issue, issue_credential,
+    CredentialBody, CredentialList, IssuedView, RotationBody, issue, issue_credential, issue_first,
     list_credentials, revoke_credential, rotate_credential, show_credential,
 };
 pub use store::{

@@ -86,6 +86,18 @@ pub async fn issue(
     Ok((credential, key))
 }
 
+/// A test key for an app that has none.
+pub async fn issue_first(context: &Context, app: &App) -> Result<(Credential, PlainKey), Failure> {
+    let body = CredentialBody {
+        environment: Environment::Test.as_str().to_owned(),
+        name: "First key".to_owned(),
+        scopes: None,
+        expires_at: None,
+        addresses: Vec::new(),
+    };
+    issue(context, app, &body).await
+}
+
 async fn record(
     context: &Context,
     app: &App,

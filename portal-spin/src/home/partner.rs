@@ -8,10 +8,10 @@ use shared::ids::AppId;
 
 use super::store::{self, AppLine, Calls, LastCall};
 use crate::agreements;
-use crate::apps::{self, AppBody};
+use crate::apps;
 use crate::catalogue;
 use crate::context::Context;
-use crate::credentials::{self, CredentialBody};
+use crate::credentials;
 use crate::encoding::readable_time;
 use crate::guides;
 use crate::metering::{self, QuotaView};
@@ -295,27 +295,13 @@ pub async fn issue_first_key(context: &Context) -> Outcome {
     let organisation_id = context.organisation_id()?;
     let known =
         store::list_apps(&context.connection, organisation_id, "test", context.now_ms).await?;
-    let app_id = match known.first() {
-        Some(app) => app.app_id,
-        None => {
-            let body = AppBody {
-                name: Some("First app".to_owned()),
-                description: None,
-            };
-            apps::create(context, organisation_id, &body).await?.id
-        }
+    let app = match known.first() {
+        Some(app) => apps::find_app(&context.connection, app.app_id)
+            .await?
+            .ok_or_else(Failure::not_found)?,
+        None => apps::create_first(context, organisation_id).await?,
     };
-    let app = apps::find_app(&context.connection, app_id)
-        .await?
-        .ok_or_else(Failure::not_found)?;
-    let body = CredentialBody {
-        environment: "test".to_owned(),
-        name: "First key".to_owned(),
-        scopes: None,
-        expires_at: None,
-        addresses: Vec::new(),
-    };
-    let (_, key) = credentials::issue(context, &app, &body).await?;
+    let (_, key) = credentials::issue_first(context, &app).await?;
     render(context, Some(key.expose().to_owned())).await
 }
 

@@ -2,9 +2,9 @@
 
 use shared::ids::{AppId, OrganisationId};
 
-use crate::apps::{self, App, AppBody};
+use crate::apps;
 use crate::context::Context;
-use crate::credentials::{self, Credential, CredentialBody};
+use crate::credentials::{self, Credential};
 use crate::database::DatabaseError;
 use crate::encoding::base64url;
 use crate::organisations::sessions::hash_token;
@@ -39,11 +39,7 @@ pub async fn open(context: &Context) -> Result<(Visitor, String), Failure> {
             Ok::<_, Failure>(organisation_id)
         })
         .await?;
-    let body = AppBody {
-        name: Some("First app".to_owned()),
-        description: None,
-    };
-    let app = apps::create(context, organisation_id, &body).await?;
+    let app = apps::create_first(context, organisation_id).await?;
     let visitor = Visitor {
         organisation_id,
         app_id: app.id,
@@ -70,17 +66,10 @@ pub async fn issue_key(
     context: &Context,
     visitor: &Visitor,
 ) -> Result<(Credential, String), Failure> {
-    let app: App = apps::find_app(&context.connection, visitor.app_id)
+    let app = apps::find_app(&context.connection, visitor.app_id)
         .await?
         .ok_or_else(Failure::not_found)?;
-    let body = CredentialBody {
-        environment: "test".to_owned(),
-        name: "First key".to_owned(),
-        scopes: None,
-        expires_at: None,
-        addresses: Vec::new(),
-    };
-    let (credential, key) = credentials::issue(context, &app, &body).await?;
+    let (credential, key) = credentials::issue_first(context, &app).await?;
     Ok((credential, key.expose().to_owned()))
 }
 

@@ -16,6 +16,14 @@ impl Form {
         }
     }
 
+    /// A form with these fields.
+    #[cfg(test)]
+    pub fn of(fields: &[(String, String)]) -> Self {
+        Self {
+            fields: fields.to_vec(),
+        }
+    }
+
     /// Reads `multipart/form-data`, which forms with a file use. A file of text is a field like others;
     /// what is not UTF-8 is left out here.
     pub fn parse_multipart(body: &[u8], boundary: &str) -> Self {
