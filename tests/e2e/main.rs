@@ -3,10 +3,12 @@
 mod accessibility;
 mod apps;
 mod billing;
+mod checks;
 mod closing;
 mod demo_programme;
 mod documents;
 mod first_call;
+mod journeys;
 mod oauth_library;
 mod operator_files;
 mod outages;

@@ -8,6 +8,7 @@
 pub mod actors;
 pub mod browser;
 pub mod database;
+pub mod partner_app;
 pub mod ports;
 pub mod process;
 pub mod site;
