@@ -464,7 +464,7 @@ routes! {
     POST "/operator/submissions/{submission_id}/messages" submit_reviewer_message Operator(REVIEWERS) => reviews::answer_message_form;
     GET "/api/v1/operator/submissions" list_review_queue Operator(OperatorRole::ANY) => reviews::show_queue, gives 200 reviews::Queue;
     GET "/api/v1/operator/submissions/{submission_id}" show_review Operator(OperatorRole::ANY) => reviews::show_review, gives 200 reviews::ReviewView;
-    POST "/api/v1/operator/submissions/{submission_id}/assignments" assign_submission Operator(REVIEWERS) => reviews::assign_submission, gives 200 reviews::ReviewView;
+    POST "/api/v1/operator/submissions/{submission_id}/assignments" assign_submission Operator(REVIEWERS) => reviews::assign_submission, takes reviews::AssignmentBody, gives 200 reviews::ReviewView;
     PUT "/api/v1/operator/submissions/{submission_id}/reviews/{track}" put_track_review Operator(REVIEWERS) => reviews::put_track_review, takes reviews::ReviewBody, gives 200 reviews::ReviewView;
     POST "/api/v1/operator/submissions/{submission_id}/decisions" decide_submission Operator(REVIEWERS) => reviews::decide_submission, takes reviews::DecisionBody, gives 200 reviews::ReviewView;
     POST "/api/v1/operator/submissions/{submission_id}/messages" answer_review_message Operator(REVIEWERS) => reviews::answer_message, takes reviews::MessageBody, gives 200 reviews::ReviewView;

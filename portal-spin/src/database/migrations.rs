@@ -57,6 +57,7 @@ migrations! {
     162 "0162_reviews",
     163 "0163_customer_sign_on",
     164 "0164_opinions",
+    165 "0165_review_assignments",
     180 "0180_brand",
     181 "0181_guides",
     182 "0182_visitors",

@@ -13,7 +13,8 @@ async fn publish_apps(portal: &TestPortal, count: i64) {
                     ["app", "lst", "smn"].map(|prefix| format!("{prefix}_{number:026}"));
                 let (name, slug) = (format!("App {number:04}"), format!("app-{number:04}"));
                 let category = if number % 100 == 0 { "sales" } else { "data" };
-                let content = serde_json::json!({ "name": name, "summary": "Ünder test.", "categories": [category], "languages": ["en"] });
+                let languages: &[&str] = if number % 50 == 0 { &["en", "de"] } else { &["en"] };
+                let content = serde_json::json!({ "name": name, "summary": "Ünder test.", "categories": [category], "languages": languages });
                 let parameters = params![app.as_str(), partner.organisation_id.as_str(), name.as_str(), context.now_ms];
                 connection.execute("INSERT INTO apps (app_id, organisation_id, name, description, created_at_ms) VALUES ($1, $2, $3, '', $4)", parameters).await?;
                 let parameters = params![listing.as_str(), app.as_str(), slug.as_str(), context.now_ms, submission.as_str()];
@@ -48,6 +49,10 @@ on_every_database! {
         assert_eq!(seen.len(), 620);
         let sales = portal.get("/api/v1/directory?category=sales", "").await.expect(200).json();
         assert_eq!((&sales["total"], &sales["items"][6]["name"]), (&7.into(), &"App 0600".into()));
+        for (filter, total) in [("language=de", 13), ("language=de&category=data", 6), ("language=fr", 0)] {
+            let found = portal.get(&format!("/api/v1/directory?{filter}"), "").await.expect(200).json();
+            assert_eq!(found["total"], total, "{filter}");
+        }
         let last = portal.get("/api/v1/directory?q=%C3%BCNDER+0619", "").await.expect(200).json();
         assert_eq!(last["items"][0]["slug"], "app-0619");
         let page = portal.page("/directory?q=test", "").await.expect(200).text();

@@ -76,7 +76,14 @@ impl HttpClient for SpinHttp {
     }
 }
 
-async fn exchange(request: http::Request<Bytes>) -> Result<http::Response<Bytes>, String> {
+async fn exchange(mut request: http::Request<Bytes>) -> Result<http::Response<Bytes>, String> {
+    // Without it the body goes out in chunks, which not every receiver of webhooks can read.
+    if !request.body().is_empty() {
+        let length = http::HeaderValue::from(request.body().len());
+        request
+            .headers_mut()
+            .insert(http::header::CONTENT_LENGTH, length);
+    }
     let response = send(request.map(FullBody::new))
         .await
         .map_err(|error| error.to_string())?;

@@ -23,5 +23,7 @@ pub use images::{ImageView, show_image, store_image, upload_image};
 pub use installs::{InstallsOverview, list_installs, show_installs_overview};
 pub use pages::*;
 pub use routes::*;
-pub use store::{Audience, Listing, Offer, ensure_listing, find_listing, find_offer, save_draft};
+pub use store::{
+    Audience, Listing, Offer, ensure_listing, find_listing, find_offer, is_stopped, save_draft,
+};
 pub(crate) use store::{parse_json, to_json};

@@ -203,3 +203,15 @@ pub async fn find_offer(
     })
     .transpose()
 }
+
+/// Whether reviewers have stopped an app: suspended or revoked.
+pub async fn is_stopped(connection: &Connection, app_id: AppId) -> Result<bool, DatabaseError> {
+    let row = connection
+        .query_optional(
+            "SELECT 1 FROM submissions s JOIN listings l ON l.listing_id = s.listing_id
+             WHERE l.app_id = $1 AND s.state IN ('suspended', 'revoked') LIMIT 1",
+            params![app_id],
+        )
+        .await?;
+    Ok(row.is_some())
+}

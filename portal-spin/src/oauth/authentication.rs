@@ -12,7 +12,7 @@ use crate::organisations::sessions::hash_token;
 use crate::web::forms::Form;
 
 /// The form of a request to the token endpoint or its neighbours. Parameters must not come twice
-/// (RFC 6749, section 3.2).
+/// (RFC 6749, section 3.2); `resource` may (RFC 8707, section 2).
 pub fn read_form(context: &Context) -> Result<Form, OAuthError> {
     let is_form = context
         .header("content-type")
@@ -24,6 +24,7 @@ pub fn read_form(context: &Context) -> Result<Form, OAuthError> {
     }
     let mut names: Vec<String> = form_urlencoded::parse(context.request.body())
         .map(|(name, _)| name.into_owned())
+        .filter(|name| name != "resource")
         .collect();
     names.sort_unstable();
     let doubled = names.windows(2).find(|pair| pair.first() == pair.last());

@@ -10,6 +10,7 @@ use shared::credential::Environment;
 
 use super::clients::{Client, find_client};
 use super::families::begin_family;
+use super::tokens::{WRONG_RESOURCE, is_for_this_api};
 use crate::apps;
 use crate::context::Context;
 use crate::encoding::base64url;
@@ -170,6 +171,9 @@ async fn read_request(context: &Context, form: &Form) -> Result<Request, Refusal
             "invalid_request",
             "PKCE is required: code_challenge with code_challenge_method=S256.",
         ));
+    }
+    if !is_for_this_api(context, form) {
+        return Err(there("invalid_target", WRONG_RESOURCE));
     }
     let offered: Vec<&str> = offer
         .content

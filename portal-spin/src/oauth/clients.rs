@@ -14,7 +14,7 @@ use crate::credentials::{self, CLIENT_PREFIX, Credential};
 use crate::database::{DatabaseError, Row};
 use crate::edges::feed;
 use crate::encoding::base64url;
-use crate::listings::app_of_path;
+use crate::listings::{app_of_path, is_stopped};
 use crate::organisations::sessions::hash_token;
 use crate::params;
 use crate::routes::Outcome;
@@ -231,6 +231,12 @@ pub async fn create(
     };
     if environment == Environment::Live {
         subscriptions::check_live_credentials(&context.connection, app, context.now_ms).await?;
+        if is_stopped(&context.connection, app.id).await? {
+            return Err(Failure::conflict(
+                "listing_suspended",
+                "The app is suspended in the directory or revoked: it gets no new client. Answer the reviewer first.",
+            ));
+        }
     }
     let standing: i64 = context
         .connection

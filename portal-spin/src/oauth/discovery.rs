@@ -16,7 +16,7 @@ pub async fn show_metadata(context: &Context) -> Outcome {
         "client_secret_post",
         "private_key_jwt",
     ];
-    let algorithms = ["ES256", "RS256", "EdDSA"];
+    let algorithms = ["ES256", "RS256", "EdDSA", "Ed25519"];
     let mut answer = response::ok(&json!({
         "issuer": issuer,
         "authorization_endpoint": format!("{issuer}/oauth/authorize"),

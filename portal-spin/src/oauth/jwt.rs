@@ -81,13 +81,19 @@ impl Parts<'_> {
         let Some((algorithm, name)) = algorithm_of(jwk) else {
             return false;
         };
-        let Some(key) = serde_json::from_value::<Jwk>(jwk.clone())
+        // RFC 9864 gave EdDSA with this curve a name of its own; libraries write either.
+        let is_named = self.header.alg == name || (name == "EdDSA" && self.header.alg == "Ed25519");
+        let mut jwk = jwk.clone();
+        if let Some(members) = jwk.as_object_mut() {
+            members.remove("alg");
+        }
+        let Some(key) = serde_json::from_value::<Jwk>(jwk)
             .ok()
             .and_then(|jwk| DecodingKey::from_jwk(&jwk).ok())
         else {
             return false;
         };
-        self.header.alg == name
+        is_named
             && jsonwebtoken::crypto::verify(
                 self.signature,
                 self.message.as_bytes(),
@@ -112,5 +118,42 @@ pub fn algorithm_of(jwk: &Value) -> Option<(Algorithm, &'static str)> {
                 .then_some((Algorithm::RS256, "RS256"))
         }
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ed25519_dalek::Signer as _;
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn an_ed25519_signature_counts_by_either_name_of_its_algorithm_and_by_no_other() {
+        let key = ed25519_dalek::SigningKey::from_bytes(&[7; 32]);
+        let public = base64url(key.verifying_key().as_bytes());
+        let token = |algorithm: &str| {
+            let header = json!({ "alg": algorithm }).to_string();
+            let message = format!("{}.{}", base64url(header.as_bytes()), base64url(b"{}"));
+            let signature = key.sign(message.as_bytes());
+            format!("{message}.{}", base64url(&signature.to_bytes()))
+        };
+        for named in [json!("EdDSA"), json!("Ed25519"), Value::Null] {
+            let mut jwk = json!({ "kty": "OKP", "crv": "Ed25519", "x": public, "use": "sig" });
+            if !named.is_null() {
+                jwk["alg"] = named;
+            }
+            for (algorithm, is_good) in [
+                ("EdDSA", true),
+                ("Ed25519", true),
+                ("ES256", false),
+                ("HS256", false),
+                ("none", false),
+            ] {
+                let token = token(algorithm);
+                let parts = split(&token).unwrap();
+                assert_eq!(parts.is_signed_by(&jwk), is_good, "{algorithm} {jwk}");
+            }
+        }
     }
 }

@@ -182,6 +182,7 @@ async fn bad_authorization_requests_never_reach_a_foreign_address() {
         ("request", "eyJ9.e30.", "request_not_supported"),
         ("request_uri", "urn:example:1", "request_uri_not_supported"),
         ("scope", "orders:read everything", "invalid_scope"),
+        ("resource", "https://other.example", "invalid_target"),
     ] {
         let answer = app
             .consent(&portal, &app.owner, &with(name, value), "install")
@@ -356,6 +357,13 @@ async fn the_token_endpoint_answers_by_the_rfcs() {
                 ("scope", "everything"),
             ],
             "invalid_scope",
+        ),
+        (
+            vec![
+                ("grant_type", "client_credentials"),
+                ("resource", "https://other.example"),
+            ],
+            "invalid_target",
         ),
         (vec![("grant_type", "refresh_token")], "invalid_request"),
         (

@@ -18,6 +18,7 @@ use crate::installations::{Installation, find_installation, open_answers};
 use crate::organisations::sessions::hash_token;
 use crate::params;
 use crate::routes::Outcome;
+use crate::web::forms::Form;
 use crate::web::{Failure, Response, response};
 
 /// An access token lives this long.
@@ -25,6 +26,8 @@ pub const ACCESS_LIFE_SECS: i64 = 600;
 /// How long an answer waits for the edges to know a new installation.
 const LONGEST_WAIT_MS: u64 = 2_000;
 const PAUSE_MS: u64 = 50;
+/// Why a resource is refused.
+pub(super) const WRONG_RESOURCE: &str = "Tokens are for this programme's API only: leave out `resource`, or give the gateway's address.";
 
 /// The claims of our access tokens that matter here.
 #[derive(Debug, Clone, Deserialize)]
@@ -50,6 +53,14 @@ struct TokenAnswer {
     refresh_token: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     installation_id: Option<String>,
+}
+
+/// Whether a request names no other API than ours as the place its token is for (RFC 8707).
+pub(super) fn is_for_this_api(context: &Context, form: &Form) -> bool {
+    let gateway = context.configuration().get("gateway_url");
+    let is_ours =
+        |resource: &String| resource.trim_end_matches('/') == gateway.trim_end_matches('/');
+    form.all("resource").iter().all(is_ours)
 }
 
 async fn sign_access_token(
@@ -105,6 +116,9 @@ async fn grant_token(context: &Context) -> Result<Response, OAuthError> {
             "unauthorized_client",
             "The app is suspended in the directory; its tokens are refused.",
         ));
+    }
+    if !is_for_this_api(context, &form) {
+        return Err(OAuthError::new("invalid_target", WRONG_RESOURCE));
     }
     let grant = match form.raw("grant_type") {
         "authorization_code" => redeem_code(context, &client, &form).await?,

@@ -82,6 +82,27 @@ text_enum! {
         DeadlinePassed = "deadline_passed",
         /// A newer version is published.
         Supersede = "supersede",
+        /// A reviewer takes it, or hands it or a track of it to another.
+        Assign = "assign",
+        /// A reviewer says what a track finds.
+        Judge = "judge",
+    }
+}
+
+impl Event {
+    /// Whether a reviewer decides by it: it has grounds, and the partner is told.
+    pub const fn is_decision(self) -> bool {
+        matches!(
+            self,
+            Self::RequestChanges
+                | Self::Approve
+                | Self::ApproveProvisionally
+                | Self::Reject
+                | Self::Suspend
+                | Self::Release
+                | Self::Revoke
+                | Self::Confirm
+        )
     }
 }
 
@@ -106,7 +127,10 @@ pub const fn transition(state: State, event: Event, role: Role) -> Option<State>
         (Role::System, S::Submitted, E::RulesFail) => S::Draft,
         (Role::System, S::Submitted, E::Queue) => S::Queued,
         (Role::System, S::Submitted, E::PassUnchanged) => S::Published,
-        (Role::System, S::Queued, E::Dequeue) => S::InReview,
+        (Role::System, S::Queued, E::Dequeue) | (Role::Reviewer, S::InReview, E::Judge) => {
+            S::InReview
+        }
+        (Role::Reviewer, S::Queued | S::InReview | S::ChangesRequested, E::Assign) => state,
         (Role::Reviewer, S::InReview, E::RequestChanges) => S::ChangesRequested,
         (Role::Reviewer, S::InReview, E::Approve) => S::Approved,
         (Role::Reviewer, S::InReview, E::ApproveProvisionally) => S::ProvisionallyApproved,
@@ -242,6 +266,10 @@ mod tests {
         system submitted queue queued
         system submitted pass_unchanged published
         system queued dequeue in_review
+        reviewer queued assign queued
+        reviewer in_review assign in_review
+        reviewer changes_requested assign changes_requested
+        reviewer in_review judge in_review
         reviewer in_review request_changes changes_requested
         reviewer in_review approve approved
         reviewer in_review approve_provisionally provisionally_approved
@@ -296,6 +324,17 @@ mod tests {
     }
 
     #[test]
+    fn a_decision_is_what_moves_a_submission_by_a_reviewers_hand() {
+        for event in Event::ANY {
+            let moves = |state: &State| {
+                transition(*state, *event, Role::Reviewer)
+                    .is_some_and(|next| next != *state || *event == Event::Confirm)
+            };
+            assert_eq!(event.is_decision(), State::ANY.iter().any(moves), "{event}");
+        }
+    }
+
+    #[test]
     fn what_is_revoked_or_superseded_never_moves_again() {
         for state in [State::Revoked, State::Superseded] {
             for event in Event::ANY {
@@ -328,6 +367,21 @@ mod tests {
             ),
             (
                 Event::Reject,
+                |s| s.is_appealed_reviewer = true,
+                "appeal_needs_another_reviewer",
+            ),
+            (
+                Event::Judge,
+                |s| s.is_own_organisation = true,
+                "conflict_of_interest",
+            ),
+            (
+                Event::Assign,
+                |s| s.is_own_organisation = true,
+                "conflict_of_interest",
+            ),
+            (
+                Event::Assign,
                 |s| s.is_appealed_reviewer = true,
                 "appeal_needs_another_reviewer",
             ),

@@ -4,6 +4,7 @@
 //! with their grounds, the queue and the thread. Does not own what a listing says (`listings`), tokens
 //! (`oauth`) nor the pages that customers browse (`directory`).
 
+mod assignments;
 mod facts;
 mod gathering;
 pub mod machine;
@@ -19,12 +20,15 @@ mod store;
 mod tracks;
 
 #[cfg(test)]
+mod assignment_tests;
+#[cfg(test)]
 mod rule_tests;
 #[cfg(test)]
 mod service_tests;
 #[cfg(test)]
 mod tests;
 
+pub use assignments::*;
 pub use operator_pages::*;
 pub use operator_routes::*;
 pub use partner_pages::*;

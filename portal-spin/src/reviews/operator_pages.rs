@@ -2,10 +2,9 @@
 
 use askama::Template;
 
+use super::assignments::{AssignmentBody, assign};
 use super::machine::{Event, Role, transition};
-use super::operator_routes::{
-    Queue, ReviewBody, ReviewView, judge_track, read_queue, take, view_review,
-};
+use super::operator_routes::{Queue, ReviewBody, ReviewView, judge_track, read_queue, view_review};
 use super::partner_routes::{submission_of_path, write_message};
 use super::reasons::{ReasonTemplate, read_templates};
 use super::rules::RULES;
@@ -14,7 +13,8 @@ use super::store::{Grounds, Review, name_of};
 use super::tracks::Track;
 use crate::context::Context;
 use crate::encoding::readable_time;
-use crate::routes::Outcome;
+use crate::organisations::OperatorRole;
+use crate::routes::{Outcome, REVIEWERS};
 use crate::web::forms::{Form, Shown};
 use crate::web::markdown::render as render_markdown;
 use crate::web::{Failure, Page, response};
@@ -60,6 +60,8 @@ struct TrackBlock {
     review: Option<Review>,
     /// Who judged it.
     reviewer: String,
+    /// To whom it was handed.
+    handed_to: String,
     rules: Vec<&'static str>,
 }
 
@@ -73,7 +75,11 @@ struct ReviewPage {
     templates: Vec<ReasonTemplate>,
     description: String,
     due: String,
+    deadline: String,
     taken_by: String,
+    may_review: bool,
+    may_judge: bool,
+    may_assign: bool,
     shown: Shown,
     /// Which form was refused or is filled in: a track, `decision`, `message`, or none.
     part: String,
@@ -116,7 +122,9 @@ async fn review_page(context: &Context, shown: Shown, part: &str) -> Result<Revi
             None => String::new(),
         };
         let rules = RULES.iter().filter(|rule| rule.track == *track);
+        let handed = view.tracks.iter().find(|handed| handed.track == *track);
         tracks.push(TrackBlock {
+            handed_to: handed.map_or(String::new(), |handed| handed.name.clone()),
             track: *track,
             review: review.cloned(),
             reviewer,
@@ -131,14 +139,21 @@ async fn review_page(context: &Context, shown: Shown, part: &str) -> Result<Revi
         Some(person_id) => name_of(connection, person_id).await?,
         None => String::new(),
     };
+    let may_review = OperatorRole::any_of(&context.person()?.operator_roles, REVIEWERS);
+    let may = |event| may_review && transition(submission.state, event, Role::Reviewer).is_some();
     Ok(ReviewPage {
         page: Page::new(context, &title),
         tracks,
         possible: Event::ANY
             .iter()
+            .filter(|event| event.is_decision() && may_review)
             .filter(|event| transition(submission.state, **event, Role::Reviewer).is_some())
             .copied()
             .collect(),
+        may_review,
+        may_judge: may(Event::Judge),
+        may_assign: may(Event::Assign),
+        deadline: submission.deadline.map(readable_time).unwrap_or_default(),
         templates: read_templates(context).await?,
         description: render_markdown(&submission.content.description),
         due: readable_time(submission.due_at),
@@ -186,12 +201,34 @@ fn back(context: &Context, done: &str) -> Outcome {
     )))
 }
 
-/// `POST /operator/submissions/{submission_id}/assign`
+/// `POST /operator/submissions/{submission_id}/assign`: without fields, to whoever asks.
 pub async fn assign_submission_form(context: &Context) -> Outcome {
-    match take(context).await {
-        Ok(_) => back(context, "saved"),
-        Err(failure) => refused(context, context.form(), "assignment", failure).await,
+    let form = context.form();
+    match assign_by_form(context, &form).await {
+        Ok(()) => back(context, "saved"),
+        Err(failure) => refused(context, form, "assignment", failure).await,
     }
+}
+
+async fn assign_by_form(context: &Context, form: &Form) -> Result<(), Failure> {
+    let (reviewer, track) = (form.text("reviewer"), form.text("track"));
+    let unknown = |field: &'static str| {
+        move |_| Failure::field(field, "unknown_value", "Choose one of the list.")
+    };
+    let body = AssignmentBody {
+        reviewer: Some(reviewer)
+            .filter(|id| !id.is_empty())
+            .map(|id| id.parse().map_err(|_| ()))
+            .transpose()
+            .map_err(unknown("reviewer"))?,
+        track: Some(track)
+            .filter(|name| !name.is_empty())
+            .map(|name| name.parse())
+            .transpose()
+            .map_err(unknown("track"))?,
+    };
+    assign(context, body).await?;
+    Ok(())
 }
 
 fn words(text: &str) -> Vec<String> {

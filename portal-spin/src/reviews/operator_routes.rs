@@ -4,7 +4,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::machine::{Event, State};
+use super::assignments::{Reviewer, TrackAssignment, list_candidates, list_track_assignments};
+use super::machine::{Event, Role, State, move_on};
 use super::partner_routes::{
     MessageBody, SubmissionView, submission_of_path, view_submission, write_message,
 };
@@ -34,6 +35,8 @@ pub struct QueueRow {
     pub assigned_to: Option<String>,
     /// Their name.
     pub assigned_name: String,
+    /// Tracks that were handed to someone else.
+    pub tracks: Vec<TrackAssignment>,
     /// How long it has been in the queue, in hours.
     pub age_hours: i64,
     /// When an answer is due.
@@ -42,6 +45,12 @@ pub struct QueueRow {
     pub due_at: i64,
     /// Whether that is past.
     pub is_overdue: bool,
+    /// The deadline of a provisional approval or a suspension.
+    #[serde(with = "crate::encoding::optional_time")]
+    #[schemars(with = "Option<String>")]
+    pub deadline: Option<i64>,
+    /// Whether the deadline is past: a suspended app waits for release or revocation.
+    pub is_past_deadline: bool,
 }
 
 /// The queue.
@@ -58,6 +67,10 @@ pub struct ReviewView {
     pub submission: SubmissionView,
     /// Who has taken it.
     pub assigned_to: Option<String>,
+    /// Tracks that were handed to someone else.
+    pub tracks: Vec<TrackAssignment>,
+    /// Who may take it: reviewers without a conflict of interest.
+    pub candidates: Vec<Reviewer>,
     /// What the tracks have said so far.
     pub reviews: Vec<Review>,
 }
@@ -125,6 +138,9 @@ pub async fn read_queue(context: &Context) -> Result<Queue, Failure> {
             None => String::new(),
         };
         items.push(QueueRow {
+            tracks: list_track_assignments(connection, submission.id).await?,
+            deadline: submission.deadline_ms,
+            is_past_deadline: submission.deadline_ms.is_some_and(|at| at < context.now_ms),
             id: submission.id.to_string(),
             name: submission.content.name,
             version: submission.version,
@@ -147,9 +163,12 @@ pub async fn show_queue(context: &Context) -> Outcome {
 
 /// A submission with all that reviewers see.
 pub async fn view_review(context: &Context, submission: Submission) -> Result<ReviewView, Failure> {
+    let connection = &context.connection;
     Ok(ReviewView {
         assigned_to: submission.assigned_to.clone(),
-        reviews: store::list_reviews(&context.connection, submission.id).await?,
+        tracks: list_track_assignments(connection, submission.id).await?,
+        candidates: list_candidates(connection, &submission).await?,
+        reviews: store::list_reviews(connection, submission.id).await?,
         submission: view_submission(context, submission).await?,
     })
 }
@@ -160,30 +179,6 @@ pub async fn show_review(context: &Context) -> Outcome {
     response::ok(&view_review(context, submission).await?)
 }
 
-/// Takes a submission.
-pub async fn take(context: &Context) -> Result<Submission, Failure> {
-    let mut submission = submission_of_path(context).await?;
-    let standing = standing_of(context, &submission, &Grounds::default(), None).await?;
-    check(Event::Dequeue, &standing)?;
-    submission.assigned_to = Some(context.person()?.person_id.to_string());
-    context
-        .connection
-        .transaction(async || {
-            let object = submission.id.to_string();
-            audit::record(context, None, "submission.assigned", &object, json!({})).await?;
-            store::put(&context.connection, &submission, Some(submission.state)).await?;
-            Ok::<_, Failure>(())
-        })
-        .await?;
-    Ok(submission)
-}
-
-/// `POST /api/v1/operator/submissions/{submission_id}/assignments`
-pub async fn assign_submission(context: &Context) -> Outcome {
-    let submission = take(context).await?;
-    response::ok(&view_review(context, submission).await?)
-}
-
 /// Stores what the path's track says.
 pub async fn judge_track(context: &Context, body: ReviewBody) -> Result<Submission, Failure> {
     let track: Track = context
@@ -191,12 +186,7 @@ pub async fn judge_track(context: &Context, body: ReviewBody) -> Result<Submissi
         .parse()
         .map_err(|()| Failure::not_found())?;
     let submission = submission_of_path(context).await?;
-    if submission.state != State::InReview {
-        return Err(Failure::conflict(
-            "wrong_state",
-            "Tracks speak while the submission is in review.",
-        ));
-    }
+    move_on(submission.state, Event::Judge, Role::Reviewer)?;
     let verdict = body
         .verdict
         .ok_or_else(|| Failure::field("verdict", "missing", "Give `pass` or `fail`."))?;
@@ -227,7 +217,7 @@ pub async fn judge_track(context: &Context, body: ReviewBody) -> Result<Submissi
         ));
     }
     let standing = standing_of(context, &submission, &Grounds::default(), None).await?;
-    check(Event::Dequeue, &standing)?;
+    check(Event::Judge, &standing)?;
     let review = Review {
         id: String::new(),
         track,

@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::assignments::list_assigned_emails;
 use super::gathering::gather_facts;
 use super::machine::{Event, Role, State, transition};
 use super::rules::{Finding, RULES, run_rules};
@@ -11,7 +12,11 @@ use super::store::{self, Grounds, Message, Review, Submission};
 use super::tracks::Track;
 use crate::apps::App;
 use crate::context::Context;
+use crate::database::DatabaseError;
+use crate::emails::{Message as Email, queue_email};
 use crate::listings::{Content, Listing, check_bounds};
+use crate::organisations::MemberRole;
+use crate::organisations::store::list_member_emails;
 use crate::routes::Outcome;
 use crate::web::{Failure, response};
 
@@ -292,7 +297,46 @@ pub async fn write_message(
         sent_at: context.now_ms,
     };
     let author = context.person()?.person_id;
-    store::put_message(context, submission.id, author, &message).await?;
+    context
+        .connection
+        .transaction(async || {
+            store::put_message(context, submission.id, author, &message).await?;
+            tell_of_message(context, &submission, &message).await
+        })
+        .await?;
+    Ok(())
+}
+
+/// Sends a message on to the other side: to the partner's builders, or to the reviewers who have the
+/// submission.
+async fn tell_of_message(
+    context: &Context,
+    submission: &Submission,
+    message: &Message,
+) -> Result<(), DatabaseError> {
+    let connection = &context.connection;
+    let (readers, path) = if message.is_from_operator {
+        let roles = [MemberRole::Owner, MemberRole::Developer];
+        let readers = list_member_emails(connection, submission.organisation_id, &roles).await?;
+        (readers, "submissions")
+    } else {
+        let readers = list_assigned_emails(connection, submission.id).await?;
+        (readers, "operator/submissions")
+    };
+    for to in readers {
+        let email = Email {
+            to,
+            subject: format!("A message about {}", submission.content.name),
+            text: format!(
+                "{}\n\nAnswer it here:\n{}/{path}/{}",
+                message.body,
+                context.configuration().public_url,
+                submission.id
+            ),
+            code: None,
+        };
+        queue_email(context, &email).await?;
+    }
     Ok(())
 }
 

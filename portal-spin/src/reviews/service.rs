@@ -1,8 +1,9 @@
 //! Moving a submission: hand in, withdraw, decide, publish, suspend, and what time does.
 
 use serde_json::json;
-use shared::ids::SubmissionId;
+use shared::ids::{PersonId, SubmissionId};
 
+use super::assignments;
 use super::facts::Facts;
 use super::gathering::gather_facts;
 use super::machine::{self, Event, Role, Standing, State, move_on, objection};
@@ -184,6 +185,8 @@ pub async fn submit(
         let is_free = !known.iter().any(|other| machine::is_open(other.state));
         let is_unchanged = live.is_some_and(|live| {
             matches!(live.state, State::Published | State::Unlisted)
+                // What a provisional approval asked for is not done by handing in the same again.
+                && live.deadline_ms.is_none()
                 && is_harmless(&live.content, &submission.content)
         });
         event = match (is_free, is_unchanged) {
@@ -281,7 +284,10 @@ pub async fn act(
             match event {
                 Event::Publish => replace_live(context, &submission).await?,
                 Event::Withdraw => dequeue(context, &submission).await?,
-                Event::Appeal => store::clear_reviews(connection, submission.id, false).await?,
+                Event::Appeal => {
+                    store::clear_reviews(connection, submission.id, false).await?;
+                    assignments::clear(connection, submission.id).await?;
+                }
                 _ => {}
             }
             Ok::<_, Failure>(())
@@ -297,8 +303,19 @@ pub async fn standing_of(
     grounds: &Grounds,
     deadline_ms: Option<i64>,
 ) -> Result<Standing, Failure> {
-    let connection = &context.connection;
     let person_id = context.person()?.person_id;
+    standing_of_person(context, submission, person_id, grounds, deadline_ms).await
+}
+
+/// As [`standing_of`], of another reviewer.
+pub async fn standing_of_person(
+    context: &Context,
+    submission: &Submission,
+    person_id: PersonId,
+    grounds: &Grounds,
+    deadline_ms: Option<i64>,
+) -> Result<Standing, Failure> {
+    let connection = &context.connection;
     let me = person_id.to_string();
     let reviews = store::list_reviews(connection, submission.id).await?;
     let mut judges: Vec<&str> = reviews
@@ -361,6 +378,13 @@ pub async fn decide(
     deadline_ms: Option<i64>,
 ) -> Result<Submission, Failure> {
     let connection = &context.connection;
+    if !event.is_decision() {
+        return Err(Failure::field(
+            "event",
+            "unknown_value",
+            "There is no such decision.",
+        ));
+    }
     check_grounds(&grounds.rules, &grounds.evidence)?;
     let next = move_on(submission.state, event, Role::Reviewer)?;
     check(

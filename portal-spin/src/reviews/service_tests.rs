@@ -224,6 +224,17 @@ on_every_database! {
         }
     }
 
+    async fn a_provisional_approval_is_not_shaken_off_by_handing_in_the_same_again(portal: TestPortal) {
+        let ready = Ready::start(&portal).await;
+        let first = ready.submitted(&portal, &ready.content, "in_review").await;
+        ready.desk.decide(&portal, &first, negative("approve_provisionally")).await.expect(200);
+        ready.desk.act(&portal, &first, "publish").await.expect(200);
+        let second = ready.submitted(&portal, &ready.content, "in_review").await;
+        ready.desk.act(&portal, &second, "withdraw").await.expect(200);
+        ready.desk.decide(&portal, &first, json!({ "event": "confirm" })).await.expect(200);
+        ready.submitted(&portal, &ready.content, "published").await;
+    }
+
     async fn what_is_handed_in_again_keeps_its_place_and_the_verdicts_that_passed(portal: TestPortal) {
         let ready = Ready::start(&portal).await;
         let desk = &ready.desk;

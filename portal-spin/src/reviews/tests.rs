@@ -26,7 +26,7 @@ impl Desk {
     }
 
     /// A submission in review, as if the rules had been kept.
-    async fn in_review(&self, portal: &TestPortal) -> String {
+    pub async fn in_review(&self, portal: &TestPortal) -> String {
         let body = json!({ "visibility": "public" });
         portal
             .call(
@@ -196,6 +196,11 @@ on_every_database! {
         assert_eq!(desk.decide(&portal, &id, json!({ "event": "revoke" })).await.expect(409).code(), "rule_missing");
         desk.decide(&portal, &id, negative("revoke")).await.expect(200);
         desk.decide(&portal, &id, json!({ "event": "release" })).await.expect(409);
+        // A new client would be a way around it.
+        let body = json!({ "environment": "live" });
+        let clients = format!("{}/oauth-clients", desk.app.path);
+        assert_eq!(portal.post(&clients, &desk.app.owner, body).await.expect(409).code(), "listing_suspended");
+        assert_eq!(desk.decide(&portal, &id, json!({ "event": "assign" })).await.expect(422).json()["errors"][0]["field"], "event");
     }
 
     async fn a_negative_decision_cites_a_rule_and_the_partner_reads_it(portal: TestPortal) {
