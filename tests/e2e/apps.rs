@@ -328,5 +328,43 @@ async fn an_app_goes_from_submission_to_an_installation_that_calls_and_ends() ->
         .call(Method::POST, &format!("{desk}/decisions"), Some(&suspend))
         .await?;
     refused_within_a_second(&client, Instant::now()).await?;
+
+    // Released, it goes on; revoked, it ends for good: no token new or old.
+    let decide = async |event: &str| {
+        let mut body = suspend.clone();
+        body["event"] = json!(event);
+        let path = format!("{desk}/decisions");
+        operator.call(Method::POST, &path, Some(&body)).await
+    };
+    decide("release").await?;
+    eventually(
+        "the released app's token to be accepted",
+        Duration::from_secs(5),
+        async || (client.status_of("/v1/orders").await.ok()? == 200).then_some(()),
+    )
+    .await?;
+    decide("suspend").await?;
+    decide("revoke").await?;
+    refused_within_a_second(&client, Instant::now()).await?;
+    for fields in [
+        vec![
+            ("grant_type", "refresh_token"),
+            (
+                "refresh_token",
+                again["refresh_token"]
+                    .as_str()
+                    .context("no refresh token")?,
+            ),
+        ],
+        vec![("grant_type", "client_credentials")],
+    ] {
+        let mut fields = fields;
+        fields.extend([
+            ("client_id", oauth.client_id.as_str()),
+            ("client_secret", oauth.secret.as_str()),
+        ]);
+        let answer = oauth.form("/oauth/token", &fields, None).await?;
+        ensure!(answer.status() == 400, "{}", answer.text().await?);
+    }
     Ok(())
 }

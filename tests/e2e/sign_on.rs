@@ -2,7 +2,7 @@
 
 use anyhow::{Context as _, Result, ensure};
 use fantoccini::Locator;
-use reqwest::Method;
+use reqwest::{Method, Url};
 use serde_json::json;
 use std::path::PathBuf;
 use std::process::Command;
@@ -10,6 +10,7 @@ use std::time::Duration;
 use tests::actors::Partner;
 use tests::browser::Browser;
 use tests::database;
+use tests::partner_app::PartnerApp;
 use tests::ports;
 use tests::process::Process;
 use tests::stack::{DataFolder, Stack, repository};
@@ -210,6 +211,84 @@ async fn a_partners_people_log_in_at_the_partners_own_provider() -> Result<()> {
     browser
         .wait_for_text("main", "answer could not be used")
         .await?;
+    browser.close().await
+}
+
+#[tokio::test]
+async fn a_customer_logs_in_at_the_operators_provider_and_installs_an_app() -> Result<()> {
+    const EMAIL: &str = "cleo@shop.example";
+    let data = DataFolder::new()?;
+    let Some(provider) = Provider::start(&data).await? else {
+        return Ok(());
+    };
+    let settings = [
+        ("customer_issuer", provider.issuer.as_str()),
+        ("customer_client_id", "portal"),
+        ("customer_client_secret", SECRET),
+    ];
+    let stack = Stack::start_with(data, &settings).await?;
+    let demo = stack.demo()?;
+    let owner = Partner::log_in(stack.endpoints(), &demo["partner"]).await?;
+    let server = PartnerApp::start().await?;
+    let callback = format!("{}/callback", server.origin);
+    let app = format!(
+        "/api/v1/apps/{}",
+        demo["app_id"].as_str().context("no app")?
+    );
+    let body = json!({
+        "visibility": "private", "customers": [EMAIL],
+        "draft": {
+            "name": "Order sync", "redirect_uris": [callback],
+            "scopes": [{ "scope": "orders:read", "reason": "To copy new orders." }],
+        },
+    });
+    owner
+        .call(Method::PATCH, &format!("{app}/listing"), Some(&body))
+        .await?;
+    let body = json!({ "environment": "live" });
+    let issued = owner
+        .call(Method::POST, &format!("{app}/oauth-clients"), Some(&body))
+        .await?;
+    let client = issued["client"]["client_id"]
+        .as_str()
+        .context("no client")?;
+    let wanted = Url::parse_with_params(
+        &format!("{}/oauth/authorize", stack.endpoints().portal),
+        [
+            ("response_type", "code"),
+            ("client_id", client),
+            ("redirect_uri", &callback),
+            // Of RFC 7636, appendix B.
+            (
+                "code_challenge",
+                "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM",
+            ),
+            ("code_challenge_method", "S256"),
+        ],
+    )?;
+
+    let browser = Browser::open(1280, 900).await?;
+    let window = &browser.window;
+    window.goto(wanted.as_str()).await?;
+    let customer = Locator::XPath("//form[.//input[@name='customer']]//button");
+    window
+        .wait()
+        .at_most(Duration::from_secs(30))
+        .for_element(customer)
+        .await?
+        .click()
+        .await?;
+    at_the_provider(&browser, &provider, EMAIL).await?;
+    browser
+        .wait_for_text("main", &format!("asks for access for {EMAIL}"))
+        .await?;
+    let install = Locator::Css("button[value='install']");
+    window.find(install).await?.click().await?;
+    let back = eventually("the way back", Duration::from_secs(30), async || {
+        server.returned()
+    })
+    .await?;
+    ensure!(back.contains("code=") && back.contains("iss="), "{back}");
     browser.close().await
 }
 

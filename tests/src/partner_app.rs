@@ -137,17 +137,49 @@ async fn read(stream: &mut TcpStream) -> Result<Request> {
         Some(length) => length.parse()?,
         None => 0,
     };
-    while bytes.len() < end + 4 + length {
+    let is_chunked = headers
+        .get("transfer-encoding")
+        .is_some_and(|coding| coding.eq_ignore_ascii_case("chunked"));
+    let body = loop {
+        let so_far = &bytes[end + 4..];
+        let whole = if is_chunked {
+            join_chunks(so_far)?
+        } else {
+            so_far.get(..length).map(<[u8]>::to_vec)
+        };
+        if let Some(body) = whole {
+            break body;
+        }
         ensure!(stream.read_buf(&mut bytes).await? > 0, "closed early");
-    }
+    };
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
     Ok(Request {
         method: method.to_owned(),
         path: path.to_owned(),
         query: query.to_owned(),
         headers,
-        body: bytes[end + 4..].to_vec(),
+        body,
     })
+}
+
+/// The body of chunks (RFC 9112, section 7.1); none while some of them are missing.
+fn join_chunks(mut bytes: &[u8]) -> Result<Option<Vec<u8>>> {
+    let mut body = Vec::new();
+    loop {
+        let Some(end) = bytes.windows(2).position(|part| part == b"\r\n") else {
+            return Ok(None);
+        };
+        let size = std::str::from_utf8(&bytes[..end])?;
+        let size = usize::from_str_radix(size.split(';').next().unwrap_or_default().trim(), 16)?;
+        let Some(rest) = bytes.get(end + 2..).filter(|rest| rest.len() >= size + 2) else {
+            return Ok(None);
+        };
+        if size == 0 {
+            return Ok(Some(body));
+        }
+        body.extend_from_slice(&rest[..size]);
+        bytes = &rest[size + 2..];
+    }
 }
 
 async fn answer(mut stream: TcpStream, state: &Mutex<State>) -> Result<()> {

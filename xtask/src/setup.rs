@@ -116,24 +116,42 @@ pub fn postgres_programs() -> Option<PathBuf> {
     folders.pop()
 }
 
-/// axe-core, which the accessibility test runs on every page; from npm into `target/`. Without npm that
-/// test says that it was skipped.
-pub fn axe() -> Option<PathBuf> {
-    const VERSION: &str = "4.14.1";
-    let folder = crate::command::root().join("target/axe");
-    let file = folder.join("node_modules/axe-core/axe.min.js");
-    if !file.is_file() {
+/// A package of npm in a folder of its own below `target/`, if npm is there to install it.
+fn npm_package(folder: &str, package: &str, version: &str, for_what: &str) -> Option<PathBuf> {
+    let folder = crate::command::root().join("target").join(folder);
+    let installed = folder.join("node_modules").join(package);
+    if !installed.is_dir() {
         let mut npm = Command::new("npm");
         npm.args(["install", "--silent", "--no-save", "--no-audit", "--prefix"])
             .arg(&folder)
-            .arg(format!("axe-core@{VERSION}"));
+            .arg(format!("{package}@{version}"));
         if let Err(error) = invoke(&mut npm) {
-            eprintln!(
-                "axe-core is not installed ({error:#}): the accessibility test will be skipped"
-            );
+            eprintln!("{package} is not installed ({error:#}): {for_what} will be skipped");
         }
     }
-    file.is_file().then_some(file)
+    installed.is_dir().then_some(folder)
+}
+
+/// axe-core, which the accessibility test runs on every page. Without npm that test says that it was
+/// skipped.
+pub fn axe() -> Option<PathBuf> {
+    let folder = npm_package("axe", "axe-core", "4.14.1", "the accessibility test")?;
+    Some(folder.join("node_modules/axe-core/axe.min.js"))
+}
+
+/// The folder with openid-client, a second independent OAuth client. It wants Node.js 20; without that its
+/// test says that it was skipped.
+pub fn openid_client() -> Option<PathBuf> {
+    let for_what = "the test of OAuth with openid-client";
+    let version = output(Command::new("node").args(["--print", "process.versions.node"]));
+    let major = version
+        .as_deref()
+        .and_then(|version| version.split('.').next());
+    if major.and_then(|major| major.parse().ok()) < Some(20_u32) {
+        eprintln!("Node.js 20 is not on PATH: {for_what} will be skipped");
+        return None;
+    }
+    npm_package("openid-client", "openid-client", "6.8.9", for_what)
 }
 
 /// Installs with apt what the tests need and is missing, where that is possible.

@@ -17,6 +17,7 @@ pub fn run(options: &Options) -> Result<()> {
     let artifacts = artifacts::build_for_tests()?;
     let envoy = setup::envoy(Path::new(".portico"))?;
     let axe = setup::axe();
+    let openid_client = setup::openid_client();
     // The runner and the end-to-end tests share the release build of wasmtime;
     // everything else is quicker to build, and stricter, unoptimised.
     let quick = [
@@ -45,6 +46,9 @@ pub fn run(options: &Options) -> Result<()> {
             .env("PORTICO_ARTIFACTS", &artifacts.folder);
         if let Some(axe) = &axe {
             command.env("PORTICO_AXE", axe);
+        }
+        if let Some(folder) = &openid_client {
+            command.env("PORTICO_OPENID_CLIENT", folder);
         }
         if let Some(folder) = setup::postgres_programs() {
             command.env("PORTICO_POSTGRES_PROGRAMS", folder);
