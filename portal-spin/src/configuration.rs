@@ -140,6 +140,11 @@ pub const VARIABLES: &[(&str, &str, &str)] = &[
         "",
         "`yes` if an app is approved only when two of the staff have judged it",
     ),
+    (
+        "review_answer_days",
+        "5",
+        "an app handed in is to be answered within so many days",
+    ),
     ("email_from", "partners@localhost", "sender of e-mails"),
     (
         "email_api_url",

@@ -62,7 +62,9 @@ impl Person {
 
     async fn choose(&self, css: &str, value: &str) -> Result<()> {
         let select = self.find(css).await?;
-        Ok(select.select_by_value(value).await?)
+        let option = format!(".//option[@value='{value}' or normalize-space()='{value}']");
+        let option = select.find(Locator::XPath(&option)).await?;
+        Ok(option.click().await?)
     }
 
     async fn press(&self, css: &str) -> Result<()> {

@@ -2,6 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
+use serde::Serialize;
+
 use crate::listings::{Content, Visibility};
 
 /// A stored picture.
@@ -33,8 +36,8 @@ pub struct WebhookProbe {
     pub refuses_forgery: bool,
 }
 
-/// What the app did at the gateway over the last 30 days.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+/// What the app did at the gateway, in the sandbox, over the last 30 days.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Traffic {
     /// Calls that reached the sandbox.
     pub calls: u64,

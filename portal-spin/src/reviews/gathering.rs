@@ -6,6 +6,7 @@ use std::pin::pin;
 
 use bytes::Bytes;
 use futures_util::future::{Either, join_all, select};
+use shared::ids::AppId;
 use shared::plan::Operation;
 
 use super::facts::{Facts, ImageFacts, Probe, Traffic, WebhookProbe};
@@ -71,7 +72,7 @@ pub async fn gather_facts(
         logo: find_image(context, listing, &content.logo).await?,
         screenshots,
         known_scopes: subscriptions::list_scopes(connection, app.id).await?,
-        traffic: read_traffic(context, app, &operations).await?,
+        traffic: read_traffic(context, app.id, &operations).await?,
         outstanding_agreements,
         has_live_subscription: subscribed.iter().any(|subscription| {
             subscription.environments().contains(&shared::credential::Environment::Live)
@@ -104,6 +105,17 @@ pub async fn gather_facts(
     Ok(facts)
 }
 
+/// What the gateway saw of an app: the same counts that the rules look at, as they are now.
+pub async fn gather_traffic(context: &Context, app_id: AppId) -> Result<Traffic, DatabaseError> {
+    let connection = &context.connection;
+    let mut operations = Vec::new();
+    for subscription in subscriptions::list_of_app(connection, app_id).await? {
+        operations
+            .extend(catalogue::published_operations(connection, subscription.product_id).await?);
+    }
+    read_traffic(context, app_id, &operations).await
+}
+
 async fn find_image(
     context: &Context,
     listing: &Listing,
@@ -128,7 +140,7 @@ async fn find_image(
 
 async fn read_traffic(
     context: &Context,
-    app: &App,
+    app_id: AppId,
     operations: &[Operation],
 ) -> Result<Traffic, DatabaseError> {
     let rows = context
@@ -138,7 +150,7 @@ async fn read_traffic(
              FROM usage_series s JOIN usage_cells c ON c.series = s.series
              WHERE s.app_id = $1 AND s.environment = 'test' AND s.is_call_count = 1 AND c.minute > $2
              GROUP BY s.operation, s.outcome",
-            params![app.id, context.now_ms / 60_000 - TRAFFIC_MINUTES],
+            params![app_id, context.now_ms / 60_000 - TRAFFIC_MINUTES],
         )
         .await?;
     let mut traffic = Traffic::default();

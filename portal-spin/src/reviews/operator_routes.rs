@@ -5,6 +5,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::assignments::{Reviewer, TrackAssignment, list_candidates, list_track_assignments};
+use super::facts::Traffic;
+use super::gathering::gather_traffic;
 use super::machine::{Event, Role, State, move_on};
 use super::partner_routes::{
     MessageBody, SubmissionView, submission_of_path, view_submission, write_message,
@@ -73,6 +75,8 @@ pub struct ReviewView {
     pub candidates: Vec<Reviewer>,
     /// What the tracks have said so far.
     pub reviews: Vec<Review>,
+    /// What the gateway saw of the app, as it is now.
+    pub traffic: Traffic,
 }
 
 /// What a track says.
@@ -169,6 +173,7 @@ pub async fn view_review(context: &Context, submission: Submission) -> Result<Re
         tracks: list_track_assignments(connection, submission.id).await?,
         candidates: list_candidates(connection, &submission).await?,
         reviews: store::list_reviews(connection, submission.id).await?,
+        traffic: gather_traffic(context, submission.app_id).await?,
         submission: view_submission(context, submission).await?,
     })
 }

@@ -22,8 +22,16 @@ use crate::organisations::store::list_member_emails;
 use crate::web::Failure;
 use crate::{audit, params};
 
-/// An answer is due after this long: five days.
-const ANSWER_WITHIN_MS: i64 = 5 * 24 * 60 * 60 * 1000;
+const DAY_MS: i64 = 24 * 60 * 60 * 1000;
+/// An answer is due after so many days where the operator's setting is no number.
+const ANSWER_WITHIN_DAYS: i64 = 5;
+
+/// When an answer is due to what goes into the queue now.
+fn due_at(context: &Context) -> i64 {
+    let days = context.configuration().get("review_answer_days");
+    let days = days.parse().ok().filter(|days| (1..=365).contains(days));
+    context.now_ms + days.unwrap_or(ANSWER_WITHIN_DAYS) * DAY_MS
+}
 
 /// What a new version may change without a review: everything but these.
 fn is_harmless(old: &Content, new: &Content) -> bool {
@@ -165,7 +173,7 @@ pub async fn submit(
             submitted_at_ms: context.now_ms,
             submitted_by: by,
             queued_at_ms: context.now_ms,
-            due_at_ms: context.now_ms + ANSWER_WITHIN_MS,
+            due_at_ms: due_at(context),
             decided_at_ms: None,
             decided_by: None,
             grounds: Grounds::default(),
@@ -196,7 +204,7 @@ pub async fn submit(
         };
         submission.state = move_on(submission.state, event, Role::System)?;
     } else {
-        submission.due_at_ms = context.now_ms + ANSWER_WITHIN_MS;
+        submission.due_at_ms = due_at(context);
     }
     connection
         .transaction(async || {
@@ -238,7 +246,7 @@ async fn dequeue(context: &Context, submission: &Submission) -> Result<(), Failu
     if let Some(next) = known.iter().find(|other| other.state == State::Queued) {
         let mut next = next.clone();
         next.state = move_on(next.state, Event::Dequeue, Role::System)?;
-        next.due_at_ms = context.now_ms + ANSWER_WITHIN_MS;
+        next.due_at_ms = due_at(context);
         record(context, &next, Event::Dequeue).await?;
         store::put(connection, &next, Some(State::Queued)).await?;
     }
@@ -275,7 +283,7 @@ pub async fn act(
     if event == Event::Appeal {
         submission.appealed_from = submission.decided_by.clone();
         submission.assigned_to = None;
-        submission.due_at_ms = context.now_ms + ANSWER_WITHIN_MS;
+        submission.due_at_ms = due_at(context);
     }
     connection
         .transaction(async || {

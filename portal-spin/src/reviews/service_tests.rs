@@ -187,6 +187,24 @@ on_every_database! {
         assert_eq!(ready.view(&portal, &first).await["state"], "superseded");
     }
 
+    async fn the_gateways_evidence_stands_beside_the_tracks(portal: TestPortal) {
+        let ready = Ready::start(&portal).await;
+        let context = portal.context().await;
+        ready.count(&context, "listOrders", "4xx", 2).await;
+        ready.count(&context, "listOrders", "rate_limited", 2).await;
+        let id = ready.submitted(&portal, &ready.content, "in_review").await;
+        let path = format!("/operator/submissions/{id}");
+        let token = &ready.desk.reviewer.token;
+        let seen = portal.get(&format!("/api/v1{path}"), token).await.expect(200).json();
+        let traffic = &seen["traffic"];
+        assert_eq!((&traffic["calls"], &traffic["successes"], &traffic["client_errors"]), (&json!(22), &json!(20), &json!(2)));
+        assert_eq!((&traffic["rate_limited"], &traffic["scopes"]), (&json!(2), &json!(["orders:read"])));
+        let page = portal.page(&path, token).await.expect(200).text();
+        assert!(page.contains("22, of which 20 succeeded and 2 were answered 4xx"), "{page}");
+        let partner = ready.view(&portal, &id).await;
+        assert_eq!(partner.get("traffic"), None);
+    }
+
     async fn a_withdrawn_version_lets_the_next_one_in(portal: TestPortal) {
         let ready = Ready::start(&portal).await;
         let first = ready.submitted(&portal, &ready.content, "in_review").await;
@@ -410,4 +428,32 @@ async fn a_webhook_endpoint_that_takes_forgeries_or_a_page_that_does_not_answer_
         assert!(refused.text().contains(rule), "{rule}: {}", refused.text());
     }
     ready.submit(&portal).await.expect(201);
+}
+
+#[tokio::test]
+async fn the_operator_says_how_soon_an_answer_is_due_and_the_queue_keeps_the_clock() {
+    const DAY_MS: i64 = 24 * 60 * 60 * 1000;
+    let database = crate::testing::TestDatabase::sqlite();
+    let portal = TestPortal::with(database, &[("review_answer_days", "2")]).await;
+    let ready = Ready::start(&portal).await;
+    let id = ready.submitted(&portal, &ready.content, "in_review").await;
+    let row = async || {
+        let path = "/api/v1/operator/submissions";
+        let queue = portal.get(path, &ready.desk.reviewer.token).await;
+        queue.expect(200).json()["items"][0].clone()
+    };
+    let first = row().await;
+    let due = crate::encoding::rfc3339(portal.now_ms() + 2 * DAY_MS);
+    assert_eq!(first["due_at"], due.as_str());
+    assert_eq!(ready.view(&portal, &id).await["due_at"], due.as_str());
+    assert_eq!(
+        (&first["age_hours"], &first["is_overdue"]),
+        (&json!(0), &json!(false))
+    );
+    portal.advance_ms(2 * DAY_MS + 1);
+    let late = row().await;
+    assert_eq!(
+        (&late["age_hours"], &late["is_overdue"]),
+        (&json!(48), &json!(true))
+    );
 }
