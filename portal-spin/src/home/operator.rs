@@ -83,6 +83,21 @@ const WAITING: &[(&str, &str, &str)] = &[
         "SELECT COUNT(*) FROM subscription_requests WHERE outcome IS NULL AND due_at_ms < $1",
     ),
     (
+        "Apps in review",
+        "/operator/submissions",
+        "SELECT COUNT(*) FROM submissions WHERE state = 'in_review' AND queued_at_ms <= $1",
+    ),
+    (
+        "Overdue reviews",
+        "/operator/submissions",
+        "SELECT COUNT(*) FROM submissions WHERE state = 'in_review' AND due_at_ms < $1",
+    ),
+    (
+        "Suspended apps past their deadline",
+        "/operator/submissions?state=suspended",
+        "SELECT COUNT(*) FROM submissions WHERE state = 'suspended' AND deadline_ms < $1",
+    ),
+    (
         "Mails that failed",
         "/operator#mails",
         "SELECT COUNT(*) FROM emails WHERE sent_at IS NULL AND last_error IS NOT NULL AND created_at < $1",
