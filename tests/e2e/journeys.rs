@@ -316,6 +316,7 @@ async fn an_app_is_built_reviewed_published_installed_and_removed_in_browsers() 
     let submission = partner.path().await?;
 
     // The reviewer: queue, assignment, a verdict that first lacks its rule, a message, a decision.
+    let colleague = hire_reviewer(&stack).await?;
     let reviewer = Person::new(&stack).await?;
     reviewer.browser.log_in(&stack, "operator").await?;
     reviewer.open("/operator/submissions").await?;
@@ -325,9 +326,7 @@ async fn an_app_is_built_reviewed_published_installed_and_removed_in_browsers() 
     reviewer.reads("Taken by").await?;
     // A track goes to a colleague, who finds it in the queue.
     reviewer.press("#assignment summary").await?;
-    reviewer
-        .choose("#reviewer", &hire_reviewer(&stack).await?)
-        .await?;
+    reviewer.choose("#reviewer", &colleague).await?;
     reviewer.choose("#track", "branding").await?;
     reviewer.follow("#assignment button").await?;
     reviewer.reads("Handed to Ada Example").await?;

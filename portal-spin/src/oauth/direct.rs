@@ -3,6 +3,7 @@
 //! An app with a page of its own begins there and comes back to the authorization endpoint; any other
 //! gets tokens for the installation by `client_credentials`.
 
+use askama::Template;
 use http::StatusCode;
 use shared::credential::Environment;
 use shared::ids::AppId;
@@ -11,11 +12,18 @@ use super::authorize::{Question, answers_of, render_consent};
 use super::clients::{Client, clients_of_app};
 use crate::context::Context;
 use crate::installations::{Consent, install, may_install};
-use crate::listings::{self, Offer, Step};
+use crate::listings::{self, Offer, Step, address};
 use crate::params;
 use crate::routes::Outcome;
 use crate::web::forms::Shown;
-use crate::web::{Failure, response};
+use crate::web::{Failure, Page, response};
+
+fn not_installable() -> Failure {
+    Failure::conflict(
+        "not_installable",
+        "This app cannot be installed at the moment.",
+    )
+}
 
 async fn offer_of_path(context: &Context) -> Result<(Offer, Client), Failure> {
     let row = context
@@ -39,12 +47,7 @@ async fn offer_of_path(context: &Context) -> Result<(Offer, Client), Failure> {
         .find(|client| {
             client.credential.environment == Environment::Live && client.is_standing(context.now_ms)
         })
-        .ok_or_else(|| {
-            Failure::conflict(
-                "not_installable",
-                "This app cannot be installed at the moment.",
-            )
-        })?;
+        .ok_or_else(not_installable)?;
     Ok((offer, client))
 }
 
@@ -57,11 +60,28 @@ fn scopes_of(offer: &Offer) -> Vec<String> {
         .collect()
 }
 
+/// Leads to the app's own page. A redirect would do for a link, not behind the log-in: that is a form, and
+/// browsers follow a form's redirects only to where `form-action` lets them.
+#[derive(Template)]
+#[template(path = "oauth/templates/leaving.html")]
+struct LeavingPage {
+    page: Page,
+    place: String,
+}
+
 /// `GET /directory/{slug}/install`
 pub async fn begin_install(context: &Context) -> Outcome {
     let (offer, client) = offer_of_path(context).await?;
     if !offer.content.install_url.is_empty() {
-        return Ok(response::see_other(&offer.content.install_url));
+        // A private app's draft has not been judged.
+        if !address::is_safe_redirect(&offer.content.install_url) {
+            return Err(not_installable());
+        }
+        let title = format!("Install {}", offer.content.name);
+        return response::html(&LeavingPage {
+            page: Page::new(context, &title),
+            place: offer.content.install_url,
+        });
     }
     let connection = &context.connection;
     listings::count_step(connection, offer.listing_id, Step::Begin, context.now_ms).await?;

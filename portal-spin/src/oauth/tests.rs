@@ -284,6 +284,31 @@ async fn a_private_app_is_installed_by_the_customers_it_names_without_review() {
     assert!(!records.text().contains("warehouse-secret"));
 }
 
+#[tokio::test]
+async fn an_installation_that_begins_at_the_apps_page_leads_there_without_a_redirect() {
+    let portal = TestPortal::on_sqlite().await;
+    let app = TestApp::start(&portal, "live").await;
+    let listing = format!("{}/listing", app.path);
+    let shown = portal.get(&listing, &app.owner).await.expect(200).json();
+    let path = format!("/directory/{}/install", shown["slug"].as_str().unwrap());
+    for (url, status) in [
+        ("https://app.example/install?from=directory", 200),
+        ("http://app.example/install", 409),
+        ("javascript:alert(1)", 409),
+    ] {
+        let mut draft = draft();
+        draft["install_url"] = json!(url);
+        let body = Some(json!({ "draft": draft }));
+        portal
+            .call("PATCH", &listing, &app.owner, body)
+            .await
+            .expect(200);
+        let page = portal.page(&path, &app.owner).await.expect(status);
+        let leads = format!("content=\"0; url={url}\"");
+        assert_eq!(page.text().contains(&leads), status == 200, "{url}");
+    }
+}
+
 async fn organisation(portal: &TestPortal, app: &TestApp) -> String {
     let app = portal.get(&app.path, &app.owner).await.expect(200).json();
     app["organisation_id"].as_str().unwrap().to_owned()
