@@ -62,6 +62,12 @@ pub(crate) fn plain_name(name: &str) -> String {
         .collect()
 }
 
+/// Whether a member of this name holds the id of the object that it is in.
+pub(crate) fn is_id_name(name: &str) -> bool {
+    let plain = plain_name(name);
+    ["id", "sid", "gid", "uid", "guid", "uuid"].contains(&plain.as_str())
+}
+
 /// The words of a name, in lower case.
 pub(crate) struct Words {
     text: String,

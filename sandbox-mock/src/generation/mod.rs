@@ -16,7 +16,9 @@ pub(crate) use words::date_time;
 
 use crate::json::Value;
 use crate::random::Random;
+use crate::request::shape;
 use crate::schema::{SchemaId, Schemas};
+use crate::text::is_id_name;
 use crate::validation::Direction;
 use crate::validation::schema::{is_valid, violations};
 use choices::Flat;
@@ -215,6 +217,12 @@ impl<'g> Generator<'g> {
         {
             return Some(value.clone());
         }
+        // An id that was sent is shown as the object that it names.
+        let named = overlay
+            .filter(|_| !partial)
+            .and_then(|id| self.named_by(ids, id));
+        let partial = partial || named.is_some();
+        let overlay = named.as_ref().or(overlay);
         let flat = self.flatten(ids);
         if (overlay.is_none() || partial)
             && let Some(value) = self.declared(&flat, ids, place)
@@ -232,6 +240,19 @@ impl<'g> Generator<'g> {
             };
         }
         self.solve(flat, ids, place, overlay, &mut TRIES.clone())
+    }
+
+    /// The beginning of the object that an id names, where the schema wants an object with an id.
+    fn named_by(&self, ids: &[SchemaId], id: &Value) -> Option<Value> {
+        if !matches!(id, Value::String(_) | Value::Int(_)) {
+            return None;
+        }
+        let members = ids
+            .iter()
+            .flat_map(|schema| shape::properties(self.schemas, *schema));
+        let mut holders = members.filter(|(name, _)| is_id_name(name));
+        let (name, _) = holders.find(|(_, schema)| self.follows(&[*schema], id))?;
+        Some(Value::Object(vec![(name, id.clone())]))
     }
 
     /// A value that the schema itself offers: a request header's, or an example.

@@ -149,12 +149,21 @@ pub(super) fn merge(base: Option<Value>, change: Option<&Value>) -> Option<Value
 }
 
 /// What is left of an item when everything that a client can set is set anew.
-pub(super) fn without_settable(api: &Api, operation: &Operation, stored: Value) -> Value {
-    let schema = operation
+pub(super) fn without_settable(
+    api: &Api,
+    part: &Part,
+    operation: &Operation,
+    stored: Value,
+) -> Value {
+    let body = operation
         .body
         .as_ref()
         .and_then(|body| body.content.first())
         .and_then(|media| media.schema);
+    let wrapper = answer_schema(operation).and_then(|answer| part.wrapper(api, answer));
+    let schema = wrapper
+        .and_then(|wrapper| wrapper.inner(api, body?))
+        .or(body);
     let settable = schema
         .map(|schema| shape::properties(&api.schemas, schema))
         .unwrap_or_default();

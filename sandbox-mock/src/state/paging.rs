@@ -6,7 +6,7 @@ use crate::json::Value;
 use crate::operation::{Api, Location, Operation};
 use crate::request::{Request, shape};
 use crate::schema::{SchemaId, Types};
-use crate::text::{percent_encode, plain_name};
+use crate::text::{is_id_name, percent_encode, plain_name};
 
 const LIMITS: [&str; 12] = [
     "limit",
@@ -169,7 +169,13 @@ impl Page {
                 .unwrap_or_default()
                 .iter()
                 .find(|(known, _)| plain_name(known) == wanted_name);
-            match member.map(|(_, value)| value) {
+            let member = member.map(|(_, value)| value);
+            // An object is named by its id.
+            let named = member.and_then(Value::as_object).and_then(|inner| {
+                let id = inner.iter().find(|(name, _)| is_id_name(name));
+                id.map(|(_, id)| id)
+            });
+            match named.or(member) {
                 Some(Value::String(text)) => wanted
                     .iter()
                     .any(|wanted| text.eq_ignore_ascii_case(wanted)),

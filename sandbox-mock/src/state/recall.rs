@@ -11,8 +11,10 @@ use crate::json::{Value, read};
 use crate::mock::Context;
 use crate::operation::{Api, Operation};
 use crate::random::Random;
-use crate::request::{Request, shape};
+use crate::request::Request;
 use crate::response::{Problem, Response};
+use crate::validation::Direction;
+use crate::validation::schema::is_valid;
 
 /// What is known before an answer is made.
 #[derive(Debug, Default)]
@@ -114,6 +116,7 @@ impl Memory {
             | Role::Delete
             | Role::Act
             | Role::ReplaceByBody => {
+                let body = part.sent(api, operation, body);
                 let id = match part.role {
                     Role::ReplaceByBody => body.and_then(|body| part.id_of(body)).map(|(_, id)| id),
                     _ => values.get(part.outer_values).cloned(),
@@ -137,7 +140,7 @@ impl Memory {
                 let entity = match part.role {
                     Role::Update => merge(stored, body),
                     Role::Replace | Role::ReplaceByBody => merge(
-                        stored.map(|stored| without_settable(api, operation, stored)),
+                        stored.map(|stored| without_settable(api, part, operation, stored)),
                         body,
                     ),
                     _ => stored,
@@ -200,22 +203,13 @@ impl Memory {
         if index.is_some_and(|index| index.ids.len() >= MOST_ITEMS) {
             return Err(full("items in this collection"));
         }
-        let mut entity = match body {
-            Some(body @ Value::Object(_)) => body.clone(),
+        let mut entity = match part.sent(api, operation, body) {
+            Some(sent @ Value::Object(_)) => sent.clone(),
             _ => Value::Object(Vec::new()),
         };
         let schema = answer_schema(operation);
         let wrapper = schema.and_then(|schema| part.wrapper(api, schema));
-        // A body may be wrapped as the answer is.
-        if let Some(inner) = wrapper
-            .as_ref()
-            .and_then(|wrapper| entity.get(wrapper))
-            .filter(|inner| inner.as_object().is_some())
-            .cloned()
-        {
-            entity = inner;
-        }
-        let supplied = body.and_then(|body| part.id_of(body)).map(|(_, id)| id);
+        let supplied = part.id_of(&entity).map(|(_, id)| id);
         if let Some(id) = supplied.filter(|id| index.is_some_and(|index| index.ids.contains(id))) {
             let is_unique = schema
                 .and_then(|schema| part.id_member(api, schema))
@@ -233,19 +227,22 @@ impl Memory {
         if let Some(schema) = schema {
             let target = wrapper
                 .as_ref()
-                .and_then(|wrapper| shape::property(&api.schemas, schema, wrapper))
+                .and_then(|wrapper| wrapper.inner(api, schema))
                 .unwrap_or(schema);
             if let Some((name, id_schema)) = part.id_member(api, target)
                 && entity.get(&name).is_none()
             {
-                let fresh = fresh_id(api, part, &keys.index, id_schema, index, context);
-                if let Some(fresh) = fresh {
-                    entity.set(&name, fresh);
+                let is_right =
+                    |id: &Value| is_valid(&api.schemas, id_schema, id, Direction::Response);
+                let chosen = part.chosen_id(&entity).map(Value::from).filter(is_right);
+                let fresh = || fresh_id(api, part, &keys.index, id_schema, index, context);
+                if let Some(id) = chosen.or_else(fresh) {
+                    entity.set(&name, id);
                 }
             }
         }
         recall.overlay = Some(match wrapper {
-            Some(wrapper) => Value::Object(vec![(wrapper, entity.clone())]),
+            Some(wrapper) => wrapper.around(entity.clone()),
             None => entity.clone(),
         });
         recall.entity = Some(entity);

@@ -2,11 +2,11 @@
 
 use sandbox_mock::json::{Value, read};
 use sandbox_mock::sample::{Sample, sample};
-use sandbox_mock::state::MemoryStore;
+use sandbox_mock::state::{Family, MemoryStore};
 use sandbox_mock::{Context, Mock, Request};
 
 /// Creates an item and follows it: shown the same, listed, changed, deleted, gone.
-pub fn walk(mock: &Mock, family: &sandbox_mock::state::Family) -> Result<(), String> {
+pub fn walk(mock: &Mock, family: &Family) -> Result<(), String> {
     let mut store = MemoryStore::default();
     let context = Context {
         seed: 1,
@@ -41,7 +41,7 @@ pub fn walk(mock: &Mock, family: &sandbox_mock::state::Family) -> Result<(), Str
     };
     let body = read(told).map_err(|error| format!("create: {error}"))?;
     let (entity, id) =
-        identified(&body, &family.parameter).ok_or_else(|| format!("create: no id in {body}"))?;
+        identified(&body, family).ok_or_else(|| format!("create: no id in {body}"))?;
     let (base, ending) = match create
         .path
         .rsplit_once('.')
@@ -60,7 +60,7 @@ pub fn walk(mock: &Mock, family: &sandbox_mock::state::Family) -> Result<(), Str
     let shown = send(&at_item(family.read.unwrap())?);
     let shown_body =
         read(&shown.body).map_err(|error| format!("read: {} {error}", shown.status))?;
-    let shown_entity = identified(&shown_body, &family.parameter)
+    let shown_entity = identified(&shown_body, family)
         .map(|(entity, _)| entity)
         .unwrap_or(&shown_body);
     for (member, value) in entity.as_object().unwrap_or_default() {
@@ -76,25 +76,56 @@ pub fn walk(mock: &Mock, family: &sandbox_mock::state::Family) -> Result<(), Str
             let name = pair.split('=').next().unwrap_or("");
             let sent = read(&create.body).unwrap_or(Value::Null);
             let known = entity.get(name).or_else(|| sent.get(name));
-            match known.and_then(Value::as_str) {
+            let named = known.and_then(|known| known.get("id").or_else(|| known.get("gid")));
+            match named.or(known).and_then(Value::as_str) {
                 Some(value) => format!("{name}={value}"),
                 None => pair.to_owned(),
             }
         });
         request.query = pairs.collect::<Vec<_>>().join("&");
         let listed = send(&request);
-        if listed.status != 200 || !String::from_utf8_lossy(&listed.body).contains(&id) {
+        if !(200..300).contains(&listed.status)
+            || !String::from_utf8_lossy(&listed.body).contains(&id)
+        {
             return Err(format!("list: {} does not have {id}", listed.status));
         }
     }
     if let Some(update) = family.update {
-        let updated = send(&at_item(update)?);
+        let change = at_item(update)?;
+        let updated = send(&change);
         if updated.status >= 300 {
             return Err(format!(
-                "update: {} {}",
+                "update of {id}: {} {}",
                 updated.status,
                 String::from_utf8_lossy(&updated.body)
             ));
+        }
+    }
+    if let (Some(update), Some(show)) = (family.update, family.read) {
+        let sent = read(&at_item(update)?.body).unwrap_or(Value::Null);
+        let answer = read(&send(&at_item(show)?).body).unwrap_or(Value::Null);
+        let shown = identified(&answer, family).map_or(&answer, |(entity, _)| entity);
+        // A body is wrapped as the answer is.
+        let inner = match sent.as_object() {
+            Some([(name, only @ Value::Object(_))])
+                if answer.get(name).is_some_and(|own| own.same(shown)) =>
+            {
+                only
+            }
+            _ => &sent,
+        };
+        // A member may be shown in another form, an id as an object; that none shows means that nothing was changed.
+        let plain = |value: &&Value| value.as_object().is_none() && value.as_array().is_none();
+        let sent = inner.as_object().unwrap_or_default().iter();
+        let shown: Vec<(&String, bool)> = sent
+            .filter(|(_, value)| plain(&value))
+            .filter_map(|(name, value)| {
+                let other = shown.get(name).filter(plain)?;
+                Some((name, other.same(value)))
+            })
+            .collect();
+        if shown.len() > 1 && shown.iter().all(|(_, is_same)| !is_same) {
+            return Err(format!("update: shows none of {shown:?}"));
         }
     }
     if let Some(delete) = family.delete {
@@ -114,23 +145,25 @@ pub fn walk(mock: &Mock, family: &sandbox_mock::state::Family) -> Result<(), Str
     Ok(())
 }
 
-fn identified<'v>(body: &'v Value, parameter: &str) -> Option<(&'v Value, String)> {
+/// The item in an answer, and its id: under the name of the path's parameter or the end of that name, else under a
+/// usual one.
+fn identified<'v>(body: &'v Value, family: &Family) -> Option<(&'v Value, String)> {
     let plain = |name: &str| name.replace(['_', '-'], "").to_lowercase();
+    let parameter = plain(&family.parameter);
+    let collection = plain(family.collection.rsplit('/').next().unwrap_or(""));
     let id_of = |entity: &Value| {
-        let names = [
-            plain(parameter),
-            "id".into(),
-            "sid".into(),
-            "uuid".into(),
-            "key".into(),
-            "slug".into(),
-            "name".into(),
-        ];
+        let members = entity.as_object()?;
+        let mut own: Vec<&String> = members.iter().map(|(name, _)| name).collect();
+        own.retain(|name| {
+            let name = plain(name);
+            name.len() > 1
+                && (parameter.ends_with(&name) && name.ends_with("id") || parameter == name)
+        });
+        own.sort_by_key(|name| std::cmp::Reverse(name.len()));
+        let usual = ["id", "sid", "uuid", "key", "slug", "name"].map(str::to_owned);
+        let names = own.into_iter().map(|name| plain(name)).chain(usual);
         names.into_iter().find_map(|wanted| {
-            let (_, value) = entity
-                .as_object()?
-                .iter()
-                .find(|(name, _)| plain(name) == wanted)?;
+            let (_, value) = members.iter().find(|(name, _)| plain(name) == wanted)?;
             match value {
                 Value::String(text) => Some(text.clone()),
                 Value::Int(number) => Some(number.to_string()),
@@ -142,9 +175,17 @@ fn identified<'v>(body: &'v Value, parameter: &str) -> Option<(&'v Value, String
         return Some((body, id));
     }
     let members = body.as_object()?;
-    let named = members.iter().find(|(name, member)| {
-        plain(parameter).starts_with(&plain(name)) && id_of(member).is_some()
-    });
+    let named = members
+        .iter()
+        .find(|(name, member)| parameter.starts_with(&plain(name)) && id_of(member).is_some());
     let mut all = named.into_iter().chain(members);
-    all.find_map(|(_, member)| id_of(member).map(|id| (member, id)))
+    all.find_map(|(name, member)| {
+        let is_list_of_it = plain(name) == collection;
+        let first = member
+            .as_array()
+            .filter(|_| is_list_of_it)
+            .and_then(<[Value]>::first);
+        let entity = first.unwrap_or(member);
+        id_of(entity).map(|id| (entity, id))
+    })
 }
