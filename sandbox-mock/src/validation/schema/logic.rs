@@ -2,7 +2,7 @@
 
 use super::{Check, Step, type_of};
 use crate::json::Value;
-use crate::schema::{Additional, Discriminator, Logic, ObjectRules, Schema, SchemaId};
+use crate::schema::{Additional, Discriminator, Logic, ObjectRules, Schema, SchemaId, Types};
 use crate::validation::Direction;
 
 impl<'s, 'v> Check<'s, 'v> {
@@ -18,14 +18,14 @@ impl<'s, 'v> Check<'s, 'v> {
             }
         }
         if !logic.one_of.is_empty() {
-            match logic
-                .one_of
-                .iter()
-                .filter(|id| self.holds(**id, value))
-                .count()
-            {
+            let fitting = logic.one_of.iter().copied();
+            let fitting: Vec<SchemaId> = fitting.filter(|id| self.holds(*id, value)).collect();
+            match fitting.len() {
                 1 => self.discriminated(&logic.one_of, logic, value),
                 0 => self.branch_violations("oneOf", &logic.one_of, logic, value),
+                _ if self.is_told_apart(&fitting, logic, value) => {
+                    self.discriminated(&logic.one_of, logic, value);
+                }
                 count => self.report("oneOf", || {
                     format!("must fit one of the alternatives, but fits {count}")
                 }),
@@ -44,6 +44,67 @@ impl<'s, 'v> Check<'s, 'v> {
                 self.value(id, value);
             }
         }
+    }
+
+    /// Whether a request that fits several alternatives still means one, as the API itself will read it: the one that
+    /// a discriminator names, its own or that of a schema which the alternatives extend. And an alternative that asks
+    /// for nothing would take part in every count: with it, no request could ever mean another.
+    fn is_told_apart(&self, fitting: &[SchemaId], logic: &Logic, value: &Value) -> bool {
+        if self.direction != Direction::Request {
+            return false;
+        }
+        let named = logic.discriminator.as_ref().and_then(|discriminator| {
+            let property = self.schemas.name(discriminator.property);
+            let chosen = value.get(property)?.as_str()?;
+            self.named_branch(fitting, discriminator, chosen)
+        });
+        let meant = fitting
+            .iter()
+            .filter(|id| self.is_named_by_parent(**id, **id, value, 0));
+        named.is_some() || meant.count() == 1 || fitting.iter().any(|id| !self.demands(*id, 0))
+    }
+
+    /// Whether the discriminator of a schema that `branch` extends names `branch`.
+    fn is_named_by_parent(
+        &self,
+        branch: SchemaId,
+        id: SchemaId,
+        value: &Value,
+        depth: usize,
+    ) -> bool {
+        let Some(logic) = self.schemas.get(id).logic.as_ref().filter(|_| depth < 8) else {
+            return false;
+        };
+        let named = logic.discriminator.as_ref().and_then(|discriminator| {
+            let property = self.schemas.name(discriminator.property);
+            let chosen = value.get(property)?.as_str()?;
+            self.named_branch(&[branch], discriminator, chosen)
+        });
+        named.is_some()
+            || logic
+                .all_of
+                .iter()
+                .any(|id| self.is_named_by_parent(branch, *id, value, depth + 1))
+    }
+
+    /// Whether a schema asks of an object more than that its members, should there be any, are of their kinds.
+    fn demands(&self, id: SchemaId, depth: usize) -> bool {
+        let schema = self.schemas.get(id);
+        let rules = schema.object.as_ref().is_some_and(|rules| {
+            !rules.required.is_empty()
+                || rules.additional != Additional::Allowed
+                || rules.unevaluated != Additional::Allowed
+                || rules.min_properties.is_some()
+        });
+        let parts = schema.logic.as_ref().is_some_and(|logic| {
+            !logic.any_of.is_empty()
+                || !logic.one_of.is_empty()
+                || logic.not.is_some()
+                || depth > 8
+                || logic.all_of.iter().any(|id| self.demands(*id, depth + 1))
+        });
+        let is_object = schema.types.or_all().has(Types::OBJECT);
+        rules || parts || schema.allowed.is_some() || !is_object
     }
 
     /// A request has to fit the alternative that its discriminator names, as the API itself will read it.
