@@ -1,8 +1,9 @@
-//! Requests that fit several alternatives of a `oneOf`: refused where the document tells them apart, else read as the
-//! API itself must read them.
+//! Several alternatives of a `oneOf` at once: requests that fit them are refused where the document tells them apart,
+//! else read as the API itself must read them; answers never fit more than one.
 
+use sandbox_mock::json::{Value, read};
 use sandbox_mock::state::NoStore;
-use sandbox_mock::{Context, Mock, Request};
+use sandbox_mock::{Context, Mock, Request, Response};
 
 const DOCUMENT: &[u8] = br"
 openapi: 3.0.3
@@ -20,6 +21,13 @@ paths:
     post:
       requestBody: {required: true, content: {application/json: {schema: {oneOf: [{type: object, properties: {a: {type: string}}}, {type: object, properties: {b: {type: string}}}]}}}}
       responses: {'204': {description: ok}}
+    get:
+      responses:
+        '200': {description: ok, content: {application/json: {schema: {oneOf: [{type: object, properties: {a: {type: string}}}, {type: object, properties: {b: {type: string}}}]}}}}
+  /means:
+    get:
+      responses:
+        '200': {description: ok, content: {application/json: {schema: {type: object, required: [means], properties: {means: {oneOf: [{$ref: '#/components/schemas/Card'}, {$ref: '#/components/schemas/Bank'}], discriminator: {propertyName: kind, mapping: {card: '#/components/schemas/Card', bank: '#/components/schemas/Bank'}}}}}}}}
   /either:
     post:
       requestBody: {required: true, content: {application/json: {schema: {oneOf: [{type: object, required: [email], properties: {email: {type: string}}}, {type: object, required: [phone], properties: {phone: {type: string}}}]}}}}
@@ -33,11 +41,11 @@ components:
     Dog: {allOf: [{$ref: '#/components/schemas/Pet'}, {type: object, properties: {barks: {type: boolean}}}]}
 ";
 
-fn status(path: &str, body: &str) -> u16 {
+fn send(method: &str, path: &str, body: &str) -> Response {
     let (mock, _) = Mock::from_source(DOCUMENT).unwrap();
     let headers = [("content-type".to_owned(), "application/json".to_owned())];
     let request = Request {
-        method: "POST",
+        method,
         path,
         query: "",
         headers: &headers,
@@ -49,7 +57,17 @@ fn status(path: &str, body: &str) -> u16 {
         now_ms: 0,
         stateful: false,
     };
-    mock.respond_now(request, &mut NoStore, &context).status
+    mock.respond_now(request, &mut NoStore, &context)
+}
+
+fn status(path: &str, body: &str) -> u16 {
+    send("POST", path, body).status
+}
+
+fn shown(path: &str) -> Value {
+    let response = send("GET", path, "");
+    assert_eq!(response.status, 200, "{path}");
+    read(&response.body).unwrap()
 }
 
 #[test]
@@ -84,4 +102,16 @@ fn alternatives_that_ask_for_something_exclude_each_other() {
     assert_eq!(status("/either", r#"{"email":"a@example.com"}"#), 204);
     let both = r#"{"email":"a@example.com","phone":"1"}"#;
     assert_eq!(status("/either", both), 400);
+}
+
+#[test]
+fn an_answer_fits_one_alternative_only() {
+    let fits = |value: &Value, name: &str| value.get(name).is_none_or(|own| own.as_str().is_some());
+    let value = shown("/undemanding");
+    assert!(fits(&value, "a") != fits(&value, "b"), "{value}");
+    let value = shown("/means");
+    let means = value.get("means").unwrap();
+    assert!(fits(means, "last4") != fits(means, "account"), "{value}");
+    let chosen = if fits(means, "last4") { "card" } else { "bank" };
+    assert_eq!(means.get("kind").and_then(Value::as_str), Some(chosen));
 }

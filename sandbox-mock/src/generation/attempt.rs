@@ -3,6 +3,7 @@
 use super::choices::Flat;
 use super::{Generator, Place, words};
 use crate::json::Value;
+use crate::request::shape;
 use crate::schema::{SchemaId, Types};
 use crate::validation::schema::{is_valid, violations};
 
@@ -33,6 +34,9 @@ impl Generator<'_> {
             match made {
                 Some(value) if self.follows(ids, &value) => return Some(value),
                 Some(value) => {
+                    if let Some(value) = self.told_apart(flat, ids, &value) {
+                        return Some(value);
+                    }
                     let schemas = self.schemas;
                     let direction = self.wish.direction;
                     self.fail(|| {
@@ -50,6 +54,33 @@ impl Generator<'_> {
             }
         }
         None
+    }
+
+    /// The value with members by which it is none of the alternatives that were not chosen. Where these ask for
+    /// nothing, a member of theirs that is null, or of another wrong kind, is all that tells them apart.
+    fn told_apart(&self, flat: &Flat, ids: &[SchemaId], value: &Value) -> Option<Value> {
+        value.as_object()?;
+        let holds =
+            |id: SchemaId, value: &Value| is_valid(self.schemas, id, value, self.wish.direction);
+        let rules = flat.rules(self.schemas, |schema| schema.object.as_ref());
+        let own = |name: &str| {
+            let mut rules = rules.iter();
+            rules.any(|rules| self.schemas.property(rules, name).is_some())
+        };
+        let mut value = value.clone();
+        for rival in &flat.rivals {
+            for (name, schema) in shape::properties(self.schemas, *rival) {
+                if !holds(*rival, &value) {
+                    break;
+                }
+                let wrong = [Value::Null, Value::Bool(false), Value::Int(0)];
+                let wrong = wrong.into_iter().find(|wrong| !holds(schema, wrong));
+                if let Some(wrong) = wrong.filter(|_| !own(&name)) {
+                    value.set(&name, wrong);
+                }
+            }
+        }
+        self.follows(ids, &value).then_some(value)
     }
 
     /// Builds a value for schemas without alternatives.

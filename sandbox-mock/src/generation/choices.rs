@@ -15,12 +15,16 @@ pub(super) struct Flat {
     pub(super) never: bool,
     /// What a discriminator property must say.
     pub(super) discriminators: Vec<(Name, String)>,
+    /// Alternatives that were not chosen and must not hold as well.
+    pub(super) rivals: Vec<SchemaId>,
 }
 
 #[derive(Clone)]
 pub(super) struct Choice {
     pub(super) branches: Vec<Vec<SchemaId>>,
     pub(super) discriminator: Option<SchemaId>,
+    /// Whether only one alternative may hold.
+    pub(super) is_exclusive: bool,
 }
 
 impl Flat {
@@ -62,6 +66,7 @@ impl Generator<'_> {
             checked: false,
             never: false,
             discriminators: Vec::new(),
+            rivals: Vec::new(),
         };
         self.add(&mut flat, ids);
         flat
@@ -98,12 +103,13 @@ impl Generator<'_> {
             let Some(logic) = &schema.logic else { continue };
             pending.extend(logic.all_of.iter().rev());
             flat.checked |= logic.not.is_some();
-            for branches in [&logic.any_of, &logic.one_of] {
+            for (branches, is_exclusive) in [(&logic.any_of, false), (&logic.one_of, true)] {
                 if !branches.is_empty() {
                     flat.checked = true;
                     flat.choices.push_back(Choice {
                         branches: branches.iter().map(|id| vec![*id]).collect(),
                         discriminator: logic.discriminator.is_some().then_some(id),
+                        is_exclusive,
                     });
                 }
             }
@@ -117,6 +123,7 @@ impl Generator<'_> {
                 flat.choices.push_back(Choice {
                     branches: vec![yes, no],
                     discriminator: None,
+                    is_exclusive: false,
                 });
             }
             if let Some(discriminator) = &logic.discriminator
@@ -172,6 +179,9 @@ impl Generator<'_> {
             };
             let mut next = flat.clone();
             self.add(&mut next, added);
+            let others = choice.branches.iter().filter(|_| choice.is_exclusive);
+            next.rivals
+                .extend(others.flatten().filter(|id| !added.contains(id)));
             if let Some(discriminator) = choice
                 .discriminator
                 .and_then(|id| self.schemas.get(id).logic.as_ref()?.discriminator.as_ref())
