@@ -17,7 +17,10 @@ fn main() {
         .unwrap_or(1);
     let started = std::time::Instant::now();
     let bytes = std::fs::read(spec).expect("a document");
-    let (mock, summary) = Mock::from_source(&bytes).expect("a document that is JSON or YAML");
+    let folder = std::path::Path::new(spec).parent().expect("a file");
+    let (mock, summary) =
+        Mock::from_files(&bytes, &mut |name| std::fs::read(folder.join(name)).ok())
+            .expect("a document that is JSON or YAML");
     eprintln!(
         "{}: {} operations, {} schemas, {} collections, {} findings, loaded in {:?}",
         spec,

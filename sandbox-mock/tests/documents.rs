@@ -8,10 +8,10 @@ mod family;
 use family::walk;
 use sandbox_mock::sample::{Sample, sample, sample_broken, sample_without_credentials};
 use sandbox_mock::state::NoStore;
-use sandbox_mock::{Context, Mock, Request, Response};
-use std::path::PathBuf;
+use sandbox_mock::{Context, Mock, Request, Response, Summary};
+use std::path::{Path, PathBuf};
 
-fn documents() -> Vec<(String, Vec<u8>)> {
+fn documents() -> Vec<(String, PathBuf)> {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..");
     let mut paths = vec![root.join("examples/demo-api/openapi.yaml")];
     let folder = std::env::var_os("PORTICO_SPECS")
@@ -25,15 +25,18 @@ fn documents() -> Vec<(String, Vec<u8>)> {
         path.extension()
             .is_some_and(|ending| ending == "json" || ending == "yaml")
     }));
-    paths
-        .into_iter()
-        .map(|path| {
-            (
-                path.file_name().unwrap().to_string_lossy().into_owned(),
-                std::fs::read(&path).unwrap(),
-            )
-        })
-        .collect()
+    let named = |path: PathBuf| {
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        (name, path)
+    };
+    paths.into_iter().map(named).collect()
+}
+
+/// A document with the files beside it.
+fn load(path: &Path) -> (Mock, Summary) {
+    let bytes = std::fs::read(path).unwrap();
+    let folder = path.parent().unwrap();
+    Mock::from_files(&bytes, &mut |name| std::fs::read(folder.join(name)).ok()).unwrap()
 }
 
 fn context() -> Context {
@@ -58,8 +61,8 @@ fn send(mock: &Mock, sample: &Sample) -> Response {
 
 #[test]
 fn every_operation_answers_a_valid_request_and_refuses_one_without_credentials() {
-    for (name, bytes) in documents() {
-        let (mock, summary) = Mock::from_source(&bytes).unwrap();
+    for (name, path) in documents() {
+        let (mock, summary) = load(&path);
         assert_eq!(summary.operations, mock.operations().len());
         for (index, operation) in mock.operations().iter().enumerate() {
             for dynamic in [false, true] {
@@ -114,8 +117,8 @@ fn allows_anyone(mock: &Mock, index: usize) -> bool {
 #[test]
 fn collections_remember_what_is_created() {
     let (mut total, mut forgetful) = (0, Vec::new());
-    for (name, bytes) in documents() {
-        let (mock, _) = Mock::from_source(&bytes).unwrap();
+    for (name, path) in documents() {
+        let (mock, _) = load(&path);
         let families: Vec<_> = mock
             .families()
             .into_iter()
@@ -169,8 +172,8 @@ fn hostile_requests_are_answered_without_harm() {
         ";;;",
         "\u{0}",
     ];
-    for (name, bytes) in documents() {
-        let (mock, _) = Mock::from_source(&bytes).unwrap();
+    for (name, path) in documents() {
+        let (mock, _) = load(&path);
         for index in (0..mock.operations().len()).step_by(23) {
             let Ok(valid) = sample(&mock, index, 3) else {
                 continue;

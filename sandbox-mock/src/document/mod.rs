@@ -39,7 +39,7 @@ pub type ReadFile<'f> = &'f mut dyn FnMut(&str) -> Option<Vec<u8>>;
 
 /// Reads a document and every relative file that its `$ref`s name.
 pub(crate) fn load(bytes: &[u8], read_file: ReadFile<'_>) -> Result<Tree, SourceError> {
-    const MOST_FILES: usize = 2_000;
+    const MOST_FILES: usize = 20_000;
     let mut tree = Tree::read(bytes)?;
     let mut pending = vec![tree.root()];
     let mut seen = 0;

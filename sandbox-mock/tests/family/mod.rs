@@ -161,7 +161,10 @@ fn identified<'v>(body: &'v Value, family: &Family) -> Option<(&'v Value, String
         });
         own.sort_by_key(|name| std::cmp::Reverse(name.len()));
         let usual = ["id", "sid", "uuid", "key", "slug", "name"].map(str::to_owned);
-        let names = own.into_iter().map(|name| plain(name)).chain(usual);
+        let ends = members.iter().map(|(name, _)| plain(name));
+        let ends = ends.filter(|name| name.len() > 1 && parameter.ends_with(name.as_str()));
+        let names = own.into_iter().map(|name| plain(name));
+        let names = names.chain(usual).chain(ends);
         names.into_iter().find_map(|wanted| {
             let (_, value) = members.iter().find(|(name, _)| plain(name) == wanted)?;
             match value {

@@ -66,19 +66,22 @@ pub fn compile(tree: &Tree) -> Api {
         };
         api.base_paths.extend(served_paths(tree, item));
         for method in METHODS {
-            let Some(node) = tree.get(item, method) else {
+            let Some(written) = tree.get(item, method) else {
                 continue;
             };
-            if !tree.is_object(node) {
-                compile.note(
-                    node,
-                    format!(
-                        "{} {path} is not an object: it is not served",
-                        method.to_uppercase()
-                    ),
-                );
-                continue;
-            }
+            // Documents in several files often keep each operation in its own.
+            let node = match resolve_reference(tree, written) {
+                Ok(node) if tree.is_object(node) => node,
+                found => {
+                    let reason = found.err().unwrap_or_else(|| "is not an object".to_owned());
+                    let method = method.to_uppercase();
+                    compile.note(
+                        written,
+                        format!("{method} {path}: {reason}: it is not served"),
+                    );
+                    continue;
+                }
+            };
             api.base_paths.extend(served_paths(tree, node));
             let mut operation = compile.operation(&api.security_schemes, method, path, item, node);
             operation.index = api.operations.len();
