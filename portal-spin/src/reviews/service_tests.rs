@@ -201,6 +201,7 @@ on_every_database! {
         assert_eq!((&traffic["rate_limited"], &traffic["scopes"]), (&json!(2), &json!(["orders:read"])));
         let page = portal.page(&path, token).await.expect(200).text();
         assert!(page.contains("22, of which 20 succeeded and 2 were answered 4xx"), "{page}");
+        assert!(page.contains(&ready.content.webhook_url) && page.contains(&ready.content.support_email));
         let partner = ready.view(&portal, &id).await;
         assert_eq!(partner.get("traffic"), None);
     }
