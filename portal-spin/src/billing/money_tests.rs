@@ -223,6 +223,30 @@ on_every_database! {
         assert_eq!(invoices(&portal, &scene, &token).await[0]["number"], "CRN-000002");
     }
 
+    async fn a_void_invoice_gives_back_the_credit_it_drew_and_its_coupon(portal: TestPortal) {
+        let scene = Scene::on_plan(&portal, terms("100")).await;
+        let finance = finance(&portal).await;
+        let base = format!("/api/v1/organisations/{}/billing", scene.actor.organisation_id);
+        portal.post("/api/v1/operator/coupons", &finance, json!({ "code": "once", "percent": "10", "periods": 1 })).await.expect(201);
+        portal.post(&format!("{base}/coupons"), &scene.actor.token, json!({ "code": "once" })).await.expect(204);
+        let wallet = format!("/api/v1/operator/wallets/{}/entries", scene.actor.organisation_id);
+        portal.post(&wallet, &finance, json!({ "amount": "60", "currency": "EUR", "note": "paid in" })).await.expect(204);
+        run_at(&portal, portal.now_ms() + 25 * HOUR_MS).await;
+        let issued = documents(&portal).await;
+        assert_eq!((&issued[0].1["credit_drawn"], &issued[0].1["amount_due"]), (&json!("60.00"), &json!("30.00")));
+        let token = portal.log_in(&scene.actor.email, PASSWORD).await;
+        let id = invoices(&portal, &scene, &token).await[0]["id"].as_str().unwrap().to_owned();
+        let path = format!("/api/v1/operator/invoices/{id}");
+        portal.post(&format!("{path}/credit-notes"), &finance, json!({ "amount": "20", "reason": "an outage" })).await.expect(201);
+        portal.post(&format!("{path}/void"), &finance, json!({ "reason": "sent by mistake" })).await.expect(204);
+        let billing = portal.get(&base, &token).await.expect(200).json();
+        assert_eq!(billing["wallet"][0]["amount"], "60.00", "{billing}");
+        run_at(&portal, FEBRUARY_MS + 25 * HOUR_MS).await;
+        let next = documents(&portal).await.pop().unwrap();
+        assert_eq!((next.0.as_str(), &next.1["discounts"][0]["amount"]), ("INV-000002", &json!("-10.00")), "{}", next.1);
+        assert_eq!((&next.1["credit_drawn"], &next.1["amount_due"]), (&json!("60.00"), &json!("30.00")));
+    }
+
     async fn what_is_used_so_far_is_forecast_compared_and_told(portal: TestPortal) {
         let scene = Scene::on_plan(&portal, terms("10")).await;
         publish_plan(&portal, "Cheaper", json!({ "price": { "model": "flat", "currency": "EUR", "flat_amount": "5" } })).await;

@@ -174,7 +174,7 @@ pub(super) async fn close_invoice(context: &Context, closing: Closing<'_>) -> Re
                     }
                     store::pay_invoice(context, &invoice, "manual", text).await?;
                 }
-                Closing::Void(_) => store::close(context, &invoice, "voided_at_ms", "invoice.voided", reason).await?,
+                Closing::Void(_) => store::void_invoice(context, &invoice, reason).await?,
                 Closing::Uncollectible(_) => {
                     store::close(context, &invoice, "uncollectible_at_ms", "invoice.marked_uncollectible", reason).await?;
                 }

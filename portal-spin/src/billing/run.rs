@@ -12,13 +12,15 @@ use shared::money::Money;
 use super::facts::PlanCache;
 use super::gather::{self, LOOK_BACK_MS};
 use super::invoice::{Composed, Inputs, compose};
-use super::{accounts, notices, wallet};
+use super::items::Item;
+use super::{accounts, notices, store, wallet};
 use crate::context::Context;
-use crate::database::{DatabaseError, next_number};
+use crate::database::{DatabaseError, next_number, placeholders};
 use crate::{audit, params};
 
 const HOUR_MS: i64 = 3_600_000;
 const DAY_MS: i64 = 24 * HOUR_MS;
+const ROWS_PER_STATEMENT: usize = 100;
 /// Organisations per run; the next tick goes on.
 const ORGANISATIONS_PER_RUN: i64 = 500;
 /// Boundaries of one organisation per run.
@@ -40,9 +42,11 @@ pub async fn run_billing(context: &Context) -> Result<u64, DatabaseError> {
     let before_ms = context.now_ms - grace_ms(context);
     let due = connection
         .query(
-            "SELECT a.organisation_id, MIN(COALESCE(c.next_bill_at_ms, s.live_from_ms)) AS at_ms
+            "SELECT a.organisation_id, MIN(COALESCE(c.next_bill_at_ms, s.live_from_ms)) AS at_ms,
+                COUNT(f.organisation_id)
              FROM subscriptions s JOIN apps a ON a.app_id = s.app_id
              LEFT JOIN billing_cursors c ON c.subscription_id = s.subscription_id
+             LEFT JOIN billing_failures f ON f.organisation_id = a.organisation_id
              WHERE s.live_from_ms IS NOT NULL AND c.finished_at_ms IS NULL
                 AND COALESCE(c.next_bill_at_ms, s.live_from_ms) <= $1
              GROUP BY a.organisation_id ORDER BY at_ms, a.organisation_id LIMIT $2",
@@ -54,7 +58,8 @@ pub async fn run_billing(context: &Context) -> Result<u64, DatabaseError> {
     let organisations = due.len();
     for row in due {
         let organisation_id: OrganisationId = row.parse(0)?;
-        match bill_organisation(context, &plans, organisation_id, before_ms).await {
+        let has_failed = row.get::<i64>(2)? > 0;
+        match bill_organisation(context, &plans, organisation_id, before_ms, has_failed).await {
             Ok(invoices) => issued += invoices,
             // Nothing of this organisation is half done; the others do not wait for it.
             Err(DatabaseError::Shape(detail) | DatabaseError::Conflict(detail)) => {
@@ -101,34 +106,62 @@ async fn note_failure(
     Ok(())
 }
 
+async fn forget_failure(
+    context: &Context,
+    organisation_id: OrganisationId,
+) -> Result<(), DatabaseError> {
+    context
+        .connection
+        .execute(
+            "DELETE FROM billing_failures WHERE organisation_id = $1",
+            params![organisation_id.to_string()],
+        )
+        .await?;
+    Ok(())
+}
+
+/// What billing one boundary did.
+struct Billed {
+    invoices: u64,
+    /// Whether another boundary is due.
+    is_more_due: bool,
+}
+
 /// Bills an organisation up to this boundary, one transaction per boundary.
-pub async fn bill_organisation(
+async fn bill_organisation(
     context: &Context,
     plans: &PlanCache,
     organisation_id: OrganisationId,
     before_ms: i64,
+    has_failed: bool,
 ) -> Result<u64, DatabaseError> {
     let mut issued = 0;
     for _ in 0..BOUNDARIES_PER_RUN {
         let billed = context
             .connection
-            .transaction(async || bill_next(context, plans, organisation_id, before_ms).await)
+            .transaction(async || {
+                let billed = bill_next(context, plans, organisation_id, before_ms).await?;
+                if has_failed {
+                    forget_failure(context, organisation_id).await?;
+                }
+                Ok::<_, DatabaseError>(billed)
+            })
             .await?;
-        match billed {
-            Some(invoices) => issued += invoices,
-            None => break,
+        issued += billed.invoices;
+        if !billed.is_more_due {
+            break;
         }
     }
     Ok(issued)
 }
 
-/// Bills the oldest boundary that is due; `None` where none is.
+/// Bills the oldest boundary that is due, if one is.
 async fn bill_next(
     context: &Context,
     plans: &PlanCache,
     organisation_id: OrganisationId,
     before_ms: i64,
-) -> Result<Option<u64>, DatabaseError> {
+) -> Result<Billed, DatabaseError> {
     let connection = &context.connection;
     accounts::lock_account(connection, organisation_id).await?;
     let mut subjects = plans.list_subjects(connection, organisation_id).await?;
@@ -138,13 +171,21 @@ async fn bill_next(
         .filter(|at| *at <= before_ms)
         .min()
     else {
-        return Ok(None);
+        return Ok(Billed {
+            invoices: 0,
+            is_more_due: false,
+        });
     };
+    let mut is_more_due = subjects
+        .iter()
+        .any(|subject| (bill_at_ms + 1..=before_ms).contains(&subject.next_bill_at_ms));
     subjects.retain(|subject| subject.next_bill_at_ms == bill_at_ms);
     let mut items = Vec::new();
     for subject in &subjects {
         for item in gather::list_items(connection, plans, subject, bill_at_ms).await? {
-            items.push((item.currency, item));
+            if is_changed(&item)? {
+                items.push((item.currency, item));
+            }
         }
     }
     let mut issued = 0;
@@ -168,6 +209,7 @@ async fn bill_next(
         };
         note_billed(context, &composed, &number).await?;
     }
+    let mut cursors = Vec::with_capacity(subjects.len() * 3);
     for subject in &subjects {
         let next_ms = subject.timeline.boundary_after(bill_at_ms)?;
         // After its end a subscription is looked back to until no edge can bring anything more.
@@ -175,23 +217,38 @@ async fn bill_next(
             .timeline
             .ends_at_ms
             .is_some_and(|end| bill_at_ms >= end + LOOK_BACK_MS);
-        connection
-            .execute(
-                "INSERT INTO billing_cursors (subscription_id, next_bill_at_ms, finished_at_ms)
-                 VALUES ($1, $2, $3)
-                 ON CONFLICT (subscription_id) DO UPDATE SET
-                    next_bill_at_ms = excluded.next_bill_at_ms, finished_at_ms = excluded.finished_at_ms",
-                params![subject.id.to_string(), next_ms, finished.then_some(context.now_ms)],
-            )
-            .await?;
+        is_more_due |= !finished && next_ms <= before_ms;
+        cursors.extend(params![
+            subject.id.to_string(),
+            next_ms,
+            finished.then_some(context.now_ms)
+        ]);
     }
-    connection
-        .execute(
-            "DELETE FROM billing_failures WHERE organisation_id = $1",
-            params![organisation_id.to_string()],
-        )
-        .await?;
-    Ok(Some(issued))
+    for rows in cursors.chunks(3 * ROWS_PER_STATEMENT) {
+        let sql = format!(
+            "INSERT INTO billing_cursors (subscription_id, next_bill_at_ms, finished_at_ms) VALUES {}
+             ON CONFLICT (subscription_id) DO UPDATE SET
+                next_bill_at_ms = excluded.next_bill_at_ms, finished_at_ms = excluded.finished_at_ms",
+            placeholders(rows.len() / 3, 3)
+        );
+        connection.execute(&sql, rows.to_vec()).await?;
+    }
+    Ok(Billed {
+        invoices: issued,
+        is_more_due,
+    })
+}
+
+/// Whether an item makes a line. One that was billed as it stands is left out: a plan by the day would
+/// carry its last 75 in every invoice's inputs.
+fn is_changed(item: &Item) -> Result<bool, DatabaseError> {
+    if item.billed.is_none() {
+        return Ok(true);
+    }
+    let line = item.line(|_| String::new()).map_err(|problem| {
+        DatabaseError::Shape(format!("the invoice cannot be computed: {problem}"))
+    })?;
+    Ok(line.is_some())
 }
 
 /// Stores an invoice or credit note under its number, draws the credit, tells the partner. Call it
@@ -209,8 +266,9 @@ pub async fn issue(
         "credit_note" => ("credit_notes", "CRN"),
         _ => ("invoices", "INV"),
     };
-    let number = format!("{prefix}-{:06}", next_number(connection, sequence).await?);
-    let invoice_id = context.new_id(InvoiceId::new);
+    let count = next_number(connection, sequence).await?;
+    let number = format!("{prefix}-{count:06}");
+    let invoice_id = store::new_invoice_id(context, count);
     let terms: i64 = context
         .configuration()
         .get("payment_terms_days")
@@ -301,27 +359,29 @@ async fn note_billed(
     composed: &Composed,
     number: &str,
 ) -> Result<(), DatabaseError> {
-    for (key, change, quantity) in &composed.billed {
-        context
-            .connection
-            .execute(
-                "INSERT INTO billed_items (subscription_id, plan_id, charge, start_ms, amount_minor,
-                    quantity, invoice) VALUES ($1, $2, $3, $4, $5, $6, $7)
-                 ON CONFLICT (subscription_id, plan_id, charge, start_ms) DO UPDATE SET
-                    amount_minor = billed_items.amount_minor + excluded.amount_minor,
-                    quantity = excluded.quantity,
-                    invoice = CASE WHEN excluded.invoice = '' THEN billed_items.invoice ELSE excluded.invoice END",
-                params![
-                    &key.subscription_id,
-                    &key.plan_id,
-                    &key.charge,
-                    key.start_ms,
-                    *change,
-                    quantity,
-                    number
-                ],
-            )
-            .await?;
+    for rows in composed.billed.chunks(ROWS_PER_STATEMENT) {
+        let mut parameters = Vec::with_capacity(rows.len() * 7);
+        for (key, change, quantity) in rows {
+            parameters.extend(params![
+                &key.subscription_id,
+                &key.plan_id,
+                &key.charge,
+                key.start_ms,
+                *change,
+                quantity,
+                number
+            ]);
+        }
+        let sql = format!(
+            "INSERT INTO billed_items (subscription_id, plan_id, charge, start_ms, amount_minor,
+                quantity, invoice) VALUES {}
+             ON CONFLICT (subscription_id, plan_id, charge, start_ms) DO UPDATE SET
+                amount_minor = billed_items.amount_minor + excluded.amount_minor,
+                quantity = excluded.quantity,
+                invoice = CASE WHEN excluded.invoice = '' THEN billed_items.invoice ELSE excluded.invoice END",
+            placeholders(rows.len(), 7)
+        );
+        context.connection.execute(&sql, parameters).await?;
     }
     Ok(())
 }

@@ -64,6 +64,20 @@ pub struct StoredInvoice {
     pub provider_invoice: Option<String>,
 }
 
+/// The id of a document. Documents issued in one millisecond, as a run issues them, sort by their number:
+/// it stands in the first 32 bits behind the time, before what is random.
+pub fn new_invoice_id(context: &Context, count: i64) -> InvoiceId {
+    let mut random = context.random::<10>();
+    let count = u32::try_from(count).unwrap_or(u32::MAX);
+    // RFC 9562: 12 bits follow the version, and 6 the variant before the next whole byte.
+    let [_, _, a, b] = (count >> 20).to_be_bytes();
+    let [_, c, d, e] = ((count & 0x000f_ffff) << 2).to_be_bytes();
+    let [first, second, third, fourth, fifth, ..] = &mut random;
+    (*first, *second, *third, *fourth) = (a, b, c, d);
+    *fifth = e | (*fifth & 0x03);
+    InvoiceId::new(context.now_ms.unsigned_abs(), &random)
+}
+
 const COLUMNS: &str = "invoice_id, organisation_id, kind, number, currency, period_start_ms,
     period_end_ms, issued_at_ms, due_at_ms, total_minor, amount_due_minor, paid_at_ms, voided_at_ms,
     uncollectible_at_ms, payment_url, document, provider_invoice";
@@ -324,6 +338,45 @@ pub async fn close(
     Ok(())
 }
 
+/// Voids an open invoice: the credit that it drew comes back, less what credit notes of it gave already,
+/// and its coupons were not used. Call it inside a transaction, behind the account's lock.
+pub async fn void_invoice(
+    context: &Context,
+    invoice: &StoredInvoice,
+    detail: serde_json::Value,
+) -> Result<(), DatabaseError> {
+    let connection = &context.connection;
+    let id = invoice.id.to_string();
+    let row = connection
+        .query_one(
+            "SELECT wallet_minor, credited_minor - (total_minor - wallet_minor - amount_due_minor)
+             FROM invoices WHERE invoice_id = $1",
+            params![&id],
+        )
+        .await?;
+    let (drawn, given): (i64, i64) = (row.get(0)?, row.get(1)?);
+    let back = Money::from_minor(invoice.currency, drawn - given.max(0));
+    if back.minor > 0 {
+        let note = format!("{} is void", invoice.view.number);
+        wallet::add_entry(
+            context,
+            invoice.organisation_id,
+            back,
+            "returned",
+            Some(&id),
+            &note,
+        )
+        .await?;
+    }
+    connection
+        .execute(
+            "DELETE FROM coupon_uses WHERE invoice_id = $1",
+            params![&id],
+        )
+        .await?;
+    close(context, invoice, "voided_at_ms", "invoice.voided", detail).await
+}
+
 /// Gives credit on an invoice: off what is due where it is open, into the wallet else. Call it inside a
 /// transaction. Answers the credit note's id.
 pub async fn credit_invoice(
@@ -341,11 +394,9 @@ pub async fn credit_invoice(
     } else {
         0
     };
-    let number = format!(
-        "CRN-{:06}",
-        crate::database::next_number(connection, "credit_notes").await?
-    );
-    let credit_note_id = context.new_id(InvoiceId::new);
+    let count = crate::database::next_number(connection, "credit_notes").await?;
+    let number = format!("CRN-{count:06}");
+    let credit_note_id = new_invoice_id(context, count);
     let document = json!({
         "kind": "credit_note", "credits": invoice.view.number, "reason": reason,
         "currency": invoice.view.currency, "total": format!("-{}", amount.to_major()),

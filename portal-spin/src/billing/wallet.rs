@@ -18,7 +18,7 @@ pub struct WalletEntry {
     pub currency: String,
     /// In major units; negative where an invoice drew it.
     pub amount: String,
-    /// `top_up`, `credit_note` or `drawn`.
+    /// `top_up`, `credit_note`, `drawn`, or `returned` where the invoice that drew it is void.
     pub kind: String,
     /// The invoice that drew it or gave it.
     pub invoice_id: Option<String>,

@@ -58,6 +58,23 @@ impl DatabaseError {
     }
 }
 
+/// `($1, $2), ($3, $4)` for two rows of two.
+pub fn placeholders(rows: usize, columns: usize) -> String {
+    let mut text = String::with_capacity(rows * columns * 6);
+    for row in 0..rows {
+        text.push_str(if row == 0 { "(" } else { ", (" });
+        for column in 1..=columns {
+            if column > 1 {
+                text.push_str(", ");
+            }
+            text.push('$');
+            text.push_str(&(row * columns + column).to_string());
+        }
+        text.push(')');
+    }
+    text
+}
+
 /// Rewrites `$1` outside quotes for SQLite, where it would be a *named* parameter numbered by first
 /// appearance: to `?` where the numbers are 1, 2, 3, … in the text's order, else to `?1`.
 ///

@@ -1,7 +1,12 @@
 use super::migrations::{MIGRATIONS, Migration, migrate, migrate_with, statements};
-use super::{Connection, DatabaseError, next_number, sqlite_placeholders};
+use super::{Connection, DatabaseError, next_number, placeholders, sqlite_placeholders};
 use crate::params;
 use crate::testing::on_every_database;
+
+#[test]
+fn placeholders_are_numbered_through() {
+    assert_eq!(placeholders(2, 2), "($1, $2), ($3, $4)");
+}
 
 #[test]
 fn placeholders_are_rewritten_outside_quotes_only() {

@@ -11,7 +11,7 @@ use shared::ids::EdgeBootId;
 use shared::usage::Cell;
 
 use super::rollups;
-use crate::database::{Connection, DatabaseError, Value};
+use crate::database::{Connection, DatabaseError, Value, placeholders};
 use crate::params;
 
 /// Rows per statement. Larger ones gain nothing and pass SQLite's limit of parameters sooner.
@@ -263,23 +263,6 @@ async fn find_in<'a>(
         .collect()
 }
 
-/// `($1, $2), ($3, $4)` for two rows of two.
-pub(super) fn placeholders(rows: usize, columns: usize) -> String {
-    let mut text = String::with_capacity(rows * columns * 6);
-    for row in 0..rows {
-        text.push_str(if row == 0 { "(" } else { ", (" });
-        for column in 1..=columns {
-            if column > 1 {
-                text.push_str(", ");
-            }
-            text.push('$');
-            text.push_str(&(row * columns + column).to_string());
-        }
-        text.push(')');
-    }
-    text
-}
-
 fn saturating(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
 }
@@ -308,11 +291,6 @@ pub(super) fn parse_latency(text: &str) -> impl Iterator<Item = (usize, u64)> + 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn placeholders_are_numbered_through() {
-        assert_eq!(placeholders(2, 2), "($1, $2), ($3, $4)");
-    }
 
     #[test]
     fn latency_reads_back() {

@@ -7,9 +7,8 @@
 use bytes::Bytes;
 use serde_json::{Value, json};
 
-use super::cells::placeholders;
 use crate::context::Context;
-use crate::database::{DatabaseError, Value as Parameter};
+use crate::database::{DatabaseError, Value as Parameter, placeholders};
 use crate::encoding::{hex, rfc3339};
 use crate::params;
 

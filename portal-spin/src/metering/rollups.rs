@@ -9,8 +9,7 @@ use std::collections::BTreeSet;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::cells::placeholders;
-use crate::database::{Connection, DatabaseError, Value};
+use crate::database::{Connection, DatabaseError, Value, placeholders};
 use crate::params;
 
 const HOUR_MS: i64 = 3_600_000;

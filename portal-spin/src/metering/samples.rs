@@ -4,8 +4,7 @@ use std::collections::HashMap;
 
 use shared::usage::RequestSample;
 
-use super::cells::placeholders;
-use crate::database::{Connection, DatabaseError, Value};
+use crate::database::{Connection, DatabaseError, Value, placeholders};
 use crate::params;
 
 /// How long the log reaches back: 14 days.
