@@ -46,6 +46,7 @@ pub enum Charge {
         #[serde(default)]
         operations: Vec<String>,
         /// A price of one of the models.
+        #[serde(deserialize_with = "super::distinct_json::deserialize_value")]
         price: serde_json::Value,
     },
 }

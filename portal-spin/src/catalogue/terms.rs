@@ -32,7 +32,7 @@ pub struct PlanTerms {
     #[schemars(with = "String")]
     pub when_stale: WhenStale,
     /// The price of usage (see the price models). Free is a price: `flat` with amount 0.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "crate::billing::deserialize_distinct")]
     pub price: Option<serde_json::Value>,
     /// More charges, in the same currency: `recurring`, `one_off`, `usage`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -4,6 +4,7 @@
 //! in order, and a bad line is answered with its error and its number.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::process::ExitCode;
 
@@ -11,9 +12,11 @@ use anyhow::{Context, Result};
 use clap::Args;
 use portal::billing::explanation::{Breakdown, explain};
 use portal::billing::{
-    FieldProblem, Price, RatedLine, Usage, price::Model, rate, read_quantity, read_whole,
+    FieldProblem, Price, RatedLine, Usage, price::Model, rate, read_distinct, read_quantity,
+    read_whole,
 };
-use serde::{Deserialize, Serialize};
+use serde::de::{IgnoredAny, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
@@ -99,17 +102,55 @@ fn skip_line(input: &mut impl BufRead) -> io::Result<()> {
 }
 
 /// One line as it is written. The fields stay unread text at first: a number in
-/// one of them that no machine can hold must not hide the line's id.
-#[derive(Deserialize)]
+/// one of them that no machine can hold must not hide the line's id. Fields of
+/// other names are the caller's own.
+#[derive(Default)]
 struct Line<'a> {
-    #[serde(borrow)]
     id: Option<&'a RawValue>,
-    #[serde(borrow)]
     price: Option<&'a RawValue>,
-    #[serde(borrow)]
     quantity: Option<&'a RawValue>,
-    #[serde(borrow)]
     events: Option<&'a RawValue>,
+    /// The first of the line's own fields that is written again.
+    twice: Option<&'static str>,
+}
+
+impl<'de> Deserialize<'de> for Line<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(Fields)
+    }
+}
+
+struct Fields;
+
+impl<'de> Visitor<'de> for Fields {
+    type Value = Line<'de>;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Self::Value, A::Error> {
+        let mut line = Line::default();
+        while let Some(name) = fields.next_key::<Cow<'de, str>>()? {
+            let (field, name) = match name.as_ref() {
+                "id" => (&mut line.id, "id"),
+                "price" => (&mut line.price, "price"),
+                "quantity" => (&mut line.quantity, "quantity"),
+                "events" => (&mut line.events, "events"),
+                _ => {
+                    fields.next_value::<IgnoredAny>()?;
+                    continue;
+                }
+            };
+            let value = fields.next_value()?;
+            if field.is_some() {
+                line.twice = line.twice.or(Some(name));
+            } else {
+                *field = Some(value);
+            }
+        }
+        Ok(line)
+    }
 }
 
 /// One line of the answer: an amount in a currency, or an error.
@@ -189,6 +230,9 @@ fn is_id(id: &RawValue) -> bool {
 }
 
 fn rate_line(line: &Line<'_>) -> Result<(Price, RatedLine), FieldProblem> {
+    if let Some(name) = line.twice {
+        return Err(problem(name, "is written twice: write it once"));
+    }
     let price = field("price", line.price)?
         .ok_or_else(|| problem("price", "is missing: write the price as an object"))?;
     let price = Price::from_json(&price)?;
@@ -213,15 +257,7 @@ fn rate_line(line: &Line<'_>) -> Result<(Price, RatedLine), FieldProblem> {
 /// A field's value; one that is absent or null says nothing.
 fn field(name: &str, raw: Option<&RawValue>) -> Result<Option<Value>, FieldProblem> {
     let Some(raw) = raw else { return Ok(None) };
-    let value: Value = serde_json::from_str(raw.get()).map_err(|error| {
-        let reason: Cow<'_, str> = if error.to_string().starts_with("number out of range") {
-            "has a JSON number that is out of range: write numbers as strings, like \"12.50\""
-                .into()
-        } else {
-            format!("cannot be read: {error}").into()
-        };
-        problem(name, &reason)
-    })?;
+    let value = read_distinct(name, raw.get())?;
     Ok((!value.is_null()).then_some(value))
 }
 
@@ -316,6 +352,36 @@ mod tests {
                 &format!(r#"{{"id":"a","price":{PRICE},"quantity":"1","events":-1}}"#),
                 json!("a"),
                 "line 1: events: is -1",
+            ),
+            (
+                r#"{"id":"a","price":{"model":"flat","currency":"USD","flat_amount":"1","flat_amount":"2"}}"#,
+                json!("a"),
+                "line 1: price.flat_amount: is written twice: write it once",
+            ),
+            (
+                r#"{"id":"a","price":{"model":"graduated","currency":"USD","tiers":[{"up_to":null,"unit_amount":"1","up_to":"5"}]},"quantity":"1"}"#,
+                json!("a"),
+                "line 1: price.tiers[0].up_to: is written twice",
+            ),
+            (
+                &format!(r#"{{"id":"a","price":{PRICE},"price":{PRICE},"quantity":"1"}}"#),
+                json!("a"),
+                "line 1: price: is written twice",
+            ),
+            (
+                &format!(r#"{{"id":"a","quantity":"1","quantity":"2","price":{PRICE}}}"#),
+                json!("a"),
+                "line 1: quantity: is written twice",
+            ),
+            (
+                r#"{"id":"a","price":{"model":"flat","currency":"USD","flat_amount":"1","flat_amout":"2"}}"#,
+                json!("a"),
+                "line 1: price.flat_amout: is not a field of a flat price",
+            ),
+            (
+                r#"{"id":"a","price":{"model":"flat","currency":"USD","flat_amount":"-1"}}"#,
+                json!("a"),
+                "line 1: price.flat_amount: is -1: it must not be negative",
             ),
             (
                 r#"{"id":"a","price":{"model":"flat","currency":"USD","flat_amount":1.0},"quantity":"1"}"#,
