@@ -107,6 +107,7 @@ async fn alert_usage(
         let Some(threshold) = reached(used, limit) else {
             continue;
         };
+        let words = terms.describe(&period)?;
         let hint = upgrade_hint(context, organisation_id, &id.to_string()).await?;
         let is_sent = connection
             .transaction(async || {
@@ -115,7 +116,7 @@ async fn alert_usage(
                 }
                 let subject = format!("{app} has used {threshold}% of its allowance");
                 let usage = format!("{}/apps/{app_id}/usage", context.configuration().public_url);
-                let text = format!("{used} of {limit} units of the plan {} are used in this billing period.{hint}\n\nUsage:\n{usage}", terms.plan.name);
+                let text = format!("{used} of {limit} units of the plan {} are used in the billing period {words}.{hint}\n\nUsage:\n{usage}", terms.plan.name);
                 notices::tell_payers(context, organisation_id, &subject, &text).await?;
                 notices::tell_operator(context, &subject, &text).await?;
                 let data = json!({ "subscription_id": id.to_string(), "app_id": app_id.to_string(), "percent": threshold, "used": used, "limit": limit });

@@ -3,6 +3,7 @@
 use serde::Deserialize;
 
 use super::invoice::Document;
+use super::period::describe_span;
 use super::store::StoredInvoice;
 use crate::database::DatabaseError;
 
@@ -11,6 +12,8 @@ use crate::database::DatabaseError;
 #[serde(default)]
 pub struct ShownDocument {
     pub currency: String,
+    /// Empty for UTC.
+    pub time_zone: String,
     pub seller: String,
     pub buyer: ShownParty,
     pub lines: Vec<ShownLine>,
@@ -96,6 +99,20 @@ pub fn show_document(document: &Document) -> Result<ShownDocument, DatabaseError
     serde_json::to_value(document)
         .and_then(serde_json::from_value)
         .map_err(|error| DatabaseError::Shape(format!("a document is not shown: {error}")))
+}
+
+impl ShownDocument {
+    /// A span in words, in the document's time zone.
+    pub fn describe_span(&self, start_ms: i64, end_ms: i64) -> String {
+        let zone = match self.time_zone.as_str() {
+            "" => "UTC",
+            zone => zone,
+        };
+        // A stored zone is known; should one leave the data, UTC is still true.
+        describe_span(start_ms, end_ms, zone)
+            .or_else(|_| describe_span(start_ms, end_ms, "UTC"))
+            .unwrap_or_default()
+    }
 }
 
 /// A cell of CSV (RFC 4180). Text that a spreadsheet would run as a formula is quoted off.

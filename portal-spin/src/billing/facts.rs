@@ -11,9 +11,9 @@ use super::charges::CheckedCharge;
 use super::period::Calendar;
 use super::proration::Proration;
 use super::timeline::{Phase, Timeline};
-use crate::catalogue::{self, BillingCycle, Meter};
+use crate::catalogue::{self, Meter, PeriodRule};
 use crate::database::{Connection, DatabaseError};
-use crate::{params, subscriptions};
+use crate::params;
 
 /// A plan version as billing needs it.
 #[derive(Debug)]
@@ -27,7 +27,7 @@ pub struct PlanFacts {
     pub proration: Proration,
     pub refunds: bool,
     pub counting: Counting,
-    pub cycle: BillingCycle,
+    pub periods: PeriodRule,
     pub trial_days: u32,
     pub meters: Vec<Meter>,
 }
@@ -87,6 +87,7 @@ impl PlanCache {
         let charges = plan.terms.checked_charges().map_err(|problem| {
             DatabaseError::Shape(format!("the plan {plan_id} cannot be charged: {problem}"))
         })?;
+        let periods = plan.terms.period_rule();
         let facts = Rc::new(PlanFacts {
             name: plan.name,
             product_id: plan.product_id,
@@ -96,7 +97,7 @@ impl PlanCache {
             proration: plan.terms.proration,
             refunds: !plan.terms.keeps_unserved,
             counting: plan.terms.counting,
-            cycle: plan.terms.cycle,
+            periods,
             trial_days: plan.terms.trial_days,
             meters: catalogue::list_meters(connection, plan.product_id).await?,
         });
@@ -112,7 +113,7 @@ impl PlanCache {
         anchor_ms: i64,
     ) -> Result<Calendar, DatabaseError> {
         let facts = self.plan(connection, plan_id).await?;
-        Ok(subscriptions::calendar(facts.cycle, anchor_ms)?)
+        Ok(facts.periods.calendar(anchor_ms)?)
     }
 
     /// Subscriptions of an organisation that are or were live and are not billed to their end.

@@ -241,6 +241,7 @@ fn item(
         period: (part.period.start_ms, part.period.end_ms),
         served: (part.served.start_ms, part.served.end_ms),
         period_words: calendar.describe(&part.served)?,
+        time_zone: calendar.zone_name().to_owned(),
         fraction: plan
             .proration
             .fraction(calendar, &part.period, &part.served)?,
@@ -325,18 +326,25 @@ pub async fn inputs_of(
     let mut inputs = Vec::with_capacity(by_currency.len());
     for (currency, items) in by_currency {
         let new = items.iter().filter(|item| item.billed.is_none());
-        let start_ms = new
+        let served_from_ms = new
             .clone()
             .map(|item| item.served.0)
             .filter(|start| *start < bill_at_ms)
-            .min()
-            .unwrap_or(bill_at_ms);
+            .min();
+        // What was served until now; where nothing was, what is charged in advance; a moment else.
+        let period = match served_from_ms {
+            Some(start_ms) => (start_ms, bill_at_ms),
+            None => (
+                bill_at_ms,
+                new.map(|item| item.served.1).max().unwrap_or(bill_at_ms),
+            ),
+        };
         let gaps = list_gaps(connection, &items).await?;
         inputs.push(Inputs {
             seller: context.configuration().get("invoice_seller").to_owned(),
             buyer: account.party(organisation_id),
             currency,
-            period: (start_ms, bill_at_ms),
+            period,
             items,
             coupons: coupons::list_applying(connection, organisation_id, currency).await?,
             taxes: taxes::list_applying(connection, &account, bill_at_ms).await?,

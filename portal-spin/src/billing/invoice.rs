@@ -74,6 +74,9 @@ pub struct Document {
     pub currency: Currency,
     pub period_start: String,
     pub period_end: String,
+    /// Whose calendar bounds the period, where that is not UTC's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub time_zone: Option<String>,
     pub lines: Vec<Line>,
     pub subtotal: String,
     pub discounts: Vec<Discount>,
@@ -131,9 +134,14 @@ pub fn compose(inputs: &Inputs) -> Result<Composed, FieldProblem> {
     let major = |minor: i64| Money::from_minor(currency, minor).to_major();
     let mut lines = Vec::new();
     let mut billed = Vec::new();
+    // Whose zone the document is in: what is billed for the first time, or else anything.
+    let mut main: Option<&Item> = None;
     let line_id = |key: &ItemKey| line_id(inputs, key);
     for item in &inputs.items {
         if let Some((line, change)) = item.line(line_id)? {
+            if main.is_none_or(|known| known.billed.is_some() && item.billed.is_none()) {
+                main = Some(item);
+            }
             let quantity = item.quantity().unwrap_or_default().to_owned();
             billed.push((item.key.clone(), change, quantity));
             lines.push(line);
@@ -185,6 +193,9 @@ pub fn compose(inputs: &Inputs) -> Result<Composed, FieldProblem> {
             currency,
             period_start: rfc3339(inputs.period.0),
             period_end: rfc3339(inputs.period.1),
+            time_zone: main
+                .map(|item| item.time_zone.clone())
+                .filter(|zone| zone != "UTC"),
             lines,
             subtotal: major(subtotal),
             discounts,

@@ -60,6 +60,9 @@ pub struct Item {
     /// The part of it that was served.
     pub served: (i64, i64),
     pub period_words: String,
+    /// The time zone of the period; absent in invoices from when there was only this one.
+    #[serde(default = "utc", skip_serializing_if = "is_utc")]
+    pub time_zone: String,
     pub fraction: Fraction,
     pub is_trial: bool,
     /// Whether a part that was billed and then not served is given back.
@@ -118,6 +121,14 @@ pub struct Line {
     pub amount: String,
     #[serde(skip)]
     pub amount_minor: i64,
+}
+
+fn utc() -> String {
+    "UTC".to_owned()
+}
+
+fn is_utc(zone: &str) -> bool {
+    zone == "UTC"
 }
 
 fn too_large() -> FieldProblem {

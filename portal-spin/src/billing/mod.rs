@@ -70,6 +70,8 @@ mod run_tests;
 mod stripe_mock_tests;
 #[cfg(test)]
 pub mod test_scene;
+#[cfg(test)]
+mod zone_tests;
 
 pub use accounts::is_suspended_for_payment;
 pub use alerts::send_alerts;

@@ -140,9 +140,9 @@ impl InvoicePage {
         readable_time(*unix_ms).chars().take(10).collect()
     }
 
-    /// The last day of the span.
-    fn last_date(&self) -> String {
-        self.date(&(self.invoice.period_end - 1))
+    fn period(&self) -> String {
+        self.document
+            .describe_span(self.invoice.period_start, self.invoice.period_end)
     }
 }
 
@@ -181,12 +181,9 @@ struct ShadowInvoicePage {
 }
 
 impl ShadowInvoicePage {
-    fn date(&self, unix_ms: &i64) -> String {
-        readable_time(*unix_ms).chars().take(10).collect()
-    }
-
-    fn last_date(&self) -> String {
-        self.date(&(self.shadow.period_end - 1))
+    fn period(&self) -> String {
+        self.document
+            .describe_span(self.shadow.period_start, self.shadow.period_end)
     }
 }
 

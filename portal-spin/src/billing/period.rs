@@ -8,7 +8,8 @@
 //! The time-zone data are bundled with the program; the machine's own are not
 //! read, so that every replica draws the same boundaries.
 
-use jiff::civil::{Date, DateTime, Weekday};
+pub use jiff::civil::Weekday;
+use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
 use jiff::{Span, Timestamp, ToSpan};
 
@@ -89,6 +90,11 @@ impl Calendar {
         Ok(Self { cycle, zone })
     }
 
+    /// The time zone, as IANA writes it.
+    pub fn zone_name(&self) -> &str {
+        self.zone.iana_name().unwrap_or("UTC")
+    }
+
     /// The period an instant falls in.
     pub fn period_containing(&self, instant_ms: i64) -> Result<Period, PeriodProblem> {
         match self.cycle {
@@ -144,7 +150,7 @@ impl Calendar {
     /// runs from midnight to midnight, with the times of day otherwise.
     pub fn describe(&self, period: &Period) -> Result<String, PeriodProblem> {
         let (start, end) = (self.local(period.start_ms)?, self.local(period.end_ms)?);
-        let zone = self.zone.iana_name().unwrap_or("UTC");
+        let zone = self.zone_name();
         let is_midnight = |ms: i64, local: DateTime| {
             self.midnight(local.date())
                 .is_ok_and(|midnight| midnight == ms)
@@ -254,4 +260,29 @@ fn find_zone(name: &str) -> Result<TimeZone, PeriodProblem> {
         return Ok(TimeZone::UTC);
     }
     TimeZone::get(name).map_err(|_| PeriodProblem::UnknownZone(name.chars().take(64).collect()))
+}
+
+/// A span in words, in a zone: `2026-02-01 to 2026-02-28 (Europe/Berlin)`; the day alone where it is a moment.
+pub fn describe_span(start_ms: i64, end_ms: i64, zone: &str) -> Result<String, PeriodProblem> {
+    let calendar = Calendar::new(Cycle::Day, zone)?;
+    if start_ms < end_ms {
+        return calendar.describe(&Period { start_ms, end_ms });
+    }
+    Ok(format!(
+        "{} ({})",
+        calendar.date_of(start_ms)?,
+        calendar.zone_name()
+    ))
+}
+
+/// Every place whose time zone is known, and UTC: what a form offers.
+pub fn zone_names() -> Vec<String> {
+    let mut names: Vec<String> = jiff::tz::db()
+        .available()
+        .map(|name| name.to_string())
+        .filter(|name| name.contains('/') && !name.starts_with("Etc/"))
+        .collect();
+    names.push("UTC".to_owned());
+    names.sort_unstable();
+    names
 }

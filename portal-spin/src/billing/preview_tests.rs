@@ -155,6 +155,7 @@ fn item(
         },
         period: (part.period.start_ms, part.period.end_ms),
         served: (part.served.start_ms, part.served.end_ms),
+        time_zone: "UTC".to_owned(),
         period_words: String::new(),
         fraction: proration
             .fraction(calendar, &part.period, &part.served)

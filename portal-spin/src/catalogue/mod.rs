@@ -4,11 +4,13 @@
 //! before either is published, and the public reads. Does not own who subscribes (`subscriptions`),
 //! what a price costs (`billing`), nor agreements (which name the products that need them).
 
+mod charge_form;
 mod document;
 mod form_fields;
 mod model;
 mod operator_pages;
 mod pages;
+mod period_rule;
 mod plan_form;
 mod plan_routes;
 mod plans;
@@ -30,7 +32,8 @@ use crate::database::{Connection, DatabaseError};
 use crate::partners::Reach;
 
 pub use operator_pages::*;
-pub use pages::{price_in_words, show_catalogue, show_product};
+pub use pages::{cost_in_words, show_catalogue, show_product};
+pub use period_rule::{BillingCycle, FirstDay, PeriodRule};
 pub use plan_routes::*;
 pub(crate) use plan_routes::{new_plan, publish_draft};
 pub use plans::{find_plan, find_published_version, list_default_plans};
@@ -40,9 +43,7 @@ pub use products::{
 };
 pub use routes::*;
 pub(crate) use routes::{create, is_visible, publish, put_version};
-pub use terms::{
-    ApprovalPolicy, BillingCycle, ChecklistRules, Condition, Fact, PlanTerms, Rule, Verdict,
-};
+pub use terms::{ApprovalPolicy, ChecklistRules, Condition, Fact, PlanTerms, Rule, Verdict};
 pub use variants::{VariantBody, create_plan_variant};
 
 /// Every plan version of a product, drafts and withdrawn ones too.

@@ -12,7 +12,11 @@ use super::routes::{
 };
 use super::variants::{VariantBody, make_variant};
 use super::views::{Viewer, view};
-use super::{PlanBody, ProductBody, VersionBody, plan_form, price_form, products, rule_form};
+use super::{
+    FirstDay, PlanBody, ProductBody, VersionBody, charge_form, plan_form, price_form, products,
+    rule_form,
+};
+use crate::billing::period::zone_names;
 use crate::context::Context;
 use crate::organisations::OperatorRole;
 use crate::routes::{MANAGERS, Outcome};
@@ -49,6 +53,9 @@ struct PlanPage {
     limits: Vec<usize>,
     tiers: Vec<usize>,
     rules: Vec<usize>,
+    charges: Vec<usize>,
+    zones: Vec<String>,
+    periods: String,
     price: String,
     subscribers: i64,
     migration: Option<MigrationView>,
@@ -74,8 +81,10 @@ impl PlanPage {
 }
 
 /// Every part of every row of the form.
-const ROW_PARTS: [&str; 11] = [
+const ROW_PARTS: [&str; 13] = [
     "name",
+    "label",
+    "amount",
     "limit",
     "window",
     "up_to",
@@ -308,7 +317,14 @@ async fn page_of(context: &Context, plan: &Plan, shown: Shown) -> Result<PlanPag
         limits: (0..plan_form::LIMITS).collect(),
         tiers: price_form::rows(plan.terms.price.as_ref()),
         rules: rule_form::rows(&plan.terms.approval),
-        price: super::pages::price_in_words(plan.terms.price.as_ref()),
+        charges: charge_form::rows(&plan.terms.charges),
+        zones: if plan.published_at_ms.is_none() {
+            zone_names()
+        } else {
+            Vec::new()
+        },
+        periods: plan.terms.period_rule().describe(),
+        price: super::pages::cost_in_words(&plan.terms),
         subscribers: subscriptions::count_subscribers(context, plan).await?,
         migration: subscriptions::find_migration(context, plan).await?,
         preview: None,

@@ -8,6 +8,7 @@ use super::products;
 use super::routes::{is_visible, visible_products};
 use super::terms::{ApprovalPolicy, PlanTerms};
 use super::views::{Viewer, view};
+use crate::billing::charges::Charge;
 use crate::context::Context;
 use crate::encoding::grouped;
 use crate::partners::Reach;
@@ -63,7 +64,10 @@ pub async fn show_product(context: &Context) -> Outcome {
 
 fn tier(plan: &PlanView) -> Tier {
     let terms = &plan.terms;
-    let mut facts = vec![("Price", price_in_words(terms.price.as_ref()))];
+    let mut facts = vec![
+        ("Price", cost_in_words(terms)),
+        ("Billing periods", terms.period_rule().describe()),
+    ];
     facts.push(("Allowance", allowance_in_words(terms)));
     let limits: Vec<String> = terms
         .rate_limits
@@ -110,14 +114,60 @@ fn allowance_in_words(terms: &PlanTerms) -> String {
             format!("more is charged up to {ceiling_percent} %")
         }
     };
-    format!("{} units a period, {beyond}", grouped(quota.limit))
+    format!(
+        "{} units a {}, {beyond}",
+        grouped(quota.limit),
+        terms.cycle.noun()
+    )
 }
 
-/// The price as one line; the full form stands in the API.
-pub fn price_in_words(price: Option<&Value>) -> String {
+/// All that a plan charges as one line; the full form stands in the API.
+pub fn cost_in_words(terms: &PlanTerms) -> String {
+    let noun = terms.cycle.noun();
+    let mut parts: Vec<String> = terms
+        .charges
+        .iter()
+        .filter_map(|charge| match charge {
+            Charge::Recurring {
+                currency, amount, ..
+            } => Some(format!("{amount} {currency} a {noun} in advance")),
+            Charge::OneOff {
+                name,
+                currency,
+                amount,
+            } => Some(format!("{amount} {currency} once ({name})")),
+            Charge::Usage { .. } => None,
+        })
+        .collect();
+    let usage = price_in_words(terms.price.as_ref(), noun);
+    if parts.is_empty() || usage != FREE {
+        parts.push(usage);
+    }
+    for charge in &terms.charges {
+        if let Charge::Usage { name, price, .. } = charge {
+            parts.push(format!("{name}: {}", price_in_words(Some(price), noun)));
+        }
+    }
+    parts.join("; ")
+}
+
+const FREE: &str = "free";
+
+/// A price as one line.
+fn price_in_words(price: Option<&Value>, noun: &str) -> String {
     let Some(price) = price else {
         return "not stated".to_owned();
     };
+    let words = model_in_words(price, noun);
+    match price.get("included_units").and_then(Value::as_str) {
+        Some(units) if units != "0" => {
+            format!("{} units included, then {words}", grouped_text(units))
+        }
+        _ => words,
+    }
+}
+
+fn model_in_words(price: &Value, noun: &str) -> String {
     let text = |value: &Value, name: &str| {
         value
             .get(name)
@@ -130,9 +180,9 @@ pub fn price_in_words(price: Option<&Value>) -> String {
         "flat" => {
             let amount = text(price, "flat_amount");
             if amount.chars().all(|digit| matches!(digit, '0' | '.')) {
-                "free".to_owned()
+                FREE.to_owned()
             } else {
-                format!("{amount} {currency} a period")
+                format!("{amount} {currency} a {noun}")
             }
         }
         "per_unit" => format!("{} {currency} a unit", text(price, "unit_amount")),
@@ -190,7 +240,7 @@ mod tests {
             ),
             (
                 json!({ "model": "flat", "currency": "EUR", "flat_amount": "49" }),
-                "49 EUR a period",
+                "49 EUR a month",
             ),
             (
                 json!({ "model": "graduated", "currency": "USD", "tiers": [
@@ -199,7 +249,25 @@ mod tests {
                 "up to 1\u{202f}000 units: 49 USD; beyond: 0.01 USD a unit",
             ),
         ] {
-            assert_eq!(price_in_words(Some(&price)), words);
+            assert_eq!(price_in_words(Some(&price), "month"), words);
         }
+    }
+
+    #[test]
+    fn a_plan_says_everything_that_it_charges() {
+        let terms: PlanTerms = serde_json::from_value(json!({
+            "cycle": "week",
+            "price": { "model": "per_unit", "currency": "USD", "unit_amount": "0.01", "included_units": "5000" },
+            "charges": [
+                { "kind": "recurring", "name": "Base fee", "currency": "USD", "amount": "49" },
+                { "kind": "one_off", "name": "Set-up", "currency": "USD", "amount": "10" },
+                { "kind": "usage", "name": "Rows", "price": { "model": "flat", "currency": "USD", "flat_amount": "1" } }
+            ]
+        }))
+        .unwrap();
+        assert_eq!(
+            cost_in_words(&terms),
+            "49 USD a week in advance; 10 USD once (Set-up); 5\u{202f}000 units included, then 0.01 USD a unit; Rows: 1 USD a week"
+        );
     }
 }

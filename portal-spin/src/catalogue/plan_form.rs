@@ -3,10 +3,10 @@
 use serde_json::{Map, Value, json};
 use shared::plan::QuotaEnforcement;
 
-use super::form_fields::Faults;
+use super::form_fields::{Faults, text_of};
 use super::model::Plan;
-use super::terms::{ApprovalPolicy, BillingCycle};
-use super::{PlanBody, price_form, rule_form};
+use super::terms::ApprovalPolicy;
+use super::{PlanBody, charge_form, price_form, rule_form};
 use crate::web::Failure;
 use crate::web::forms::{Form, Shown};
 
@@ -22,13 +22,17 @@ pub fn shown(plan: &Plan) -> Shown {
         ("position".to_owned(), plan.position.to_string()),
         ("is_default".to_owned(), ticked(plan.is_default)),
         ("trial_days".to_owned(), terms.trial_days.to_string()),
+        ("cycle".to_owned(), terms.cycle.as_str().to_owned()),
         (
-            "cycle".to_owned(),
-            match terms.cycle {
-                BillingCycle::Month => "month".to_owned(),
-                BillingCycle::Anniversary => "anniversary".to_owned(),
-            },
+            "week_starts_on".to_owned(),
+            terms.week_starts_on.as_str().to_owned(),
         ),
+        ("time_zone".to_owned(), terms.time_zone.clone()),
+        (
+            "proration".to_owned(),
+            text_of(Some(&json!(terms.proration))),
+        ),
+        ("keeps_unserved".to_owned(), ticked(terms.keeps_unserved)),
         (
             "successful_calls".to_owned(),
             terms.checklist.successful_calls.to_string(),
@@ -54,6 +58,7 @@ pub fn shown(plan: &Plan) -> Shown {
     values.push(("approval".to_owned(), mode.to_owned()));
     values.extend(rule_form::values(&terms.approval));
     values.extend(price_form::values(terms.price.as_ref()));
+    values.extend(charge_form::values(&terms.charges));
     if let Some(quota) = &terms.quota {
         values.push(("quota_limit".to_owned(), quota.limit.to_string()));
         let (kind, ceiling) = match quota.enforcement {
@@ -93,12 +98,21 @@ pub fn read(form: &Form, plan: &Plan) -> Result<PlanBody, Failure> {
         _ => Map::new(),
     };
     terms.insert("price".to_owned(), price_form::read(form, &mut faults));
+    let charges = charge_form::read(form, &plan.terms.charges);
+    terms.insert("charges".to_owned(), charges);
     terms.insert("quota".to_owned(), quota(form, &terms, &mut faults));
     let limits = rate_limits(form, plan, &mut faults);
     terms.insert("rate_limits".to_owned(), limits);
     let trial_days = faults.number("trial_days", &form.text("trial_days"));
     terms.insert("trial_days".to_owned(), json!(trial_days));
-    terms.insert("cycle".to_owned(), json!(form.text("cycle")));
+    for name in ["cycle", "week_starts_on", "time_zone", "proration"] {
+        let chosen = form.text(name);
+        if !chosen.is_empty() {
+            terms.insert(name.to_owned(), json!(chosen));
+        }
+    }
+    let keeps_unserved = form.is_ticked("keeps_unserved");
+    terms.insert("keeps_unserved".to_owned(), json!(keeps_unserved));
     terms.insert("approval".to_owned(), approval(form, &mut faults));
     terms.insert(
         "checklist".to_owned(),
@@ -135,8 +149,18 @@ fn quota(form: &Form, terms: &Map<String, Value>, faults: &mut Faults) -> Value 
     }
     let mut quota = match terms.get("quota") {
         Some(Value::Object(known)) => known.clone(),
-        _ => Map::from_iter([("name".to_owned(), json!("month"))]),
+        _ => Map::new(),
     };
+    // A name given by the API stays; one that says the length of the period follows it.
+    let name = text_of(quota.get("name"));
+    if matches!(name.as_str(), "" | "day" | "week" | "month") {
+        let noun = match form.text("cycle").as_str() {
+            "day" => "day",
+            "week" => "week",
+            _ => "month",
+        };
+        quota.insert("name".to_owned(), json!(noun));
+    }
     quota.insert(
         "limit".to_owned(),
         json!(faults.number("quota_limit", &limit)),
@@ -205,6 +229,10 @@ pub fn named_as_in_form(mut failure: Failure, form: &Form) -> Failure {
         };
         error.field = if below.starts_with("price") {
             price_form::field_of(below, form)
+        } else if below.starts_with("charges") {
+            charge_form::field_of(below, form)
+        } else if below == "time_zone" {
+            "time_zone".to_owned()
         } else if below.starts_with("approval") {
             rule_form::field_of(below, form)
         } else if below == "quota.enforcement.ceiling_percent" {

@@ -11,6 +11,8 @@ use crate::billing::price::FieldProblem;
 use crate::billing::proration::Proration;
 use crate::web::FieldError;
 
+use super::period_rule::{BillingCycle, FirstDay, PeriodRule, UTC};
+
 /// The terms of a plan version.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -47,26 +49,21 @@ pub struct PlanTerms {
     /// Days without charge at the start.
     #[serde(default)]
     pub trial_days: u32,
-    /// How billing periods follow one another.
+    /// How billing periods follow one another; the quota is counted in them too.
     #[serde(default)]
     pub cycle: BillingCycle,
+    /// Where weeks begin.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub week_starts_on: FirstDay,
+    /// The IANA time zone whose midnights bound the periods, such as `Europe/Berlin`.
+    #[serde(default = "utc", skip_serializing_if = "is_utc")]
+    pub time_zone: String,
     /// Who says yes to going live or moving to this plan.
     #[serde(default)]
     pub approval: ApprovalPolicy,
     /// What must have been seen in the sandbox before going live.
     #[serde(default)]
     pub checklist: ChecklistRules,
-}
-
-/// How billing periods follow one another.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum BillingCycle {
-    /// Calendar months, UTC.
-    #[default]
-    Month,
-    /// Months counted from the start of the subscription.
-    Anniversary,
 }
 
 /// Who decides on a wish to go live or to change to a plan.
@@ -339,6 +336,9 @@ impl PlanTerms {
                 }
             }
         }
+        if let Some(problem) = self.period_rule().problem() {
+            add("terms.time_zone".to_owned(), "unknown_value", problem);
+        }
         if let Some(price) = &self.price {
             let checked = Price::from_json(price).and_then(|price| price.check_open_ended());
             if let Err(problem) = checked {
@@ -362,6 +362,15 @@ impl PlanTerms {
         problems
     }
 
+    /// How billing periods follow one another.
+    pub fn period_rule(&self) -> PeriodRule {
+        PeriodRule {
+            cycle: self.cycle,
+            week_starts_on: self.week_starts_on,
+            time_zone: self.time_zone.clone(),
+        }
+    }
+
     /// Everything the plan charges.
     pub fn checked_charges(&self) -> Result<Vec<CheckedCharge>, FieldProblem> {
         check_charges(self.price.as_ref(), &self.charges)
@@ -377,6 +386,14 @@ impl PlanTerms {
             Basis::Usage { price, .. } => !price.is_free(),
         })
     }
+}
+
+fn utc() -> String {
+    UTC.to_owned()
+}
+
+fn is_utc(zone: &str) -> bool {
+    zone == UTC
 }
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
@@ -406,6 +423,7 @@ mod tests {
             "rate_limits": [{ "name": "Burst!", "limit": 0, "window_secs": 0 }],
             "quota": { "name": "Burst!", "limit": 5, "enforcement": { "kind": "corridor", "ceiling_percent": 90 } },
             "counting": { "status_classes": [7], "aborted": true },
+            "time_zone": "Berlin",
             "price": { "model": "per_unit", "currency": "USD" }
         }));
         let fields: Vec<String> = wrong
@@ -420,6 +438,7 @@ mod tests {
             "terms.quota.name",
             "terms.quota.enforcement.ceiling_percent",
             "terms.counting.status_classes",
+            "terms.time_zone",
             "terms.price.unit_amount",
         ] {
             assert!(

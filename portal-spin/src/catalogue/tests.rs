@@ -127,19 +127,23 @@ on_every_database! {
             ("rule_0_fact", "sandbox_calls"), ("rule_0_condition", "at_least"), ("rule_0_value", "5"), ("rule_0_then", "approve"),
             ("rule_0_reason", ""), ("rule_1_fact", "tags"), ("rule_1_condition", "below"), ("rule_1_value", "3"), ("rule_1_reason", "few"), ("otherwise", "ask"),
             ("price_model", "per_unit"), ("price_currency", "usd"), ("price_unit_amount", ""), ("successful_calls", "3"),
-            ("quota_limit", "1000"), ("quota_kind", "corridor"), ("quota_ceiling", "50"), ("limit_0_name", "burst"), ("limit_0_limit", "0"), ("limit_0_window", "1"),
+            ("quota_limit", "1000"), ("quota_kind", "corridor"), ("quota_ceiling", "50"), ("time_zone", "Berlin"), ("week_starts_on", "sunday"), ("proration", "by_second"),
+            ("charge_0_kind", "one_off"), ("charge_0_label", "Set-up"), ("charge_0_amount", "10.005"), ("limit_0_name", "burst"), ("limit_0_limit", "0"), ("limit_0_window", "1"),
         ];
         let wrong = portal.submit(&plan, token, &fields).await.expect(422).text();
-        for words in ["price_unit_amount-error", "Say why: the partner reads it.", "This fact is a text", "between 101 and 1000 percent", "Allow at least 1 request"] {
+        for words in ["price_unit_amount-error", "Say why: the partner reads it.", "This fact is a text", "between 101 and 1000 percent", "Allow at least 1 request",
+            "Give the name of an IANA time zone", "has more digits than USD"] {
             assert!(wrong.contains(words), "{words} is not in {wrong}");
         }
-        for (name, value) in [("price_unit_amount", "0.01"), ("quota_ceiling", "120"), ("limit_0_limit", "5"), ("rule_0_reason", "it works."),
+        for (name, value) in [("price_unit_amount", "0.01"), ("quota_ceiling", "120"), ("limit_0_limit", "5"), ("rule_0_reason", "it works."), ("cycle", "week"), ("time_zone", "Europe/Berlin"), ("charge_0_amount", "10"),
             ("rule_1_condition", "one_of"), ("rule_1_value", "pilot, friends")] {
             fields.iter_mut().find(|(known, _)| *known == name).unwrap().1 = value;
         }
         portal.submit(&plan, token, &fields).await.expect(303);
         let saved = portal.page(&plan, token).await.expect(200).text();
-        for part in ["value=\"sandbox_calls\" selected", "value=\"pilot, friends\"", "value=\"it works.\"", "value=\"per_unit\" selected", "value=\"0.01\""] {
+        for part in ["value=\"sandbox_calls\" selected", "value=\"pilot, friends\"", "value=\"it works.\"", "value=\"per_unit\" selected", "value=\"0.01\"",
+            "value=\"Europe/Berlin\" aria", "value=\"sunday\" selected", "value=\"by_second\" selected", "value=\"Set-up\"",
+            "Price: 10 USD once (Set-up); 0.01 USD a unit. Billing periods: weeks from Sunday, Europe/Berlin."] {
             assert!(saved.contains(part), "{part} is not in {saved}");
         }
         let preview = portal.page(&format!("{plan}?subscribers=at_once"), token).await.expect(200).text();

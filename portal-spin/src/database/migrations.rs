@@ -52,6 +52,7 @@ migrations! {
     122 "0122_cancellation_reason",
     140 "0140_rollups",
     141 "0141_billing",
+    142 "0142_period_rules",
     160 "0160_listings",
     161 "0161_oauth",
     162 "0162_reviews",

@@ -182,6 +182,8 @@ pub struct QuotaView {
     #[serde(with = "crate::encoding::time")]
     #[schemars(with = "String")]
     pub period_end: i64,
+    /// Both ends as they read in the plan's time zone: `2026-11-01 to 2026-11-30 (Europe/Berlin)`.
+    pub period: String,
 }
 
 /// Whether the gateway refused a call with this outcome.

@@ -247,6 +247,7 @@ async fn quotas(context: &Context, terms: &[Terms]) -> Result<Vec<QuotaView>, Da
                 remaining: (limit - used).max(0),
                 period_start: period.start_ms,
                 period_end: period.end_ms,
+                period: terms.describe(&period)?,
             });
         }
     }

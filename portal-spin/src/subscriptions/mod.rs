@@ -28,7 +28,7 @@ pub use changes::{
 };
 pub use model::{RequestView, Subscription, SubscriptionView};
 pub use pages::*;
-pub use periods::{calendar, extend_periods};
+pub use periods::extend_periods;
 pub use plan_changes::{PlanChangeBody, PlanChangePreview, change_plan, preview_plan_change};
 pub use plan_migrations::{
     MigrationRule, MigrationView, PublicationBody, PublicationPreview, begin_migration,

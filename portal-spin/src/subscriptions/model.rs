@@ -123,6 +123,10 @@ pub struct PeriodView {
     #[serde(with = "crate::encoding::time")]
     #[schemars(with = "String")]
     pub end: i64,
+    /// The IANA time zone whose calendar bounds it.
+    pub time_zone: String,
+    /// Both ends as they read there: `2026-11-01 to 2026-11-30 (Europe/Berlin)`.
+    pub words: String,
 }
 
 /// A plan that follows.

@@ -63,11 +63,7 @@ async fn row(context: &Context, app: &App, subscription: &Subscription) -> Resul
     .await?;
     Ok(Row {
         base: format!("/apps/{}/subscriptions/{}", app.id, subscription.id),
-        period: format!(
-            "{} to {}",
-            readable_time(view.period.start),
-            readable_time(view.period.end)
-        ),
+        period: view.period.words.clone(),
         ends: view.ends_at.map(readable_time).unwrap_or_default(),
         next_plan,
         due: request
@@ -179,7 +175,7 @@ pub async fn preview_plan_change_page(context: &Context) -> Outcome {
         Err(failure) => return after::<()>(context, Err(failure)).await,
     };
     let back = format!("/apps/{}/subscriptions", context.path_text("app_id"));
-    let price = |plan: &catalogue::PlanView| catalogue::price_in_words(plan.terms.price.as_ref());
+    let price = |plan: &catalogue::PlanView| catalogue::cost_in_words(&plan.terms);
     response::html(&PlanChangePage {
         page: organisation_page(context, "Change of plan").await?,
         prices: (price(&preview.from), price(&preview.to)),

@@ -1,14 +1,11 @@
 //! Billing periods of a subscription, as edges know them.
 
-use crate::billing::period::{Calendar, Cycle, Period, PeriodProblem};
-use crate::catalogue::BillingCycle;
+use crate::billing::period::{Period, PeriodProblem};
+use crate::catalogue::{BillingCycle, PeriodRule};
 use crate::context::Context;
 use crate::database::DatabaseError;
 
-/// How many coming boundaries edges are told.
-const COMING: usize = 5;
-/// More are told when the last known one is nearer than this: at least three are then left.
-const EXTEND_BEFORE_MS: i64 = 95 * 24 * 60 * 60 * 1000;
+const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 
 impl From<PeriodProblem> for DatabaseError {
     fn from(problem: PeriodProblem) -> Self {
@@ -16,44 +13,53 @@ impl From<PeriodProblem> for DatabaseError {
     }
 }
 
-/// The calendar of a subscription's periods.
-pub fn calendar(cycle: BillingCycle, anchor_ms: i64) -> Result<Calendar, PeriodProblem> {
-    let cycle = match cycle {
-        BillingCycle::Month => Cycle::Month,
-        BillingCycle::Anniversary => Cycle::Anchored {
-            anchor_ms,
-            months: 1,
-        },
-    };
-    Calendar::new(cycle, "UTC")
+/// How many coming boundaries edges are told, and how long before the last of them they are told more: an
+/// edge may be away from the portal for 35 days.
+const fn told_ahead(cycle: BillingCycle) -> (usize, i64) {
+    match cycle {
+        BillingCycle::Day => (45, 35 * DAY_MS),
+        BillingCycle::Week => (8, 35 * DAY_MS),
+        BillingCycle::Month | BillingCycle::Anniversary => (5, 95 * DAY_MS),
+    }
 }
 
 /// The period that an instant falls in.
-pub fn period_at(cycle: BillingCycle, anchor_ms: i64, at_ms: i64) -> Result<Period, PeriodProblem> {
-    calendar(cycle, anchor_ms)?.period_containing(at_ms)
+pub fn period_at(rule: &PeriodRule, anchor_ms: i64, at_ms: i64) -> Result<Period, PeriodProblem> {
+    rule.calendar(anchor_ms)?.period_containing(at_ms)
+}
+
+/// Boundaries as edges are told them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Boundaries {
+    /// The start of the current period and the coming boundaries.
+    pub at_ms: Vec<i64>,
+    /// When edges are to be told more.
+    pub extend_at_ms: i64,
 }
 
 /// The start of the current period and the coming boundaries.
 pub fn boundaries(
-    cycle: BillingCycle,
+    rule: &PeriodRule,
     anchor_ms: i64,
     now_ms: i64,
-) -> Result<Vec<i64>, PeriodProblem> {
-    let calendar = calendar(cycle, anchor_ms)?;
+) -> Result<Boundaries, PeriodProblem> {
+    let (coming, ahead_ms) = told_ahead(rule.cycle);
+    let calendar = rule.calendar(anchor_ms)?;
     let mut period = calendar.period_containing(now_ms)?;
-    let mut boundaries = vec![period.start_ms, period.end_ms];
-    while boundaries.len() <= COMING {
+    let mut at_ms = vec![period.start_ms, period.end_ms];
+    while at_ms.len() <= coming {
         period = calendar.period_after(&period)?;
-        boundaries.push(period.end_ms);
+        at_ms.push(period.end_ms);
     }
-    Ok(boundaries)
+    Ok(Boundaries {
+        extend_at_ms: period.end_ms - ahead_ms,
+        at_ms,
+    })
 }
 
 /// Tells edges the next boundaries of subscriptions that will run out of them, at most 500 at a time.
 pub async fn extend_periods(context: &Context) -> Result<u64, DatabaseError> {
-    let due =
-        super::store::list_to_extend(&context.connection, context.now_ms + EXTEND_BEFORE_MS, 500)
-            .await?;
+    let due = super::store::list_to_extend(&context.connection, context.now_ms, 500).await?;
     for subscription_id in &due {
         context
             .connection
@@ -73,28 +79,42 @@ pub async fn extend_periods(context: &Context) -> Result<u64, DatabaseError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::catalogue::FirstDay;
+
+    fn told(cycle: BillingCycle, zone: &str, anchor_ms: i64, now_ms: i64) -> Boundaries {
+        let rule = PeriodRule {
+            cycle,
+            week_starts_on: FirstDay::Monday,
+            time_zone: zone.to_owned(),
+        };
+        boundaries(&rule, anchor_ms, now_ms).unwrap()
+    }
 
     #[test]
-    fn edges_know_the_current_period_and_at_least_three_boundaries_beyond() {
+    fn edges_know_the_current_period_and_enough_boundaries_to_be_away() {
         // 2026-01-31T12:00:00Z
         let now_ms = 1_769_860_800_000;
-        let months = boundaries(BillingCycle::Month, 0, now_ms).unwrap();
-        assert_eq!(months.len(), COMING + 1);
-        assert!(months[0] <= now_ms && now_ms < months[1]);
-        assert_eq!(months[1], 1_769_904_000_000);
-        let anniversaries = boundaries(BillingCycle::Anniversary, now_ms, now_ms).unwrap();
-        assert_eq!(anniversaries[0], now_ms);
+        for cycle in [
+            BillingCycle::Day,
+            BillingCycle::Week,
+            BillingCycle::Month,
+            BillingCycle::Anniversary,
+        ] {
+            for zone in ["UTC", "America/St_Johns"] {
+                let told = told(cycle, zone, now_ms, now_ms);
+                assert!(told.at_ms[0] <= now_ms && now_ms < told.at_ms[1]);
+                assert!(told.at_ms.is_sorted_by(|a, b| a < b));
+                // Told more some days from now, and 35 days of boundaries are left until then.
+                assert!(told.extend_at_ms > now_ms + 5 * DAY_MS, "{cycle:?}");
+                assert!(told.at_ms.last().unwrap() - told.extend_at_ms >= 35 * DAY_MS);
+            }
+        }
+        let months = told(BillingCycle::Month, "UTC", 0, now_ms);
+        assert_eq!(months.at_ms[1], 1_769_904_000_000);
+        let anniversaries = told(BillingCycle::Anniversary, "UTC", now_ms, now_ms);
+        assert_eq!(anniversaries.at_ms[0], now_ms);
         // 28 February, then back to the 31st.
-        assert_eq!(anniversaries[1], 1_772_280_000_000);
-        assert_eq!(anniversaries[2], 1_774_958_400_000);
-        let left_at_extension = |known: &[i64]| {
-            let last = *known.last().unwrap();
-            known
-                .iter()
-                .filter(|at| **at > last - EXTEND_BEFORE_MS && **at <= last)
-                .count()
-        };
-        assert!(left_at_extension(&months) >= 3);
-        assert!(left_at_extension(&anniversaries) >= 3);
+        assert_eq!(anniversaries.at_ms[1], 1_772_280_000_000);
+        assert_eq!(anniversaries.at_ms[2], 1_774_958_400_000);
     }
 }

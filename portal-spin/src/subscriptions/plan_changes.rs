@@ -96,8 +96,12 @@ async fn wanted_change(
             ));
         }
     };
-    let period = periods::period_at(from.terms.cycle, subscription.anchor_ms, context.now_ms)
-        .map_err(DatabaseError::from)?;
+    let period = periods::period_at(
+        &from.terms.period_rule(),
+        subscription.anchor_ms,
+        context.now_ms,
+    )
+    .map_err(DatabaseError::from)?;
     let effective_at_ms = if is_later {
         period.end_ms
     } else {
@@ -184,7 +188,15 @@ pub(super) fn differences(from: &Plan, to: &Plan) -> Vec<String> {
             limits(to)
         ));
     }
-    if from.terms.price != to.terms.price {
+    let (before, after) = (from.terms.period_rule(), to.terms.period_rule());
+    if before != after {
+        sentences.push(format!(
+            "Billing periods: {} become {}.",
+            before.describe(),
+            after.describe()
+        ));
+    }
+    if from.terms.price != to.terms.price || from.terms.charges != to.terms.charges {
         sentences.push("The price changes; both are shown in full beside this.".to_owned());
     }
     sentences

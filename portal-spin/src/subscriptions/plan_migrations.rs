@@ -296,7 +296,7 @@ fn moment(
     Ok(match rule {
         MigrationRule::Stay | MigrationRule::AtOnce => now_ms,
         MigrationRule::PeriodEnd => {
-            periods::period_at(plan.terms.cycle, subscription.anchor_ms, now_ms)?.end_ms
+            periods::period_at(&plan.terms.period_rule(), subscription.anchor_ms, now_ms)?.end_ms
         }
         MigrationRule::From => from_ms.unwrap_or(now_ms),
     })

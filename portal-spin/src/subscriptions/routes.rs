@@ -131,7 +131,13 @@ pub(super) async fn view(
     let connection = &context.connection;
     let plan = plan_of(context, subscription).await?;
     let product = catalogue::find_product(connection, subscription.product_id).await?;
-    let period = periods::period_at(plan.terms.cycle, subscription.anchor_ms, context.now_ms)
+    let calendar = plan
+        .terms
+        .period_rule()
+        .calendar(subscription.anchor_ms)
+        .map_err(DatabaseError::from)?;
+    let period = calendar
+        .period_containing(context.now_ms)
         .map_err(DatabaseError::from)?;
     let request = match store::find_newest_request(connection, subscription.id).await? {
         Some(request) => Some(request.view(store::place_of(connection, &request).await?)),
@@ -155,6 +161,8 @@ pub(super) async fn view(
         period: PeriodView {
             start: period.start_ms,
             end: period.end_ms,
+            time_zone: calendar.zone_name().to_owned(),
+            words: calendar.describe(&period).map_err(DatabaseError::from)?,
         },
         next_plan: subscription.next_plan.map(|(plan_id, from)| NextPlanView {
             plan_id: plan_id.to_string(),
@@ -304,8 +312,12 @@ pub(super) async fn cancel(
         ));
     }
     let plan = plan_of(context, &subscription).await?;
-    let period = periods::period_at(plan.terms.cycle, subscription.anchor_ms, context.now_ms)
-        .map_err(DatabaseError::from)?;
+    let period = periods::period_at(
+        &plan.terms.period_rule(),
+        subscription.anchor_ms,
+        context.now_ms,
+    )
+    .map_err(DatabaseError::from)?;
     let ends_at_ms = match when {
         "now" => context.now_ms,
         "" | "period_end" => period.end_ms,

@@ -7,6 +7,7 @@ use shared::plan::Counting;
 use super::model::{Request, Subscription};
 use super::periods::{boundaries, period_at};
 use super::routes::PhaseView;
+use crate::billing::period::Period;
 use crate::catalogue::{self, Plan};
 use crate::database::{Connection, DatabaseError, Row};
 use crate::edges::feed;
@@ -91,13 +92,13 @@ pub async fn publish(
     } else {
         subscription.barred_at_ms.or(Some(now_ms))
     };
-    let periods = boundaries(plan.terms.cycle, subscription.anchor_ms, now_ms)?;
-    subscription.periods_until_ms = periods.last().copied().unwrap_or_default();
+    let periods = boundaries(&plan.terms.period_rule(), subscription.anchor_ms, now_ms)?;
+    subscription.periods_until_ms = periods.at_ms.last().copied().unwrap_or_default();
     connection
         .execute(
             "UPDATE subscriptions SET plan_id = $2, live_from_ms = $3, periods_until_ms = $4,
                 next_plan_id = $5, next_plan_from_ms = $6, ends_at_ms = $7, cancelled_at_ms = $8,
-                barred_at_ms = $9
+                barred_at_ms = $9, extend_periods_at_ms = $10
              WHERE subscription_id = $1",
             params![
                 subscription.id.to_string(),
@@ -111,13 +112,14 @@ pub async fn publish(
                 subscription.ends_at_ms,
                 subscription.cancelled_at_ms,
                 subscription.barred_at_ms,
+                periods.extend_at_ms,
             ],
         )
         .await?;
     feed::publish(
         connection,
         now_ms,
-        &Change::Subscription(subscription.wire(&periods)),
+        &Change::Subscription(subscription.wire(&periods.at_ms)),
     )
     .await?;
     Ok(())
@@ -204,17 +206,18 @@ pub async fn list_phases(
         .collect()
 }
 
-/// Subscriptions whose known boundaries end before this time.
+/// Subscriptions of which edges are to be told more boundaries.
 pub async fn list_to_extend(
     connection: &Connection,
-    before_ms: i64,
+    now_ms: i64,
     limit: i64,
 ) -> Result<Vec<SubscriptionId>, DatabaseError> {
     let rows = connection
         .query(
             "SELECT subscription_id FROM subscriptions
-             WHERE cancelled_at_ms IS NULL AND periods_until_ms < $1 ORDER BY periods_until_ms LIMIT $2",
-            params![before_ms, limit],
+             WHERE cancelled_at_ms IS NULL AND extend_periods_at_ms <= $1
+             ORDER BY extend_periods_at_ms LIMIT $2",
+            params![now_ms, limit],
         )
         .await?;
     rows.iter().map(|row| row.parse(0)).collect()
@@ -264,7 +267,11 @@ pub async fn find_allowance(
     let Some(quota) = &plan.terms.quota else {
         return Ok(None);
     };
-    let period = period_at(plan.terms.cycle, subscription.anchor_ms, period_start_ms)?;
+    let period = period_at(
+        &plan.terms.period_rule(),
+        subscription.anchor_ms,
+        period_start_ms,
+    )?;
     // An edge's clock may be a little ahead: the coming period is lent from five minutes before it.
     let near = now_ms + 5 * 60 * 1000;
     if period.start_ms != period_start_ms || period.start_ms > near {
@@ -294,10 +301,18 @@ impl Terms {
         &self.plan.terms.counting
     }
 
+    /// A billing period in words, in the plan's time zone.
+    pub fn describe(&self, period: &Period) -> Result<String, DatabaseError> {
+        let rule = self.plan.terms.period_rule();
+        Ok(rule
+            .calendar(self.subscription.anchor_ms)?
+            .describe(period)?)
+    }
+
     /// The billing period that `now_ms` falls in.
-    pub fn period(&self, now_ms: i64) -> Result<crate::billing::period::Period, DatabaseError> {
+    pub fn period(&self, now_ms: i64) -> Result<Period, DatabaseError> {
         Ok(period_at(
-            self.plan.terms.cycle,
+            &self.plan.terms.period_rule(),
             self.subscription.anchor_ms,
             now_ms,
         )?)
