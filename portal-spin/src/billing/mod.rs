@@ -71,6 +71,8 @@ mod stripe_mock_tests;
 #[cfg(test)]
 pub mod test_scene;
 #[cfg(test)]
+mod told_tests;
+#[cfg(test)]
 mod zone_tests;
 
 pub use accounts::is_suspended_for_payment;

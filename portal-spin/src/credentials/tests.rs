@@ -220,7 +220,7 @@ on_every_database! {
         let apps = portal.page(&format!("/organisations/{}/apps", actor.organisation_id), &actor.token).await.expect(200).text();
         assert!(apps.contains(page));
         let tiers = portal.page("/products/meridian-commerce", "").await.expect(200).text();
-        for word in ["Free", "Starter", "Scale", "up to 250\u{202f}000 units: 49 USD", "orders:read"] {
+        for word in ["Free", "Starter", "Scale", "49 USD a month in advance", "250\u{202f}000 units included", "orders:read"] {
             assert!(tiers.contains(word), "{word}");
         }
         let refused = portal.submit(&format!("{page}/credentials"), &actor.token, &[("environment", "live")]).await.expect(409).text();

@@ -201,9 +201,9 @@ fn starter() -> Value {
             "rate_limits": limits(50, 1_500),
             "quota": { "name": "month", "limit": 250_000, "enforcement": { "kind": "corridor", "ceiling_percent": 120 } },
             "price": {
-                "model": "graduated", "currency": "USD",
-                "tiers": [{ "up_to": "250000", "flat_amount": "49" }, { "up_to": null, "unit_amount": "0.0004" }]
+                "model": "per_unit", "currency": "USD", "unit_amount": "0.0004", "included_units": "250000"
             },
+            "charges": [{ "kind": "recurring", "name": "Base fee", "currency": "USD", "amount": "49" }],
             "trial_days": 14,
             "approval": {
                 "mode": "rules",
@@ -228,9 +228,9 @@ fn scale() -> Value {
             "rate_limits": limits(200, 6_000),
             "quota": { "name": "month", "limit": 5_000_000, "enforcement": { "kind": "soft" } },
             "price": {
-                "model": "graduated", "currency": "USD",
-                "tiers": [{ "up_to": "5000000", "flat_amount": "499" }, { "up_to": null, "unit_amount": "0.00015" }]
+                "model": "per_unit", "currency": "USD", "unit_amount": "0.00015", "included_units": "5000000"
             },
+            "charges": [{ "kind": "recurring", "name": "Base fee", "currency": "USD", "amount": "499" }],
             "approval": { "mode": "manual", "sla_hours": 48 },
             "checklist": { "successful_calls": 25, "client_error_handled": true, "rate_limit_handled": true }
         }

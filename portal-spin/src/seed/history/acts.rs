@@ -201,7 +201,8 @@ async fn make_own_plan(stage: &mut Stage, known: &Known) -> Result<(), Failure> 
     let scale = find_plan(stage, PlanName::Scale, known).await?;
     stage.as_operator().await?;
     let overrides = json!({
-        "price": { "model": "flat", "currency": "USD", "flat_amount": "190", "tiers": null },
+        "price": { "included_units": "2000000" },
+        "charges": [{ "kind": "recurring", "name": "Base fee", "currency": "USD", "amount": "190" }],
         "approval": { "mode": "automatic" },
         "checklist": { "successful_calls": 1, "client_error_handled": false, "rate_limit_handled": false },
     });
