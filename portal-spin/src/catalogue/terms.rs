@@ -339,9 +339,11 @@ impl PlanTerms {
         if let Some(problem) = self.period_rule().problem() {
             add("terms.time_zone".to_owned(), "unknown_value", problem);
         }
+        let mut good_price = self.price.as_ref();
         if let Some(price) = &self.price {
             let checked = Price::from_json(price).and_then(|price| price.check_open_ended());
             if let Err(problem) = checked {
+                good_price = None;
                 add(
                     format!("terms.{}", problem.field),
                     "malformed",
@@ -349,10 +351,7 @@ impl PlanTerms {
                 );
             }
         }
-        if !self.charges.is_empty()
-            && let Err(problem) = self.checked_charges()
-            && problem.field.starts_with("charges")
-        {
+        if let Err(problem) = check_charges(good_price, &self.charges) {
             add(
                 format!("terms.{}", problem.field),
                 "malformed",
