@@ -68,6 +68,12 @@ impl PublicKey {
         }
     }
 
+    /// Whether a header or key set may call the algorithm so: RFC 9864 gave `EdDSA` with this curve a name of
+    /// its own, and libraries write either.
+    pub fn is_called(&self, name: &str) -> bool {
+        name == self.algorithm() || (matches!(self, Self::EdDsa(_)) && name == "Ed25519")
+    }
+
     /// Whether the signature over the message is this key's.
     pub fn verifies(&self, message: &[u8], signature: &[u8], form: EcdsaForm) -> bool {
         match self {

@@ -128,7 +128,7 @@ fn keys(jwks: &Value) -> Vec<(Option<&str>, PublicKey)> {
                 ("RSA", _) => PublicKey::rs256(&bytes("n")?, &bytes("e")?)?,
                 _ => return None,
             };
-            if text("alg").is_some_and(|named| named != read.algorithm()) {
+            if text("alg").is_some_and(|named| !read.is_called(named)) {
                 return None;
             }
             Some((text("kid"), read))
@@ -154,14 +154,14 @@ pub fn verify_id_token(
     if header.crit.is_some() {
         return Err(TokenError::Malformed);
     }
-    if !["ES256", "EdDSA", "RS256"].contains(&header.alg.as_str()) {
+    if !["ES256", "EdDSA", "Ed25519", "RS256"].contains(&header.alg.as_str()) {
         return Err(TokenError::Algorithm);
     }
     let fitting: Vec<PublicKey> = keys(jwks)
         .into_iter()
         .filter(|(kid, _)| header.kid.is_none() || *kid == header.kid.as_deref())
         .map(|(_, key)| key)
-        .filter(|key| key.algorithm() == header.alg)
+        .filter(|key| key.is_called(&header.alg))
         .collect();
     if fitting.is_empty() {
         return Err(TokenError::UnknownKey);

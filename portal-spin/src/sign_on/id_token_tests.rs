@@ -160,6 +160,27 @@ fn a_token_signed_by_another_or_changed_afterwards_is_refused() {
 }
 
 #[test]
+fn ed25519_is_believed_under_either_of_its_names() {
+    let signer = ed25519_dalek::SigningKey::from_bytes(&[5; 32]);
+    let public = base64url(signer.verifying_key().as_bytes());
+    for named in ["EdDSA", "Ed25519"] {
+        for header in ["EdDSA", "Ed25519", "ES256"] {
+            let keys =
+                json!({ "keys": [{ "kty": "OKP", "crv": "Ed25519", "alg": named, "x": public }] });
+            let signed = format!(
+                "{}.{}",
+                base64url(json!({ "alg": header }).to_string().as_bytes()),
+                base64url(claims().to_string().as_bytes())
+            );
+            let signature =
+                base64url(&ed25519_dalek::Signer::sign(&signer, signed.as_bytes()).to_bytes());
+            let found = verify_id_token(&format!("{signed}.{signature}"), &keys, &expected());
+            assert_eq!(found.is_ok(), header != "ES256", "{named} {header}");
+        }
+    }
+}
+
+#[test]
 fn an_address_that_is_not_verified_does_not_count() {
     for value in [json!(false), Value::Null, json!("false"), json!(1)] {
         let mut given = claims();
