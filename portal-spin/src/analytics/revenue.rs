@@ -477,7 +477,7 @@ fn by_month(entries: &[Entry], currency: Currency, days: Days) -> Table {
     Table {
         name: "months",
         title: "Revenue by month".to_owned(),
-        definition: COUNTS.to_owned(),
+        definition: format!("{COUNTS}; of a month that is not over, what is issued so far"),
         columns: vec![
             column("Month"),
             column("Revenue"),
