@@ -6,7 +6,8 @@
 //! do. Nothing derived is written by hand.
 //!
 //! A story takes longer than a request may: each request plays some days and answers how many are left.
-//! The place is kept with every step, so whoever is cut short goes on. While it runs, the tick leaves the
+//! The place is kept with every step, so whoever is cut short goes on. One request plays at a time; who asks
+//! meanwhile is told the place. While it runs, the tick leaves the
 //! programme's jobs alone: the story does them, day by day.
 
 mod acts;
@@ -37,6 +38,10 @@ use crate::web::{Failure, response};
 const SEED: &str = "history";
 /// A request plays days for so long.
 const SLICE_MS: i64 = 300;
+/// Under which name it is kept until when somebody plays …
+const PLAYER: &str = "history_player";
+/// … and for how long, should they be cut short.
+const TERM_MS: i64 = 30_000;
 /// So many months at most.
 const MOST_MONTHS: i64 = 36;
 
@@ -90,6 +95,31 @@ async fn keep_place(connection: &Connection, place: &Place) -> Result<(), Databa
             "INSERT INTO seeds (name, made) VALUES ($1, $2)
              ON CONFLICT (name) DO UPDATE SET made = excluded.made",
             params![SEED, text],
+        )
+        .await?;
+    Ok(())
+}
+
+/// Takes the stage, unless somebody has it.
+async fn take_stage(context: &Context) -> Result<bool, DatabaseError> {
+    let now_ms = context.app.clock.now_ms();
+    let taken = context
+        .connection
+        .execute(
+            "INSERT INTO seeds (name, made) VALUES ($1, $2)
+             ON CONFLICT (name) DO UPDATE SET made = excluded.made WHERE seeds.made < $3",
+            params![PLAYER, (now_ms + TERM_MS).to_string(), now_ms.to_string()],
+        )
+        .await?;
+    Ok(taken == 1)
+}
+
+async fn leave_stage(context: &Context) -> Result<(), DatabaseError> {
+    context
+        .connection
+        .execute(
+            "UPDATE seeds SET made = '0' WHERE name = $1",
+            params![PLAYER],
         )
         .await?;
     Ok(())
@@ -151,13 +181,30 @@ pub async fn is_running(context: &Context) -> Result<bool, DatabaseError> {
 
 /// `POST /dev/seed/history`: plays the next days.
 pub async fn play_history(context: &Context) -> Outcome {
-    let Some(mut place) = find_place(&context.connection).await? else {
-        let view = HistoryView {
+    if is_running(context).await? && take_stage(context).await? {
+        let played = play_days(context).await;
+        leave_stage(context).await?;
+        played?;
+    }
+    let place = find_place(&context.connection).await?;
+    let view = place.map_or(
+        HistoryView {
             done: true,
             days_left: 0,
             refused: Vec::new(),
-        };
-        return response::ok(&view);
+        },
+        |place| HistoryView {
+            done: place.is_done,
+            days_left: (place.last_day + 1 - place.day).max(0),
+            refused: place.refused,
+        },
+    );
+    response::ok(&view)
+}
+
+async fn play_days(context: &Context) -> Result<(), Failure> {
+    let Some(mut place) = find_place(&context.connection).await? else {
+        return Ok(());
     };
     let span = Span {
         first_day: place.first_day,
@@ -199,9 +246,5 @@ pub async fn play_history(context: &Context) -> Outcome {
         place.day += 1;
         keep_place(&context.connection, &place).await?;
     }
-    response::ok(&HistoryView {
-        done: place.is_done,
-        days_left: (span.last_day + 1 - place.day).max(0),
-        refused: place.refused,
-    })
+    Ok(())
 }

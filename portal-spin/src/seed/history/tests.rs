@@ -107,6 +107,8 @@ async fn a_past_that_is_cut_short_goes_on_to_the_same_end() {
                     ("public_url", "http://portal.test"),
                 ])
                 .await;
+            // Who was killed has the stage for a while yet.
+            portal.advance_ms(super::TERM_MS + 1);
         }
         play_to_the_end(&portal).await;
         ends.push((
@@ -121,4 +123,29 @@ async fn a_past_that_is_cut_short_goes_on_to_the_same_end() {
         ));
     }
     assert_eq!(ends.first(), ends.last());
+}
+
+#[tokio::test]
+async fn who_asks_while_another_plays_is_told_the_place_and_plays_nothing() {
+    let portal = TestPortal::on_sqlite().await;
+    portal
+        .post("/dev/seed?months=2", "", json!({}))
+        .await
+        .expect(200);
+    let context = portal.context().await;
+    assert!(super::take_stage(&context).await.unwrap());
+    assert!(!super::take_stage(&context).await.unwrap());
+    drop(context);
+    let organisations = "SELECT COUNT(*) FROM organisations";
+    let before = count(&portal, organisations).await;
+    let view = portal
+        .post("/dev/seed/history", "", json!({}))
+        .await
+        .expect(200)
+        .json();
+    assert_eq!(view["done"], false);
+    assert_eq!(count(&portal, organisations).await, before);
+    super::leave_stage(&portal.context().await).await.unwrap();
+    play_to_the_end(&portal).await;
+    assert!(count(&portal, organisations).await > before);
 }
