@@ -5,6 +5,12 @@ use p256::ecdsa::signature::Verifier as _;
 use rsa::BigUint;
 use sha2::{Digest, Sha256};
 
+/// Whether `name` means the algorithm: RFC 9864 gave `EdDSA` with Ed25519, the only curve taken here, a name of its
+/// own, and libraries write either.
+pub fn is_called(algorithm: &str, name: &str) -> bool {
+    name == algorithm || (algorithm == "EdDSA" && name == "Ed25519")
+}
+
 /// A public key of a known algorithm.
 #[derive(Debug, Clone)]
 pub enum PublicKey {
@@ -68,10 +74,9 @@ impl PublicKey {
         }
     }
 
-    /// Whether a header or key set may call the algorithm so: RFC 9864 gave `EdDSA` with this curve a name of
-    /// its own, and libraries write either.
+    /// Whether a header or key set may call the algorithm so.
     pub fn is_called(&self, name: &str) -> bool {
-        name == self.algorithm() || (matches!(self, Self::EdDsa(_)) && name == "Ed25519")
+        is_called(self.algorithm(), name)
     }
 
     /// Whether the signature over the message is this key's.

@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::encoding::base64url;
+use crate::signatures::is_called;
 
 /// The longest token looked at.
 const MAX_LENGTH: usize = 8 * 1024;
@@ -81,8 +82,7 @@ impl Parts<'_> {
         let Some((algorithm, name)) = algorithm_of(jwk) else {
             return false;
         };
-        // RFC 9864 gave EdDSA with this curve a name of its own; libraries write either.
-        let is_named = self.header.alg == name || (name == "EdDSA" && self.header.alg == "Ed25519");
+        let is_named = is_called(name, &self.header.alg);
         let mut jwk = jwk.clone();
         if let Some(members) = jwk.as_object_mut() {
             members.remove("alg");
