@@ -1,9 +1,11 @@
 //! Several alternatives of a `oneOf` at once: requests that fit them are refused where the document tells them apart,
 //! else read as the API itself must read them; answers never fit more than one.
 
+mod calls;
+
 use sandbox_mock::json::{Value, read};
 use sandbox_mock::state::NoStore;
-use sandbox_mock::{Context, Mock, Request, Response};
+use sandbox_mock::{Mock, Response};
 
 const DOCUMENT: &[u8] = br"
 openapi: 3.0.3
@@ -43,21 +45,7 @@ components:
 
 fn send(method: &str, path: &str, body: &str) -> Response {
     let (mock, _) = Mock::from_source(DOCUMENT).unwrap();
-    let headers = [("content-type".to_owned(), "application/json".to_owned())];
-    let request = Request {
-        method,
-        path,
-        query: "",
-        headers: &headers,
-        body: body.as_bytes(),
-    };
-    let context = Context {
-        seed: 1,
-        tenant: "app_one".to_owned(),
-        now_ms: 0,
-        stateful: false,
-    };
-    mock.respond_now(request, &mut NoStore, &context)
+    calls::send(&mock, &mut NoStore, method, path, body)
 }
 
 fn status(path: &str, body: &str) -> u16 {

@@ -1,8 +1,10 @@
 //! Documents in several files: every part may be in its own, also a whole operation.
 
+mod calls;
+
+use sandbox_mock::Mock;
 use sandbox_mock::json::{Value, read};
 use sandbox_mock::state::NoStore;
-use sandbox_mock::{Context, Mock, Request};
 
 const DOCUMENT: &[u8] = br"
 openapi: 3.0.3
@@ -42,24 +44,9 @@ fn an_operation_in_a_file_of_its_own_is_served_and_one_that_is_missing_is_named(
     let findings: Vec<String> = summary.findings.iter().map(ToString::to_string).collect();
     let missing = "line 7: POST /droplets: $ref resources/droplets/missing.yml leads nowhere: it is not served";
     assert_eq!(findings, [missing]);
-    let send = |query: &str| {
-        let request = Request {
-            method: "GET",
-            path: "/droplets",
-            query,
-            headers: &[],
-            body: b"",
-        };
-        let context = Context {
-            seed: 1,
-            tenant: "app_one".to_owned(),
-            now_ms: 0,
-            stateful: false,
-        };
-        mock.respond_now(request, &mut NoStore, &context)
-    };
-    let listed = read(&send("").body).unwrap();
+    let send = |target: &str| calls::send(&mock, &mut NoStore, "GET", target, "");
+    let listed = read(&send("/droplets").body).unwrap();
     let first = listed.as_array().and_then(<[Value]>::first).unwrap();
     assert!(matches!(first.get("id"), Some(Value::Int(_))), "{listed}");
-    assert_eq!(send("page=0").status, 400);
+    assert_eq!(send("/droplets?page=0").status, 400);
 }

@@ -1,8 +1,10 @@
 //! Lists of what was created: filtered, sorted, in pages.
 
+mod calls;
+
 use sandbox_mock::json::{Value, read};
 use sandbox_mock::state::MemoryStore;
-use sandbox_mock::{Context, Mock, Request, Response};
+use sandbox_mock::{Mock, Response};
 
 const DOCUMENT: &[u8] = br"
 openapi: 3.0.3
@@ -40,21 +42,7 @@ fn send(
     query: &str,
     body: &str,
 ) -> (Response, Value) {
-    let headers = [("content-type".to_owned(), "application/json".to_owned())];
-    let request = Request {
-        method,
-        path: "/users",
-        query,
-        headers: &headers,
-        body: body.as_bytes(),
-    };
-    let context = Context {
-        seed: 1,
-        tenant: "app_one".to_owned(),
-        now_ms: 0,
-        stateful: true,
-    };
-    let response = mock.respond_now(request, store, &context);
+    let response = calls::send(mock, store, method, &format!("/users?{query}"), body);
     let value = read(&response.body).unwrap();
     (response, value)
 }

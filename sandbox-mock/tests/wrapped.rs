@@ -1,8 +1,10 @@
 //! Items whose answers and bodies are wrapped, whose id is the end of the parameter's name, and that name others.
 
+mod calls;
+
+use sandbox_mock::Mock;
 use sandbox_mock::json::{Value, read};
 use sandbox_mock::state::MemoryStore;
-use sandbox_mock::{Context, Mock, Request};
 
 const DOCUMENT: &[u8] = br"
 openapi: 3.0.3
@@ -72,22 +74,7 @@ impl Sandbox {
     }
 
     fn send(&mut self, method: &str, target: &str, body: &str) -> Value {
-        let (path, query) = target.split_once('?').unwrap_or((target, ""));
-        let headers = [("content-type".to_owned(), "application/json".to_owned())];
-        let request = Request {
-            method,
-            path,
-            query,
-            headers: &headers,
-            body: body.as_bytes(),
-        };
-        let context = Context {
-            seed: 1,
-            tenant: "app_one".to_owned(),
-            now_ms: 0,
-            stateful: true,
-        };
-        let response = self.mock.respond_now(request, &mut self.store, &context);
+        let response = calls::send(&self.mock, &mut self.store, method, target, body);
         assert!(
             response.status < 300,
             "{method} {target}: {} {}",
