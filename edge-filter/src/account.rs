@@ -8,6 +8,7 @@
 use crate::bytes::{Reader, hash64};
 use crate::quota::{Funds, LeaseAccount, NoRoom};
 use crate::rate_limit::{Bucket, Standing};
+use crate::share::Share;
 use shared::credential::Environment;
 use shared::ids::{CredentialId, SubscriptionId};
 use shared::plan::{Plan, RateLimit, RateLimitScope};
@@ -116,6 +117,8 @@ pub struct Account {
     buckets: Vec<Bucket>,
     /// Leases: the current period's, and an ended one's until it is settled.
     pub leases: Vec<LeaseAccount>,
+    /// The share of the limits that all edges enforce together, where the plan has any.
+    pub share: Option<Share>,
 }
 
 fn bucket_key(limit: &RateLimit, charge: &Charge<'_>) -> u64 {
@@ -135,7 +138,14 @@ impl Account {
             key,
             buckets: Vec::new(),
             leases: Vec::new(),
+            share: None,
         }
+    }
+
+    /// Whether it holds anything that the portal lends.
+    #[must_use]
+    pub const fn asks_the_portal(&self) -> bool {
+        !self.leases.is_empty() || self.share.is_some()
     }
 
     /// The lease account of a period, opened if there is none.
@@ -163,6 +173,12 @@ impl Account {
     /// Decides a call, and takes all it needs or nothing.
     pub fn charge(&mut self, charge: &Charge<'_>) -> Decision {
         let (now_ns, weight) = (charge.now_ns, charge.weight);
+        let shares = charge
+            .plan
+            .rate_limits
+            .iter()
+            .any(|limit| limit.across_edges);
+        let needs_share = shares && self.ask_share(weight);
         let mut buckets: Vec<Bucket> = charge
             .plan
             .rate_limits
@@ -188,8 +204,9 @@ impl Account {
             quota_left: None,
             shadow_refused: without_room.len() > violated.len(),
             lease_is_low: false,
-            needs_lease: false,
-            is_changed: false,
+            needs_lease: needs_share,
+            // What was asked for is demand, passed or refused.
+            is_changed: shares,
         };
         if violated.is_empty() {
             self.charge_quota(charge, &mut decision);
@@ -248,18 +265,36 @@ impl Account {
         }
         decision.quota_left = Some(lease.remaining());
         decision.lease_is_low = lease.is_low(now_ms);
-        decision.needs_lease = is_heavier || self.leases.len() > known;
-        decision.is_changed = decision.needs_lease;
+        let needs_lease = is_heavier || self.leases.len() > known;
+        decision.needs_lease |= needs_lease;
+        decision.is_changed |= needs_lease;
     }
 
     fn bucket(&self, limit: &RateLimit, charge: &Charge<'_>) -> Bucket {
         let key = bucket_key(limit, charge);
         let kept = self.buckets.iter().find(|bucket| bucket.key == key);
+        let share = self.share.filter(|_| limit.across_edges);
+        let (tokens, window_secs) = match share {
+            Some(share) => share.of(limit.limit, limit.window_secs),
+            None => (limit.limit, limit.window_secs),
+        };
         let mut bucket = kept
             .copied()
-            .unwrap_or_else(|| Bucket::full(key, limit.limit, limit.window_secs));
-        bucket.change(limit.limit, limit.window_secs, charge.now_ns);
+            .unwrap_or_else(|| Bucket::full(key, tokens, window_secs));
+        if share.is_none_or(|share| share.is_sole) {
+            bucket.change(tokens, window_secs, charge.now_ns);
+        } else {
+            bucket.change_keeping_tokens(tokens, window_secs, charge.now_ns);
+        }
         bucket
+    }
+
+    /// Takes note of what a call asks of limits that all edges enforce together; whether
+    /// a first share must be asked for.
+    fn ask_share(&mut self, weight: u32) -> bool {
+        let share = self.share.get_or_insert_default();
+        share.asked = share.asked.wrapping_add(u64::from(weight));
+        share.granted == 0
     }
 
     /// Whether a limit is no longer what it was when its bucket was stored.
@@ -280,7 +315,8 @@ impl Account {
     }
 
     fn is_forgettable(&self, now_ns: u64) -> bool {
-        self.buckets.iter().all(|bucket| bucket.is_full(now_ns))
+        self.share.is_none()
+            && self.buckets.iter().all(|bucket| bucket.is_full(now_ns))
             && self
                 .leases
                 .iter()
@@ -295,6 +331,9 @@ impl Account {
         bytes.extend_from_slice(&(self.leases.len() as u16).to_le_bytes());
         self.buckets.iter().for_each(|bucket| bucket.write(bytes));
         self.leases.iter().for_each(|lease| lease.write(bytes));
+        if let Some(share) = self.share {
+            share.write(bytes);
+        }
         let length = (bytes.len() - start - 4) as u32;
         if let Some(place) = bytes.get_mut(start..start + 4) {
             place.copy_from_slice(&length.to_le_bytes());
@@ -311,6 +350,7 @@ impl Account {
         for _ in 0..leases {
             account.leases.push(LeaseAccount::read(&mut reader)?);
         }
+        account.share = Share::read(&mut reader);
         Some(account)
     }
 }

@@ -46,6 +46,7 @@ pub mod rate_limit;
 pub mod refusal;
 pub mod request;
 pub mod request_log;
+pub mod share;
 pub mod shared_state;
 #[cfg(any(test, feature = "fuzzing"))]
 #[allow(clippy::indexing_slicing)]

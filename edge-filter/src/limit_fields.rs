@@ -111,6 +111,7 @@ mod tests {
             window_secs: 1,
             per: RateLimitScope::Subscription,
             shadow,
+            across_edges: false,
         }
     }
 

@@ -122,6 +122,28 @@ impl Bucket {
         self.set_debt(now_ns, debt.min(self.window()));
     }
 
+    /// Gives the bucket another limit and window; the tokens in it stay, as many as fit:
+    /// what it grows by is filled in time, because another edge may just have used it.
+    pub fn change_keeping_tokens(&mut self, limit: u32, window_secs: u32, now_ns: u64) {
+        let (limit, window_secs) = (limit.max(1), window_secs.clamp(1, MAX_WINDOW_SECS));
+        if (limit, window_secs) == (self.limit, self.window_secs) {
+            return;
+        }
+        let debt = self.debt(now_ns);
+        let debt = u128::from(debt.ns) * u128::from(self.limit) + u128::from(debt.rest);
+        let left = u128::from(self.window_ns()) * u128::from(self.limit) - debt;
+        // Counted in 1/limit nanoseconds, a token is worth one window.
+        let left = left * u128::from(window_secs) / u128::from(self.window_secs);
+        (self.limit, self.window_secs) = (limit, window_secs);
+        let limit = u128::from(limit);
+        let debt = (u128::from(self.window_ns()) * limit).saturating_sub(left);
+        let debt = Span {
+            ns: u64::try_from(debt / limit).unwrap_or(u64::MAX),
+            rest: u64::try_from(debt % limit).unwrap_or(0),
+        };
+        self.set_debt(now_ns, debt.min(self.window()));
+    }
+
     /// The time in which so many tokens come back.
     fn worth(&self, tokens: u32) -> Span {
         let limit = u64::from(self.limit);
@@ -273,6 +295,17 @@ mod tests {
         assert_eq!(bucket.standing(START).remaining, 60);
         bucket.change(30, 60, START);
         assert_eq!(bucket.standing(START).remaining, 0);
+    }
+
+    #[test]
+    fn tokens_stay_when_a_share_moves() {
+        let mut bucket = Bucket::full(1, 50, 1);
+        bucket.take(40, START);
+        bucket.change_keeping_tokens(100, 1, START);
+        assert_eq!(bucket.standing(START).remaining, 10);
+        assert_eq!(bucket.standing(START + SECOND / 2).remaining, 60);
+        bucket.change_keeping_tokens(5, 60, START);
+        assert_eq!(bucket.standing(START).remaining, 5);
     }
 
     #[test]

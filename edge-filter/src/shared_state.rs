@@ -7,6 +7,7 @@
 use crate::account::{Account, AccountKey, find_account, with_account};
 use crate::bytes::{Reader, push_number};
 use crate::ports::{Host, SharedData, Stored};
+use crate::usage::BUCKETS;
 use shared::ids::EdgeBootId;
 
 /// Most virtual machines that can be alive at once.
@@ -145,6 +146,35 @@ pub struct Presence {
     pub served: u64,
     /// Whether the owner has ended in good order.
     pub has_left: bool,
+    /// The buckets of usage rows that anything was ever counted into.
+    pub touched: Touched,
+}
+
+/// A set of buckets: who reports need not look at the others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Touched([u64; BUCKETS / 64]);
+
+impl Touched {
+    /// Every bucket.
+    pub const ALL: Self = Self([u64::MAX; BUCKETS / 64]);
+
+    /// Adds a bucket; whether it is new.
+    pub fn insert(&mut self, bucket: usize) -> bool {
+        let Some(word) = self.0.get_mut(bucket / 64) else {
+            return false;
+        };
+        let former = *word;
+        *word |= 1 << (bucket % 64);
+        former != *word
+    }
+
+    /// The buckets in it, ascending.
+    pub fn buckets(self) -> impl Iterator<Item = usize> {
+        (0..BUCKETS).filter(move |bucket| {
+            let word = self.0.get(bucket / 64);
+            word.is_some_and(|word| word >> (bucket % 64) & 1 == 1)
+        })
+    }
 }
 
 impl Presence {
@@ -164,7 +194,20 @@ impl Presence {
             passed: reader.u64()?,
             served: reader.u64()?,
             has_left: reader.u64()? == 1,
+            touched: Self::read_touched(&mut reader),
         })
+    }
+
+    /// An older version of the filter did not say: then it may be any.
+    fn read_touched(reader: &mut Reader<'_>) -> Touched {
+        let mut touched = Touched::default();
+        for word in &mut touched.0 {
+            match reader.u64() {
+                Some(read) => *word = read,
+                None => return Touched::ALL,
+            }
+        }
+        touched
     }
 
     /// Its bytes.
@@ -180,6 +223,7 @@ impl Presence {
             u64::from(self.has_left),
         ]
         .into_iter()
+        .chain(self.touched.0)
         .flat_map(u64::to_le_bytes)
         .collect()
     }
@@ -220,6 +264,7 @@ fn claim(shared: &impl SharedData, slot: u16, owner: u64, now_ms: u64) -> Option
             passed: former.passed,
             served: 0,
             has_left: false,
+            touched: former.touched,
         };
         match shared.write(&key, &presence.to_bytes(), Some(version)) {
             Stored::Yes => return Some(presence),

@@ -28,5 +28,6 @@ pub mod lease;
 pub mod money;
 pub mod plan;
 pub mod problem;
+pub mod share;
 pub mod signing;
 pub mod usage;

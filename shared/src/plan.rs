@@ -105,6 +105,10 @@ pub struct RateLimit {
     /// Count what would have been refused, refuse nothing.
     #[serde(default, skip_serializing_if = "core::ops::Not::not")]
     pub shadow: bool,
+    /// Whether it holds over all edges together, each enforcing a share that follows
+    /// its demand (see [`crate::share`]), or whole at each edge.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub across_edges: bool,
 }
 
 /// What shares one rate-limit bucket.

@@ -7,6 +7,7 @@
 
 use crate::ids::{CredentialId, EdgeBootId, InstallationId, MeterId, SubscriptionId};
 use crate::lease::{LeaseGrant, LeaseRequest};
+use crate::share::{ShareGrant, ShareRequest};
 use serde::{Deserialize, Serialize};
 
 /// Milliseconds of a cell's minute.
@@ -160,6 +161,9 @@ pub struct Report {
     /// The state of every lease held or wanted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub leases: Vec<LeaseRequest>,
+    /// The state of every share of rate limits held or wanted, where there is news.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shares: Vec<ShareRequest>,
 }
 
 /// Which boot of which edge.
@@ -187,6 +191,9 @@ pub struct ReportAnswer {
     /// The state of every lease asked about.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub leases: Vec<LeaseGrant>,
+    /// The share of every account asked about.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shares: Vec<ShareGrant>,
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@
 //! and leases).
 
 mod reporter;
+mod sharing;
 mod subscriber;
 
 use crate::bytes::Reader;

@@ -4,8 +4,9 @@
 //! by the next. Owns: when to report, what goes in, what an acknowledgement
 //! means. Does not own: counting.
 
+use super::sharing::Sharing;
 use super::{PortalAnswer, Surroundings, backoff_ms, is_due, is_overdue};
-use crate::account::{AccountKey, accounts, with_account};
+use crate::account::{Account, AccountKey, accounts, with_account};
 use crate::bytes::Reader;
 use crate::feed_log::Head;
 use crate::ports::{Host, Level, SharedData, Stored};
@@ -14,10 +15,11 @@ use crate::shared_state::{
     ACCOUNT_SLOTS, Boot, LEDGER, Presence, URGENT, account_key, presences, samples_key,
     update_account, usage_key,
 };
-use crate::usage::{BUCKETS, cells_of};
+use crate::usage::cells_of;
 use shared::feed::{REPORT_PATH, Subscription};
 use shared::lease::{LeaseKey, LeaseRequest};
 use shared::plan::Quota;
+use shared::share::ShareRequest;
 use shared::usage::{Cell, EdgeDescription, MINUTE_MS, Report, ReportAnswer, RequestSample};
 use std::collections::{BTreeSet, HashMap, HashSet};
 
@@ -119,6 +121,15 @@ struct Sent {
     complete_before: Option<u32>,
 }
 
+/// What is asked of the portal for some accounts.
+#[derive(Default)]
+struct Wishes {
+    leases: Vec<LeaseRequest>,
+    shares: Vec<ShareRequest>,
+    /// Whether there is an account that will ask again.
+    is_worth_a_look: bool,
+}
+
 #[derive(Default)]
 struct Demand {
     spent: u64,
@@ -145,6 +156,7 @@ pub(super) struct Reporter {
     /// Leases opened ahead of their first call that are not yet answered.
     unanswered: HashSet<LeaseKey>,
     demand: HashMap<LeaseKey, Demand>,
+    sharing: Sharing,
     opened: HashSet<(AccountKey, u64)>,
     opened_position: u64,
     opened_at_ms: u64,
@@ -288,6 +300,7 @@ impl Reporter {
         let (requests, samples) = collect_samples(shared, &workers, &mut ledger);
         ledger.sequence += 1;
         ledger.write(shared);
+        let wishes = self.collect_wishes(around, ended);
         let report = Report {
             edge: EdgeDescription {
                 boot: boot.id,
@@ -302,7 +315,8 @@ impl Reporter {
             ended,
             cells,
             requests,
-            leases: self.collect_leases(around, ended),
+            leases: wishes.leases,
+            shares: wishes.shares,
         };
         let leases = report.leases.iter().map(|request| request.key).collect();
         let settled_ms = around.now_ms.saturating_sub(FINAL_AFTER_MS);
@@ -339,8 +353,8 @@ impl Reporter {
         workers: &[(u16, Presence)],
     ) -> (Vec<Cell>, Vec<BucketVersion>, bool) {
         let (mut cells, mut buckets) = (Vec::new(), Vec::new());
-        for (slot, _) in workers {
-            for bucket in 0..BUCKETS {
+        for (slot, worker) in workers {
+            for bucket in worker.touched.buckets() {
                 let Some((bytes, version)) = shared.read(&usage_key(*slot, bucket)) else {
                     continue;
                 };
@@ -358,50 +372,51 @@ impl Reporter {
         (cells, buckets, true)
     }
 
-    fn collect_leases<H: Host>(
-        &mut self,
-        around: &Surroundings<'_, H>,
-        ending: bool,
-    ) -> Vec<LeaseRequest> {
+    fn collect_wishes<H: Host>(&mut self, around: &Surroundings<'_, H>, ending: bool) -> Wishes {
         let shared = around.host;
         let slots = self
             .lease_slots
             .get_or_insert_with(|| all_lease_slots(shared))
             .clone();
-        let mut requests = Vec::new();
+        let mut wishes = Wishes::default();
         let first = self.next_lease_slot;
         self.next_lease_slot = 0;
         for slot in slots.range(first..).chain(slots.range(..first)).copied() {
-            if requests.len() >= MAX_LEASES {
+            if wishes.leases.len() + wishes.shares.len() >= MAX_LEASES {
                 self.next_lease_slot = slot;
                 break;
             }
-            let slot_requests = self.collect_slot_leases(around, slot, ending);
-            if slot_requests.is_empty()
+            let of_slot = self.collect_slot_wishes(around, slot, ending);
+            if !of_slot.is_worth_a_look
                 && let Some(known) = &mut self.lease_slots
             {
                 known.remove(&slot);
             }
-            requests.extend(slot_requests);
+            wishes.leases.extend(of_slot.leases);
+            wishes.shares.extend(of_slot.shares);
         }
-        requests
+        wishes
     }
 
-    fn collect_slot_leases<H: Host>(
+    fn collect_slot_wishes<H: Host>(
         &mut self,
         around: &Surroundings<'_, H>,
         slot: u64,
         ending: bool,
-    ) -> Vec<LeaseRequest> {
+    ) -> Wishes {
         let (key, now_ms) = (account_key(slot), around.now_ms);
         // What is given back must be stored before it is told, or it could be spent.
         for _ in 0..100 {
             let Some((bytes, version)) = around.host.read(&key) else {
-                return Vec::new();
+                break;
             };
             let mut changed = bytes.clone();
-            let mut requests = Vec::new();
-            for mut account in accounts(&bytes).filter(|account| !account.leases.is_empty()) {
+            let mut wishes = Wishes::default();
+            for mut account in accounts(&bytes).filter(Account::asks_the_portal) {
+                wishes.is_worth_a_look = true;
+                wishes
+                    .shares
+                    .extend(self.sharing.ask(&mut account, now_ms, ending));
                 let AccountKey {
                     subscription,
                     environment,
@@ -418,18 +433,19 @@ impl Reporter {
                 for lease in &mut account.leases {
                     let lease_key = lease.key(subscription, environment);
                     let per_sec = self.demand_of(lease_key, lease.spent, now_ms);
-                    requests.push(lease.request(lease_key, per_sec, ending));
+                    wishes
+                        .leases
+                        .push(lease.request(lease_key, per_sec, ending));
                 }
                 changed = with_account(&changed, &account, now_ms.saturating_mul(1_000_000));
             }
-            if requests.is_empty() {
-                return requests;
+            if changed == bytes || around.host.write(&key, &changed, Some(version)) == Stored::Yes {
+                return wishes;
             }
-            if around.host.write(&key, &changed, Some(version)) == Stored::Yes {
-                return requests;
-            }
+            // It is worked out anew, and not told yet.
+            self.sharing.tell_again();
         }
-        Vec::new()
+        Wishes::default()
     }
 
     fn demand_of(&mut self, key: LeaseKey, spent: u64, now_ms: u64) -> u64 {
@@ -456,6 +472,7 @@ impl Reporter {
                 &format!("portico: report not stored: {why}"),
             );
         }
+        self.sharing.tell_again();
         self.failures = self.failures.saturating_add(1);
         self.due_at_ms = around.now_ms + backoff_ms(around.host, self.failures);
     }
@@ -520,6 +537,10 @@ impl Reporter {
         for key in &sent.leases {
             self.unanswered.remove(key);
         }
+        let due_at_ms = self
+            .sharing
+            .take(around.host, &stored.shares, around.now_ms);
+        self.due_at_ms = self.due_at_ms.min(due_at_ms.unwrap_or(u64::MAX));
         if !self.unanswered.is_empty() {
             self.due_at_ms = around.now_ms;
         }
@@ -543,9 +564,9 @@ fn periods_to_open(
 fn all_lease_slots(shared: &impl SharedData) -> BTreeSet<u64> {
     (0..ACCOUNT_SLOTS)
         .filter(|slot| {
-            shared.read(&account_key(*slot)).is_some_and(|(bytes, _)| {
-                accounts(&bytes).any(|account| !account.leases.is_empty())
-            })
+            shared
+                .read(&account_key(*slot))
+                .is_some_and(|(bytes, _)| accounts(&bytes).any(|account| account.asks_the_portal()))
         })
         .collect()
 }

@@ -6,7 +6,7 @@ use crate::metrics::{Metric, Metrics};
 use crate::ports::{Host, Number};
 use crate::prepared::Prepared;
 use crate::request::header_pairs;
-use crate::shared_state::{update_account_in, usage_key};
+use crate::shared_state::update_account_in;
 use crate::usage::{Outcome, Quantities, Series};
 use crate::verdict::{ResponseView, Stream};
 use shared::plan::{Meter, MeterSource};
@@ -191,9 +191,7 @@ impl Worker {
         };
         let now_ms = now_ns / 1_000_000;
         let bucket = self.usage.count(&series, &quantities, now_ms);
-        if let Some(slot) = self.slot {
-            host.write(&usage_key(slot, bucket), self.usage.bucket(bucket), None);
-        }
+        self.mirror(host, bucket);
         self.sample(&record, &ending, now_ms, latency_us);
         if Metrics::times(stream) {
             let own_ns = host.now_ns().saturating_sub(now_ns);

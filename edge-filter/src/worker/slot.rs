@@ -6,7 +6,7 @@ use crate::leader::Ledger;
 use crate::ports::Host;
 use crate::request_log::RequestLog;
 use crate::shared_state::{claim_slot, read_presence, samples_key, slot_key, usage_key};
-use crate::usage::{BUCKETS, UsageTable};
+use crate::usage::UsageTable;
 
 /// How often a worker says that it lives …
 const HEARTBEAT_MS: u64 = 250;
@@ -27,7 +27,7 @@ impl Worker {
         self.inherited = presence.decided;
         self.presence = presence;
         self.told = presence;
-        for bucket in 0..BUCKETS {
+        for bucket in presence.touched.buckets() {
             if let Some((bytes, _)) = host.read(&usage_key(slot, bucket)) {
                 self.usage.adopt(bucket, bytes);
             }
@@ -74,6 +74,20 @@ impl Worker {
         if let Some(slot) = self.slot {
             host.write(&slot_key(slot), &self.presence.to_bytes(), None);
         }
+    }
+
+    /// Mirrors a bucket of rows. A bucket never used before is announced first: who
+    /// reports looks at no other.
+    pub(super) fn mirror(&mut self, host: &impl Host, bucket: usize) {
+        let Some(slot) = self.slot else {
+            return;
+        };
+        if self.presence.touched.insert(bucket)
+            && read_presence(host, slot).is_some_and(|shown| shown.owner == self.owner)
+        {
+            host.write(&slot_key(slot), &self.presence.to_bytes(), None);
+        }
+        host.write(&usage_key(slot, bucket), self.usage.bucket(bucket), None);
     }
 
     /// Says that it lives no longer. The slot stays its own for a while: a call

@@ -3,6 +3,7 @@
 mod economy;
 mod leases;
 mod model;
+mod shares;
 
 use super::*;
 use crate::testing::MemoryHost;
@@ -21,9 +22,12 @@ use shared::plan::{
     Counting, Meter, MeterSource, Operation, Plan, Product, Quota, QuotaEnforcement, RateLimit,
     RateLimitScope, WhenStale, WithoutLease,
 };
+use shared::share::{Holding, ShareGrant, ShareRequest, divide};
 use shared::signing::EdgeSecret;
 use shared::usage::{Report, ReportAnswer};
+use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
+use std::rc::Rc;
 
 const SECRET: &str = "0123456789abcdef0123456789abcdef";
 const NOW_MS: u64 = 1_767_225_600_000;
@@ -56,6 +60,9 @@ struct Portal {
     /// What every pool holds.
     ceiling: u64,
     pools: HashMap<LeaseKey, Pool>,
+    /// Which of several edges it speaks with, and what it knows of the shares of all.
+    place: usize,
+    holdings: Rc<RefCell<BTreeMap<usize, Holding>>>,
 }
 
 /// What is lent of one subscription's quota.
@@ -75,6 +82,8 @@ impl Portal {
             reports: Vec::new(),
             ceiling: 0,
             pools: HashMap::new(),
+            place: 0,
+            holdings: Rc::default(),
         }
     }
 
@@ -150,8 +159,10 @@ impl Portal {
                 .or_default();
             *kept = cell.count.max(*kept);
         }
+        let shares: Vec<_> = report.shares.iter().map(|wish| self.share(wish)).collect();
+        let pools = &mut self.pools;
         let leases = report.leases.iter().map(|wish| {
-            let pool = self.pools.entry(wish.key).or_default();
+            let pool = pools.entry(wish.key).or_default();
             pool.given_back = pool.given_back.max(wish.given_back);
             if wish.granted == pool.granted {
                 let left = self.ceiling - (pool.granted - pool.given_back);
@@ -169,9 +180,26 @@ impl Portal {
             head,
             now_ms: NOW_MS,
             leases: leases.collect(),
+            shares,
         };
         self.reports.push(report);
         serde_json::to_vec(&answer).unwrap()
+    }
+
+    fn share(&self, wish: &ShareRequest) -> ShareGrant {
+        let mut holdings = self.holdings.borrow_mut();
+        holdings.remove(&self.place);
+        let others: Vec<Holding> = holdings.values().copied().collect();
+        let grant = divide(wish.key, wish.held, wish.demand, &others);
+        if wish.demand > 0 {
+            let own = Holding {
+                granted: grant.millionths,
+                held: wish.held,
+                demand: wish.demand,
+            };
+            holdings.insert(self.place, own);
+        }
+        grant
     }
 
     fn counted(&self) -> u64 {
@@ -501,6 +529,7 @@ fn workers_that_disturb_each_other_still_admit_exactly_the_limit() {
         window_secs,
         per: Default::default(),
         shadow: false,
+        across_edges: false,
     };
     limited.rate_limits = vec![limit("burst", 40, 3_600), limit("long", 100, 86_400)];
     portal.publish(Change::Plan(limited));

@@ -7,7 +7,7 @@ use crate::stack::{Envoy, Options};
 use shared::credential::Environment;
 use shared::feed::Change;
 use shared::lease::LeaseKey;
-use shared::plan::{Plan, Quota, QuotaEnforcement, RateLimitScope, WithoutLease};
+use shared::plan::{Plan, Quota, QuotaEnforcement, RateLimit, RateLimitScope, WithoutLease};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 fn quota(limit: u64, without_lease: WithoutLease) -> Quota {
@@ -210,6 +210,52 @@ fn three_edges_spend_a_hard_quota_to_the_last_unit_whatever_becomes_of_the_porta
         assert_eq!(refused.json()["code"], "quota_exceeded");
         assert_eq!(refused.json()["violated-policies"][0], "month");
     }
+}
+
+#[test]
+fn two_edges_enforce_one_rate_limit_together() {
+    let mut common = plan();
+    common.rate_limits = vec![RateLimit {
+        across_edges: true,
+        ..rate_limit("common", 200, 10)
+    }];
+    let programme = programme_of(common);
+    let edges = ["edge-a", "edge-b"].map(|name| {
+        let options = Options {
+            node_id: name.into(),
+            ..Options::default()
+        };
+        Envoy::start(&programme.portal, &options)
+    });
+    programme.portal.wait_until_applied();
+    let [first, second] = &edges;
+    let call = |edge: &Envoy| edge.call(&programme.live_key, "/hello").status() == 200;
+    assert!(wait_until(|| call(first)) && wait_until(|| call(second)));
+    // Callers come to both until both have a share and the first bucket is empty.
+    assert!(wait_until(|| {
+        storm(&[first, second], &programme.live_key, 4, 40);
+        let holdings = &programme.portal.state().holdings;
+        let shares: Vec<u32> = holdings.values().map(|holding| holding.held).collect();
+        shares.len() == 2
+            && shares
+                .iter()
+                .all(|share| (350_000..650_000).contains(share))
+    }));
+    let began = std::time::Instant::now();
+    let mut admitted = [0; 2];
+    while began.elapsed().as_secs() < 10 {
+        for (edge, admitted) in edges.iter().zip(&mut admitted) {
+            *admitted += storm(&[edge], &programme.live_key, 2, 10);
+        }
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    let seconds = began.elapsed().as_secs_f64();
+    let total: u64 = admitted.iter().sum();
+    let most = (20.0 * seconds) as u64 + 3;
+    assert!(total <= most, "{admitted:?} in {seconds} s");
+    // A share that moves takes no tokens along, so a little less is fair.
+    assert!(total >= most * 8 / 10, "{admitted:?} in {seconds} s");
+    assert!(admitted.iter().all(|own| *own >= most / 4), "{admitted:?}");
 }
 
 #[test]

@@ -7,6 +7,7 @@ use shared::feed::{
     Change, FEED_PATH, FeedEntry, FeedPage, REPORT_PATH, SNAPSHOT_PATH, SnapshotPage, page_end,
 };
 use shared::lease::{LeaseGrant, LeaseKey};
+use shared::share::{Holding, ShareGrant, ShareRequest, divide};
 use shared::signing::{EDGE_HEADER, EdgeSecret, SIGNATURE_HEADER, TIMESTAMP_HEADER};
 use shared::usage::{Cell, Report, ReportAnswer, RequestSample};
 use std::collections::{BTreeMap, HashMap};
@@ -44,6 +45,8 @@ pub struct State {
     pub granted: HashMap<(LeaseKey, String), u64>,
     pub given_back: HashMap<(LeaseKey, String), u64>,
     pub lease_ms: u64,
+    /// What every boot holds of the one account whose limits are shared.
+    pub holdings: BTreeMap<String, Holding>,
     /// How far the portal's clock is off.
     pub clock_off_ms: i64,
     pub feed_reads: u64,
@@ -266,14 +269,35 @@ fn report(state: &mut State, body: &[u8]) -> Vec<u8> {
             ends_at_ms,
         });
     }
+    let shares = report
+        .shares
+        .iter()
+        .map(|wish| share(state, &boot, wish))
+        .collect();
     let answer = ReportAnswer {
         acknowledged: report.sequence,
         head: state.log.len() as u64,
         now_ms: state.now_ms(),
         leases: grants,
+        shares,
     };
     state.reports.push(report);
     serde_json::to_vec(&answer).unwrap()
+}
+
+fn share(state: &mut State, boot: &str, wish: &ShareRequest) -> ShareGrant {
+    state.holdings.remove(boot);
+    let others: Vec<Holding> = state.holdings.values().copied().collect();
+    let grant = divide(wish.key, wish.held, wish.demand, &others);
+    if wish.demand > 0 {
+        let own = Holding {
+            granted: grant.millionths,
+            held: wish.held,
+            demand: wish.demand,
+        };
+        state.holdings.insert(boot.to_owned(), own);
+    }
+    grant
 }
 
 fn merge_cell(state: &mut State, boot: &str, cell: &Cell) {

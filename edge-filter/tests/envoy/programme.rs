@@ -67,6 +67,7 @@ pub fn rate_limit(name: &str, limit: u32, window_secs: u32) -> RateLimit {
         window_secs,
         per: Default::default(),
         shadow: false,
+        across_edges: false,
     }
 }
 

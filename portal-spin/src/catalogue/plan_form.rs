@@ -1,7 +1,7 @@
 //! A plan as an HTML form: what its fields show, what they say, and which field an error belongs to.
 
 use serde_json::{Map, Value, json};
-use shared::plan::QuotaEnforcement;
+use shared::plan::{QuotaEnforcement, RateLimitScope};
 
 use super::form_fields::{Faults, text_of};
 use super::model::Plan;
@@ -9,6 +9,19 @@ use super::terms::ApprovalPolicy;
 use super::{PlanBody, charge_form, price_form, rule_form};
 use crate::web::Failure;
 use crate::web::forms::{Form, Shown};
+
+/// What shares one rate limit.
+pub const LIMIT_PER: &[(&str, &str)] = &[
+    ("subscription", "all keys together"),
+    ("credential", "each key"),
+    ("operation", "each operation"),
+];
+
+/// Where a rate limit is enforced.
+pub const LIMIT_EDGES: &[(&str, &str)] = &[
+    ("each", "each gateway has it whole"),
+    ("all", "all gateways share it"),
+];
 
 /// How many rate limits the form offers.
 pub const LIMITS: usize = 3;
@@ -78,6 +91,14 @@ pub fn shown(plan: &Plan) -> Shown {
             format!("limit_{index}_window"),
             limit.window_secs.to_string(),
         ));
+        let per = match limit.per {
+            RateLimitScope::Subscription => "subscription",
+            RateLimitScope::Credential => "credential",
+            RateLimitScope::Operation => "operation",
+        };
+        values.push((format!("limit_{index}_per"), per.to_owned()));
+        let across = if limit.across_edges { "all" } else { "each" };
+        values.push((format!("limit_{index}_edges"), across.to_owned()));
     }
     let borrowed: Vec<(&str, &str)> = values
         .iter()
@@ -200,6 +221,14 @@ fn rate_limits(form: &Form, plan: &Plan, faults: &mut Faults) -> Value {
                 member.to_owned(),
                 json!(faults.number(&field, &form.text(&field))),
             );
+        }
+        let per = form.text(&format!("limit_{index}_per"));
+        if !per.is_empty() {
+            limit.insert("per".to_owned(), json!(per));
+        }
+        let across = form.text(&format!("limit_{index}_edges"));
+        if !across.is_empty() {
+            limit.insert("across_edges".to_owned(), json!(across == "all"));
         }
         limits.push(Value::Object(limit));
     }

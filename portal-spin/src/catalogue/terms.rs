@@ -17,7 +17,8 @@ use super::period_rule::{BillingCycle, FirstDay, PeriodRule, UTC};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PlanTerms {
-    /// Rate limits: `name`, `limit`, `window_secs`, `per` (`subscription`, `credential`, `operation`), `shadow`.
+    /// Rate limits: `name`, `limit`, `window_secs`, `per` (`subscription`, `credential`, `operation`), `shadow`,
+    /// `across_edges` (all edges enforce it together, each a share that follows demand).
     #[serde(default)]
     #[schemars(with = "Vec<serde_json::Value>")]
     pub rate_limits: Vec<RateLimit>,

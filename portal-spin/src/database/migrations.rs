@@ -50,6 +50,7 @@ migrations! {
     120 "0120_webhooks",
     121 "0121_plan_migrations",
     122 "0122_cancellation_reason",
+    123 "0123_limit_shares",
     140 "0140_rollups",
     141 "0141_billing",
     142 "0142_period_rules",

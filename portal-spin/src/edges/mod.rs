@@ -1,7 +1,7 @@
 //! Edges: what the portal tells them and what they report.
 //!
 //! Owns the feed (the log, its pages and snapshots), the boots of edges and what each has applied,
-//! leases of hard quotas, and gaps after an unclean end. Does not own what a change means: every
+//! leases of hard quotas, shares of rate limits, and gaps after an unclean end. Does not own what a change means: every
 //! domain publishes its own objects through [`feed::publish`], inside the transaction that changes
 //! them. Usage cells are handed on to `metering`.
 
@@ -13,6 +13,7 @@ mod pages;
 pub mod programme;
 mod report;
 mod routes;
+mod shares;
 pub mod snapshot;
 mod standing;
 mod tick;

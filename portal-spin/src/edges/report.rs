@@ -1,8 +1,8 @@
-//! A report, merged in one transaction: usage, samples, progress, leases.
+//! A report, merged in one transaction: usage, samples, progress, leases, shares.
 
 use shared::usage::{Report, ReportAnswer};
 
-use super::{boots, feed, leases};
+use super::{boots, feed, leases, shares};
 use crate::database::{Connection, DatabaseError};
 use crate::{credentials, metering};
 
@@ -44,11 +44,23 @@ pub async fn accept_report(
                 now_ms,
             )
             .await?;
+            if report.ended {
+                shares::forget_boot(connection, report.edge.boot).await?;
+            }
+            let shares = shares::answer_requests(
+                connection,
+                report.edge.boot,
+                report.sequence,
+                &report.shares,
+                now_ms,
+            )
+            .await?;
             Ok(ReportAnswer {
                 acknowledged: report.sequence,
                 head: u64::try_from(feed::head(connection).await?).unwrap_or(0),
                 now_ms: now_ms.unsigned_abs(),
                 leases,
+                shares,
             })
         })
         .await

@@ -5,6 +5,7 @@ use shared::credential::{KeyHash, Pepper};
 use shared::feed::{Change, FeedPage, SnapshotPage};
 use shared::ids::{CredentialId, EdgeBootId, MeterId, SubscriptionId};
 use shared::lease::LeaseRequest;
+use shared::share::{ShareGrant, ShareRequest};
 use shared::signing::{EDGE_HEADER, EdgeSecret, SIGNATURE_HEADER, TIMESTAMP_HEADER};
 use shared::usage::{Cell, EdgeDescription, Report, ReportAnswer, RequestSample};
 
@@ -122,6 +123,7 @@ impl TestEdge {
             cells: Vec::new(),
             requests: Vec::new(),
             leases: Vec::new(),
+            shares: Vec::new(),
         }
     }
 
@@ -171,6 +173,18 @@ impl TestEdge {
             ..self.report()
         };
         self.post(portal, &report).await.leases[0]
+    }
+
+    pub async fn ask_share(
+        &mut self,
+        portal: &TestPortal,
+        share: ShareRequest,
+    ) -> Option<ShareGrant> {
+        let report = Report {
+            shares: vec![share],
+            ..self.report()
+        };
+        self.post(portal, &report).await.shares.first().copied()
     }
 
     /// The credential that this key is known as.

@@ -3,7 +3,9 @@
 use serde_json::json;
 use shared::credential::Environment;
 use shared::feed::{Change, PAGE_ALIGNMENT};
+use shared::ids::SubscriptionId;
 use shared::lease::{LeaseKey, LeaseRequest};
+use shared::share::{ShareKey, ShareRequest, WHOLE};
 use shared::usage::Report;
 
 use super::test_edge::TestEdge;
@@ -172,6 +174,36 @@ on_every_database! {
             let grant = edges[0].ask_lease(&portal, other).await;
             assert_eq!((grant.granted, grant.pool), (0, 0));
         }
+    }
+
+    async fn shares_of_a_limit_are_lent_once_and_come_back_from_edges_that_are_gone(portal: TestPortal) {
+        start(&portal).await;
+        let key = ShareKey { subscription: SubscriptionId::from_bytes([7; 16]), environment: Environment::Live };
+        let ask = |held, demand| ShareRequest { key, held, demand };
+        let mut edges = [1, 2, 3].map(|number| TestEdge::new(&portal, &format!("edge-{number}"), number));
+        let [first, second, third] = &mut edges;
+        let whole = first.ask_share(&portal, ask(0, 10_000)).await.unwrap();
+        assert_eq!((whole.millionths, whole.is_sole), (WHOLE, true));
+        let none = second.ask_share(&portal, ask(0, 10_000)).await.unwrap();
+        assert_eq!((none.millionths, none.is_sole, none.is_partial), (0, false, true));
+        let half = first.ask_share(&portal, ask(WHOLE, 10_000)).await.unwrap();
+        assert_eq!(half.millionths, WHOLE / 2);
+        first.ask_share(&portal, ask(WHOLE / 2, 10_000)).await;
+        assert_eq!(second.ask_share(&portal, ask(0, 10_000)).await.unwrap().millionths, WHOLE / 2);
+        // A report that comes late changes nothing.
+        let late = Report { sequence: 1, shares: vec![ask(0, 1)], ..first.report() };
+        assert!(first.post(&portal, &late).await.shares.is_empty());
+        first.sequence += 1;
+        // One gives its share up, one ends, one falls silent: whoever asks has all of it.
+        second.ask_share(&portal, ask(0, 0)).await;
+        assert_eq!(first.ask_share(&portal, ask(WHOLE / 2, 9_000)).await.unwrap().millionths, WHOLE);
+        let last = Report { ended: true, ..first.report() };
+        first.post(&portal, &last).await;
+        assert!(second.ask_share(&portal, ask(0, 9_000)).await.unwrap().is_sole);
+        assert_eq!(third.ask_share(&portal, ask(0, 9_000)).await.unwrap().millionths, 0);
+        portal.advance_ms(31_000);
+        let alone = third.ask_share(&portal, ask(0, 9_000)).await.unwrap();
+        assert_eq!((alone.millionths, alone.is_sole), (WHOLE, true));
     }
 
     async fn an_unclean_end_leaves_a_bounded_gap_and_a_clean_one_none(portal: TestPortal) {

@@ -13,6 +13,7 @@ fn a_call_crosses_into_the_proxy_no_more_often_than_it_must() {
         window_secs: 60,
         per,
         shadow: false,
+        across_edges: false,
     };
     full.rate_limits = vec![
         limit("burst", RateLimitScope::Subscription),
@@ -61,6 +62,8 @@ fn a_call_crosses_into_the_proxy_no_more_often_than_it_must() {
 
     let mut mistyped = live.clone();
     mistyped.pop();
+    assert_eq!(edge.call(0, &mistyped, 200), "malformed_credential");
+    edge.host.take_crossings();
     assert_eq!(edge.call(0, &mistyped, 200), "malformed_credential");
     let refused = [
         "request headers",

@@ -110,6 +110,7 @@ fn a_slower_limit_holds_from_the_first_call_under_it_even_if_that_is_refused() {
             window_secs,
             per: RateLimitScope::Subscription,
             shadow: false,
+            across_edges: false,
         };
         Change::Plan(Plan {
             rate_limits: vec![burst],

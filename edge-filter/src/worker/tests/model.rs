@@ -133,6 +133,7 @@ fn any_plan(dice: &mut Dice, number: u8) -> Plan {
             RateLimitScope::Operation,
         ]),
         shadow: dice.once_in(5),
+        across_edges: false,
     });
     let rate_limits = limits.collect();
     let enforcement = dice.pick(&[

@@ -116,6 +116,7 @@ pub async fn report(
         cells,
         requests,
         leases: Vec::new(),
+        shares: Vec::new(),
     };
     Ok(edges::accept_told_report(connection, &report, end_ms).await?)
 }
