@@ -16,6 +16,7 @@ pub mod document;
 pub mod drift;
 pub mod events;
 pub mod generation;
+pub mod handler;
 #[cfg(all(feature = "guest", target_family = "wasm"))]
 mod host;
 pub mod json;

@@ -32,6 +32,7 @@ pub fn serve(spec: &str) -> Result<(), Failure> {
         faults: None,
         gate: None,
         sender: None,
+        handlers: None,
     };
     runtime.block_on(sandbox_mock::serve::serve(
         options,

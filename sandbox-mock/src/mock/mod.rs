@@ -11,6 +11,7 @@ use crate::control::{
 };
 use crate::document::{self, Finding, ReadFile};
 use crate::events::delivery::set_off;
+use crate::handler::{Handled, HandlerCall, Handlers, Turn};
 use crate::json::Value;
 use crate::matching::{Matched, Routes};
 use crate::operation::{Api, Operation, compile};
@@ -43,6 +44,7 @@ pub struct Mock {
     /// Whether operations share paths and differ by what follows `#`.
     has_fragments: bool,
     faults: Vec<Fault>,
+    pub(crate) handlers: Handlers,
     answers: Answers,
 }
 
@@ -134,6 +136,7 @@ impl Mock {
                 memory,
                 has_fragments,
                 faults: Vec::new(),
+                handlers: Handlers::new(),
                 answers: Answers::default(),
             },
             summary,
@@ -171,20 +174,38 @@ impl Mock {
         Ok(())
     }
 
-    /// Answers a request.
+    /// Answers a request; for hosts that run no handlers.
     pub async fn respond<S: Store>(
         &self,
         request: Request<'_>,
         store: &mut S,
         context: &Context,
     ) -> Response {
+        match self.respond_turn(request, store, context, None).await {
+            Turn::Answer(response) => response,
+            Turn::Ask(call) => {
+                let message = format!("Nothing here runs the handler of {}.", call.operation);
+                plain(501, "handler_not_run", &message)
+            }
+        }
+    }
+
+    /// Answers a request, or says that a handler has to be asked first; nothing is changed then, and the request is
+    /// brought again with what the handler said.
+    pub async fn respond_turn<S: Store>(
+        &self,
+        request: Request<'_>,
+        store: &mut S,
+        context: &Context,
+        handled: Option<&Handled>,
+    ) -> Turn {
         let is_head = request.method == "HEAD";
         if !store.keeps() && control::path_of(request.path).is_some() {
-            return plain(
+            return Turn::Answer(plain(
                 404,
                 "unknown_path",
                 "This mock keeps nothing to show or set.",
-            );
+            ));
         }
         let mut tenant = Tenant::default();
         let mut log = Log::default();
@@ -194,7 +215,7 @@ impl Mock {
                 let answer = control::serve(self, path, &request, store, context, &mut tenant);
                 let response = answer.await;
                 tenant.save(store).await;
-                return finished(response, is_head);
+                return Turn::Answer(finished(response, is_head));
             }
             log = Log::load(store, &tenant).await;
         }
@@ -206,8 +227,12 @@ impl Mock {
             outcome: "answered",
             ..Why::default()
         };
-        let answer = self.answer_call(&request, store, &context, &mut tenant, (log.next, &mut why));
-        let mut response = answer.await;
+        let noted = (log.next, &mut why);
+        let answer = self.answer_call(&request, store, &context, &mut tenant, noted, handled);
+        let mut response = match answer.await {
+            Ok(response) => response,
+            Err(call) => return Turn::Ask(call),
+        };
         if why.latency_ms > 0 {
             response = response.with(LATENCY_HEADER, why.latency_ms.to_string());
         }
@@ -222,9 +247,10 @@ impl Mock {
             log.append(&entry, store, &tenant).await;
             tenant.save(store).await;
         }
-        finished(response, is_head)
+        Turn::Answer(finished(response, is_head))
     }
 
+    /// The answer, or what a handler has to be asked.
     async fn answer_call<S: Store>(
         &self,
         request: &Request<'_>,
@@ -232,10 +258,11 @@ impl Mock {
         context: &Context,
         tenant: &mut Tenant,
         (number, why): (u64, &mut Why),
-    ) -> Response {
+        handled: Option<&Handled>,
+    ) -> Result<Response, Box<HandlerCall>> {
         let call = match self.understand(request, context, why) {
             Ok(call) => call,
-            Err(response) => return response,
+            Err(response) => return Ok(response),
         };
         let operation = call.operation;
         let (mut scenario, asked) = scenario_for(&tenant.bindings, &operation.id, request);
@@ -276,7 +303,9 @@ impl Mock {
                 Err(problem) => {
                     why.refused_by(&problem);
                     let random = self.random(&call, request, context, &scenario, 0);
-                    return refusal_response(&self.api, Some(operation), request, &problem, random);
+                    let refusal =
+                        refusal_response(&self.api, Some(operation), request, &problem, random);
+                    return Ok(refusal);
                 }
             }
         } else {
@@ -284,18 +313,34 @@ impl Mock {
         };
         if let Some(response) = recall.replay {
             why.outcome = "replayed";
-            return response;
+            return Ok(response);
         }
+        // A scenario or a fault that asks for an answer gets it from the mock.
+        let is_custom = self.handlers.contains_key(&operation.id)
+            && scenario.code.is_none()
+            && scenario.example.is_none();
         let question = Question::of(&call, request, context, &scenario, &recall)
-            .filter(|_| self.answers_itself(operation));
+            .filter(|_| !is_custom && self.answers_itself(operation));
         if let Some(kept) = question
             .as_ref()
             .and_then(|question| self.answers.find(question))
         {
             (why.media, why.example) = (kept.media, kept.example);
-            return kept.response;
+            return Ok(kept.response);
         }
-        let (mut response, value) = self.answer(&call, request, context, &scenario, &recall, why);
+        let (mut response, value) = match handled.filter(|_| is_custom) {
+            Some(handled) => match self.handled(operation, handled, why) {
+                // Nothing happened that could be remembered.
+                (response, None) => return Ok(response),
+                made => made,
+            },
+            None => self.answer(&call, request, context, &scenario, &recall, why),
+        };
+        if is_custom && handled.is_none() {
+            let mut random = self.random(&call, request, context, &scenario, recall.history);
+            let ask = self.handler_call(&call, request, context, random.next(), response);
+            return Err(Box::new(ask));
+        }
         if let Some(question) = question {
             let kept = Kept {
                 response: response.clone(),
@@ -303,7 +348,7 @@ impl Mock {
                 example: why.example.clone(),
             };
             self.answers.keep(question, kept);
-            return response;
+            return Ok(response);
         }
         if store.keeps() && (200..300).contains(&response.status) {
             // A deletion is about what was there.
@@ -355,7 +400,7 @@ impl Mock {
         if let Some(key) = &recall.idempotency {
             Memory::keep_answer(key, &response, store, tenant).await;
         }
-        response
+        Ok(response)
     }
 
     /// Whether an operation sends nothing, and shows no header of the request.
@@ -377,6 +422,18 @@ impl Mock {
     ) -> Response {
         finish_now(self.respond(request, store, context))
             .unwrap_or_else(|| plain(503, "store_busy", "The store did not answer."))
+    }
+
+    /// As [`Mock::respond_turn`], from a state that is at hand.
+    pub fn respond_turn_now<S: Store>(
+        &self,
+        request: Request<'_>,
+        store: &mut S,
+        context: &Context,
+        handled: Option<&Handled>,
+    ) -> Turn {
+        finish_now(self.respond_turn(request, store, context, handled))
+            .unwrap_or_else(|| Turn::Answer(plain(503, "store_busy", "The store did not answer.")))
     }
 
     /// By how many milliseconds the clock of the tenant is ahead; for callers without an executor.

@@ -5,12 +5,15 @@
 
 mod deliveries;
 mod gate;
+mod handlers;
 
 pub use deliveries::Sender;
 pub use gate::{Asked, Gate, Judgement, Pass};
+pub use handlers::Handlers;
 
 use crate::control::LATENCY_HEADER;
 use crate::document::join_path;
+use crate::handler::{Handled, Turn};
 use crate::mock::{Context, Mock, Summary, tenant_of};
 use crate::request::Request;
 use crate::response::{Response, problem};
@@ -44,6 +47,8 @@ pub struct Options {
     pub gate: Option<Arc<dyn Gate>>,
     /// Sends webhooks and callbacks; without it they are only listed.
     pub sender: Option<Arc<dyn Sender>>,
+    /// Answer operations in place of the mock.
+    pub handlers: Option<Arc<dyn Handlers>>,
 }
 
 /// What happens while serving, for whoever reports it.
@@ -66,6 +71,7 @@ struct Server {
     seed: u64,
     stateful: bool,
     gate: Option<Arc<dyn Gate>>,
+    handlers: Option<Arc<dyn Handlers>>,
     /// Tenants that something waits to be sent for.
     waiting: Mutex<HashSet<String>>,
 }
@@ -76,8 +82,7 @@ pub async fn serve(
     stop: impl Future<Output = ()>,
     mut report: impl FnMut(Event) + Send + 'static,
 ) -> anyhow::Result<()> {
-    let faults = options.faults.as_deref();
-    let (mock, summary, mut seen) = load(&options.spec, faults)?;
+    let (mock, summary, mut seen) = load(&options)?;
     let listener = TcpListener::bind(("127.0.0.1", options.port))
         .await
         .map_err(|error| {
@@ -92,10 +97,11 @@ pub async fn serve(
         memory: Mutex::default(),
         seed: options.seed,
         stateful: options.stateful,
-        gate: options.gate,
+        gate: options.gate.clone(),
+        handlers: options.handlers.clone(),
         waiting: Mutex::default(),
     });
-    let deliver = deliveries::deliver(Arc::clone(&server), options.sender);
+    let deliver = deliveries::deliver(Arc::clone(&server), options.sender.clone());
     let watched = Arc::clone(&server);
     let watch = async move {
         loop {
@@ -103,7 +109,7 @@ pub async fn serve(
             if seen.iter().all(|(path, time)| modified(path) == *time) {
                 continue;
             }
-            match load(&options.spec, options.faults.as_deref()) {
+            match load(&options) {
                 Ok((mock, summary, files)) => {
                     seen = files;
                     *watched.mock.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(mock);
@@ -156,7 +162,8 @@ fn modified(path: &Path) -> Option<SystemTime> {
 }
 
 /// Reads a document with the files beside it, and when each one was changed.
-fn load(spec: &Path, faults: Option<&Path>) -> anyhow::Result<(Mock, Summary, Seen)> {
+fn load(options: &Options) -> anyhow::Result<(Mock, Summary, Seen)> {
+    let spec = options.spec.as_path();
     let mut seen = vec![(spec.to_owned(), modified(spec))];
     let bytes = std::fs::read(spec)
         .map_err(|error| anyhow::anyhow!("{} cannot be read: {error}", spec.display()))?;
@@ -168,7 +175,11 @@ fn load(spec: &Path, faults: Option<&Path>) -> anyhow::Result<(Mock, Summary, Se
     };
     let (mut mock, summary) = Mock::from_files(&bytes, &mut read_file)
         .map_err(|error| anyhow::anyhow!("{}: {error}", spec.display()))?;
-    if let Some(path) = faults {
+    if let Some(handlers) = &options.handlers {
+        mock.set_handlers(&handlers.operations())
+            .map_err(|problem| anyhow::anyhow!("{}: {problem}", spec.display()))?;
+    }
+    if let Some(path) = &options.faults {
         seen.push((path.to_owned(), modified(path)));
         let json = std::fs::read(path)
             .map_err(|error| anyhow::anyhow!("{} cannot be read: {error}", path.display()))?;
@@ -216,7 +227,7 @@ impl Server {
         };
         let mut asked = Asked::read(&parts);
         let Some(gate) = &self.gate else {
-            return into_http(held_back(self.respond(&asked, &body)).await);
+            return into_http(held_back(self.respond(&asked, &body).await).await);
         };
         let path = asked.target.split('?').next().unwrap_or("");
         asked.open = self.mock().is_open(&asked.method, path);
@@ -224,7 +235,7 @@ impl Server {
             Judgement::Refuse(refusal) => into_http(refusal),
             Judgement::Pass(pass) => {
                 asked.change(&pass);
-                let mut answer = held_back(self.respond(&asked, &body)).await;
+                let mut answer = held_back(self.respond(&asked, &body).await).await;
                 gate.finish(pass.stream, &answer);
                 // The gateway's word counts: a declared header of the same name is only made up.
                 answer
@@ -236,7 +247,25 @@ impl Server {
         }
     }
 
-    fn respond(&self, asked: &Asked, body: &[u8]) -> Response {
+    async fn respond(&self, asked: &Asked, body: &[u8]) -> Response {
+        let mock = self.mock();
+        let mut handled = None;
+        loop {
+            match (
+                self.turn(&mock, asked, body, handled.as_ref()),
+                &self.handlers,
+            ) {
+                (Turn::Answer(response), _) => return response,
+                // No lock is held while a handler runs.
+                (Turn::Ask(call), Some(handlers)) => handled = Some(handlers.handle(*call).await),
+                (Turn::Ask(_), None) => {
+                    return refusal(501, "handler_not_run", "Nothing here runs a handler.");
+                }
+            }
+        }
+    }
+
+    fn turn(&self, mock: &Mock, asked: &Asked, body: &[u8], handled: Option<&Handled>) -> Turn {
         let (path, query) = asked.target.split_once('?').unwrap_or((&asked.target, ""));
         let request = Request {
             method: &asked.method,
@@ -251,10 +280,9 @@ impl Server {
             now_ms: now_ms(),
             stateful: self.stateful,
         };
-        let mock = self.mock();
         // The store is in memory: holding the lock costs microseconds and makes every request atomic.
         let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
-        let answer = mock.respond_now(request, &mut *memory, &context);
+        let turn = mock.respond_turn_now(request, &mut *memory, &context, handled);
         if let Some(gate) = &self.gate
             && path.starts_with("/.portico/")
             && asked.method != "GET"
@@ -264,7 +292,7 @@ impl Server {
         if asked.method != "GET" {
             deliveries::note(self, &mut memory, &context);
         }
-        answer
+        turn
     }
 }
 
