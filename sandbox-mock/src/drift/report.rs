@@ -162,6 +162,7 @@ impl Report {
                 ("operation", Value::from(id.as_str())),
                 ("route", Value::from(operation.route.as_str())),
                 ("exchanges", count(operation.exchanges)),
+                ("faithful", count(operation.faithful)),
                 ("fidelity", Value::Float(operation.score())),
                 ("differences", Value::Array(differences.collect())),
             ])

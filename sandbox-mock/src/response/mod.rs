@@ -20,7 +20,7 @@ use crate::scenario::Scenario;
 use crate::validation::Direction;
 use crate::validation::schema::is_valid;
 
-/// The header that says where a body comes from: `example`, `generated` or `state`.
+/// The header that says where a body comes from: `example`, `generated`, `state` or `handler`.
 pub const SOURCE_HEADER: &str = "x-portico-mock-source";
 
 /// A response.

@@ -2,7 +2,9 @@
 
 mod drift;
 mod gate;
+mod handlers;
 mod programme;
+mod record;
 mod sender;
 
 use std::path::{Path, PathBuf};
@@ -35,6 +37,8 @@ enum Action {
     Serve(ServeArguments),
     /// Compare exchanges with production to the document and the mock.
     Drift(drift::Arguments),
+    /// Record exchanges with production at an Envoy, redacted, for `drift`.
+    Record(record::Arguments),
     /// Compile a document into one component.
     Build {
         /// The OpenAPI document, JSON or YAML.
@@ -73,6 +77,22 @@ struct ServeArguments {
     /// The credentials, plans and routes to enforce, JSON or YAML; without it one key is made and printed.
     #[arg(long, requires = "enforce")]
     programme: Option<PathBuf>,
+    /// Let a component of your own answer an operation (world `portico:handler/handler`).
+    #[arg(long = "handler", value_name = "OPERATION=FILE.wasm", value_parser = parse_handler)]
+    handlers: Vec<(String, PathBuf)>,
+    /// How long a handler may take for a request.
+    #[arg(long, default_value_t = 1_000)]
+    handler_timeout_ms: u64,
+    /// How much memory a handler may use for a request.
+    #[arg(long, default_value_t = 64)]
+    handler_memory_mib: usize,
+}
+
+fn parse_handler(text: &str) -> Result<(String, PathBuf), String> {
+    text.split_once('=')
+        .filter(|(operation, file)| !operation.is_empty() && !file.is_empty())
+        .map(|(operation, file)| (operation.to_owned(), PathBuf::from(file)))
+        .ok_or_else(|| "write it as OPERATION=FILE.wasm, with the operationId".to_owned())
 }
 
 /// Runs `portico mock`.
@@ -80,6 +100,7 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode> {
     match arguments.action {
         Action::Serve(arguments) => serve_mock(arguments).await?,
         Action::Drift(arguments) => return drift::run(&arguments),
+        Action::Record(arguments) => return record::run(&arguments).await,
         Action::Build {
             spec,
             output,
@@ -112,6 +133,16 @@ async fn serve_mock(arguments: ServeArguments) -> Result<()> {
     let gate = enforced
         .as_ref()
         .map(|enforced| Arc::clone(&enforced.gate) as Arc<dyn sandbox_mock::serve::Gate>);
+    let handlers = (!arguments.handlers.is_empty())
+        .then(|| {
+            let limits = handlers::Limits {
+                memory_bytes: arguments.handler_memory_mib << 20,
+                time: Duration::from_millis(arguments.handler_timeout_ms),
+            };
+            handlers::Components::load(&arguments.handlers, limits)
+        })
+        .transpose()?
+        .map(|components| Arc::new(components) as Arc<dyn sandbox_mock::serve::Handlers>);
     let options = Options {
         spec: arguments.spec,
         port: arguments.port,
@@ -120,6 +151,7 @@ async fn serve_mock(arguments: ServeArguments) -> Result<()> {
         faults: arguments.faults,
         gate,
         sender: Some(Arc::new(Sender::new(arguments.webhooks_to_loopback)?)),
+        handlers,
     };
     let watched = enforced.clone();
     let watch = async {
