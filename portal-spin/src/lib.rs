@@ -66,6 +66,7 @@ pub mod directory;
 pub mod edges;
 pub mod emails;
 pub mod encoding;
+pub mod fidelity;
 pub mod guides;
 pub mod home;
 #[cfg(target_family = "wasm")]

@@ -42,8 +42,9 @@ use crate::organisations::store::Organisation;
 use crate::visitors::{VisitorRequest, VisitorView};
 use crate::{
     agreements, analytics, apps, audit, billing, brand, catalogue, credentials, directory, edges,
-    emails, guides, home, installations, listings, metering, oauth, organisations, partners,
-    passkeys, reference, reviews, search, seed, sign_on, subscriptions, visitors, web, webhooks,
+    emails, fidelity, guides, home, installations, listings, metering, oauth, organisations,
+    partners, passkeys, reference, reviews, search, seed, sign_on, subscriptions, visitors, web,
+    webhooks,
 };
 macro_rules! routes {
     ($($method:ident $template:literal $operation:ident $access:expr => $handler:path
@@ -273,6 +274,12 @@ routes! {
     GET "/api/v1/products" list_products Public => catalogue::list_products, gives 200 catalogue::ProductList;
     GET "/api/v1/products/{product_id}" show_product Public => catalogue::show_published_product, gives 200 catalogue::ProductView;
     GET "/api/v1/organisations/{organisation_id}/products" list_organisation_products Member(ANY_MEMBER) => catalogue::list_organisation_products, gives 200 catalogue::ProductList;
+    GET "/products/{product_slug}/fidelity" show_fidelity_page Public => fidelity::show_fidelity_page;
+    GET "/api/v1/products/{product_id}/fidelity" show_fidelity Public => fidelity::show_fidelity, gives 200 fidelity::FidelityView;
+    PUT "/api/v1/operator/products/{product_id}/fidelity" put_fidelity Operator(MANAGERS) => fidelity::put_fidelity, takes fidelity::FidelityBody, gives 200 fidelity::FidelityView;
+    GET "/api/v1/operator/sandbox-faults" list_sandbox_faults Operator(OperatorRole::ANY) => fidelity::list_sandbox_faults, gives 200 fidelity::FaultList;
+    GET "/operator/products/{product_id}/fidelity" show_operator_fidelity Operator(OperatorRole::ANY) => fidelity::show_operator_fidelity;
+    POST "/operator/products/{product_id}/fidelity" submit_fidelity Operator(MANAGERS) => fidelity::put_fidelity_form;
     GET "/api/v1/operator/products" list_all_products Operator(OperatorRole::ANY) => catalogue::list_all_products, gives 200 catalogue::ProductList;
     POST "/api/v1/operator/products" create_product Operator(MANAGERS) => catalogue::create_product, takes catalogue::ProductBody, gives 201 catalogue::ProductView;
     GET "/api/v1/operator/products/{product_id}" show_any_product Operator(OperatorRole::ANY) => catalogue::show_any_product, gives 200 catalogue::ProductView;

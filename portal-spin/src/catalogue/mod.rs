@@ -27,6 +27,7 @@ mod tests;
 
 pub use model::{Meter, Plan, PlanView, Product, ProductView, slug_of};
 use shared::ids::ProductId;
+use shared::plan::Operation;
 
 use crate::database::{Connection, DatabaseError};
 use crate::partners::Reach;
@@ -52,6 +53,24 @@ pub async fn list_all_plans(
     product_id: ProductId,
 ) -> Result<Vec<Plan>, DatabaseError> {
     plans::list(connection, product_id, true).await
+}
+
+/// The number of the published version of a product, and its operations.
+pub async fn published_version(
+    connection: &Connection,
+    product_id: ProductId,
+) -> Result<Option<(i64, Vec<Operation>)>, DatabaseError> {
+    let version = products::find_version(connection, product_id, true).await?;
+    Ok(version.map(|version| (version.number, version.operations)))
+}
+
+/// The number of the newest version of a product, published or not.
+pub async fn newest_version(
+    connection: &Connection,
+    product_id: ProductId,
+) -> Result<Option<i64>, DatabaseError> {
+    let version = products::find_version(connection, product_id, false).await?;
+    Ok(version.map(|version| version.number))
 }
 
 /// Plans of a product that someone of this reach can subscribe to, by place.

@@ -63,6 +63,7 @@ migrations! {
     180 "0180_brand",
     181 "0181_guides",
     182 "0182_visitors",
+    190 "0190_fidelity",
     200 "0200_analytics",
     201 "0201_revenue",
     202 "0202_programme_costs",

@@ -9,6 +9,7 @@ mod exports;
 mod model;
 mod organisation_reads;
 mod pages;
+mod production;
 mod quantities;
 mod reads;
 mod rollup_routes;
@@ -29,6 +30,7 @@ pub use organisation_reads::{
     CallFilter, CallSum, SampledRequest, list_calls, list_latencies, list_sampled_requests,
 };
 pub use pages::show_usage_page;
+pub use production::{Behaviour, list_behaviour};
 pub use quantities::{UsageSum, counts, list_usage, used_units};
 pub use reads::{counted_calls, insert_calls_of_days, last_used, sandbox_facts, take_changed_days};
 pub use rollup_routes::{RollupCheckView, check_rollups, rebuild_rollups};

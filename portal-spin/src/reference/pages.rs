@@ -8,6 +8,7 @@ use super::try_it::{Sent, TryForm};
 use crate::catalogue::{self, Product};
 use crate::context::Context;
 use crate::database::DatabaseError;
+use crate::fidelity::{FidelityView, OperationView, fidelity_for_partners};
 use crate::partners::Reach;
 use crate::routes::Outcome;
 use crate::web::{Failure, Page, response};
@@ -27,6 +28,8 @@ struct ReferencePage {
     is_signed_in: bool,
     form: TryForm,
     sent: Option<Sent>,
+    fidelity_url: String,
+    fidelity: Option<FidelityView>,
 }
 
 impl ReferencePage {
@@ -37,6 +40,11 @@ impl ReferencePage {
         } else {
             sample.to_owned()
         }
+    }
+
+    /// How far the sandbox mirrors production in an operation.
+    fn fidelity_of(&self, operation: &str) -> Option<&OperationView> {
+        self.fidelity.as_ref()?.operation(operation)
     }
 
     fn was_sent(&self, operation: &str) -> bool {
@@ -75,6 +83,7 @@ pub(super) async fn render(
 ) -> Outcome {
     let product = product_of_path(context).await?;
     let reference = reference_of(context, &product).await?;
+    let fidelity = fidelity_for_partners(context, &product).await?;
     let gateway = context.configuration().get("gateway_url").to_owned();
     let operations = match reference.groups.iter().find(|group| group.slug == slug) {
         Some(group) => group
@@ -104,6 +113,8 @@ pub(super) async fn render(
             is_signed_in: context.person_optional().is_some(),
             form,
             sent,
+            fidelity_url: format!("/products/{}/fidelity", product.slug),
+            fidelity,
         },
     )
 }
