@@ -2,6 +2,7 @@
 
 mod accessibility;
 mod apps;
+mod backup;
 mod billing;
 mod checks;
 mod closing;

@@ -74,7 +74,7 @@ struct Need {
     is_present: fn() -> bool,
 }
 
-const TEST_NEEDS: [Need; 5] = [
+const TEST_NEEDS: [Need; 6] = [
     Need {
         what: "PostgreSQL's server programs",
         package: "postgresql",
@@ -99,6 +99,11 @@ const TEST_NEEDS: [Need; 5] = [
         what: "jq",
         package: "jq",
         is_present: || find_on_path("jq").is_some(),
+    },
+    Need {
+        what: "SQLite's command line",
+        package: "sqlite3",
+        is_present: || find_on_path("sqlite3").is_some(),
     },
 ];
 

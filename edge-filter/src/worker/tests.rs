@@ -500,6 +500,33 @@ fn finished_minutes_leave_memory_once_the_portal_has_them() {
 }
 
 #[test]
+fn a_portal_restored_from_a_backup_is_followed_without_a_restart() {
+    let mut portal = Portal::new();
+    let kept = portal.issue(1, Environment::Live);
+    let mut edge = Edge::new(2, portal);
+    edge.run(1_000);
+    let backup = edge.portal.log.clone();
+    let lost = edge.portal.issue(2, Environment::Live);
+    edge.portal.publish(Change::Credential(Credential {
+        revoked_at_ms: Some(NOW_MS),
+        ..credential(1, Environment::Live, key(1, Environment::Live).1)
+    }));
+    edge.run(1_000);
+    assert_eq!(edge.call(0, &lost, 200), "ok");
+    assert_eq!(edge.call(1, &kept, 200), "revoked_credential");
+    edge.portal.log = backup;
+    edge.run(3_000);
+    for worker in 0..2 {
+        assert_eq!(edge.call(worker, &lost, 200), "unknown_credential");
+        assert_eq!(edge.call(worker, &kept, 200), "ok");
+    }
+    // What comes next takes positions that once meant something else.
+    let next = edge.portal.issue(3, Environment::Live);
+    edge.run(1_000);
+    assert_eq!(edge.call(0, &next, 200), "ok");
+}
+
+#[test]
 fn a_plan_that_fails_closed_does_so_behind_the_staleness_budget() {
     let mut portal = Portal::new();
     let live = portal.issue(1, Environment::Live);
