@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::TryStreamExt;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions};
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+};
 use sqlx::{ConnectOptions, Row};
 use tokio::sync::{OnceCell, mpsc, oneshot};
 use wasmtime::component::{Accessor, FutureReader, HasSelf, Resource, StreamReader};
@@ -57,6 +59,9 @@ async fn connect(path: &Path) -> sqlx::Result<SqlitePool> {
         .filename(path)
         .create_if_missing(true)
         .journal_mode(SqliteJournalMode::Wal)
+        // The file stays whole when the machine stops; only the last moments may be missing. Waiting for the
+        // disk with every write would be most of what a call of the sandbox takes.
+        .synchronous(SqliteSynchronous::Normal)
         .busy_timeout(Duration::from_millis(5_000))
         .disable_statement_logging();
     let pool = SqlitePoolOptions::new()
