@@ -9,6 +9,7 @@ use anyhow::{Context, Result, bail};
 use shared::feed::{Change, FEED_PATH, FeedEntry, FeedPage, SNAPSHOT_PATH, SnapshotPage};
 use shared::ids::{PlanId, SubscriptionId};
 use shared::lease::{LeaseGrant, LeaseRequest};
+use shared::share::divide;
 use shared::usage::{Report, ReportAnswer};
 
 /// Long enough for a clock that is moved by years.
@@ -82,6 +83,12 @@ impl LocalPortal {
             head,
             now_ms,
             leases: report.leases.iter().map(|wish| self.grant(wish)).collect(),
+            // There is no other edge.
+            shares: report
+                .shares
+                .iter()
+                .map(|wish| divide(wish.key, wish.held, wish.demand, &[]))
+                .collect(),
         })?)
     }
 
