@@ -77,6 +77,10 @@ pub const OWNED_OBJECTS: &[(&str, &str)] = &[
          WHERE installation_id = $1",
     ),
     (
+        "thread_id",
+        "SELECT organisation_id FROM threads WHERE thread_id = $1",
+    ),
+    (
         "invoice_id",
         "SELECT organisation_id FROM invoices WHERE invoice_id = $1",
     ),

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use bytes::Bytes;
 
 use crate::access;
+use crate::analytics;
 use crate::brand::{self, Brand, BrandSettings};
 use crate::configuration::Configuration;
 use crate::context::{Caller, Context};
@@ -146,7 +147,15 @@ impl App {
         if let Some(answer) = access::check(&mut context).await? {
             return Ok(answer);
         }
-        idempotency::run(&context).await
+        let outcome = idempotency::run(&context).await;
+        let status = match &outcome {
+            Ok(answer) => answer.status(),
+            Err(failure) => failure.status,
+        };
+        match analytics::note_answer(&context, status.as_u16()).await {
+            // An answer is not withheld because it could not be counted.
+            Ok(()) | Err(_) => outcome,
+        }
     }
 }
 

@@ -91,6 +91,7 @@ pub mod subscriptions;
 #[cfg(test)]
 pub mod testing;
 pub mod text_enum;
+pub mod threads;
 pub mod visitors;
 pub mod web;
 pub mod webhooks;

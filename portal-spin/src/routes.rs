@@ -43,8 +43,8 @@ use crate::visitors::{VisitorRequest, VisitorView};
 use crate::{
     agreements, analytics, apps, audit, billing, brand, catalogue, credentials, directory, edges,
     emails, fidelity, guides, home, installations, listings, metering, oauth, organisations,
-    partners, passkeys, reference, reviews, search, seed, sign_on, subscriptions, visitors, web,
-    webhooks,
+    partners, passkeys, reference, reviews, search, seed, sign_on, subscriptions, threads, visitors,
+    web, webhooks,
 };
 macro_rules! routes {
     ($($method:ident $template:literal $operation:ident $access:expr => $handler:path
@@ -228,6 +228,19 @@ routes! {
     DELETE "/api/v1/operator/partner-types/{partner_type}" delete_partner_type Operator(MANAGERS) => partners::delete_partner_type, gives 204;
     GET "/api/v1/operator/tiers" list_tiers Operator(OperatorRole::ANY) => partners::list_tiers, gives 200 partners::TierList;
     PUT "/api/v1/operator/tiers/{tier}" put_tier Operator(MANAGERS) => partners::put_tier, takes partners::TierBody, gives 200 partners::TierList;
+    PUT "/api/v1/operator/tiers/{tier}/rules" put_tier_rules Operator(MANAGERS) => partners::put_tier_rules, takes partners::TierRulesBody, gives 200 partners::TieringView;
+    GET "/api/v1/operator/tiering" show_tiering Operator(OperatorRole::ANY) => partners::show_tiering, gives 200 partners::TieringView;
+    PUT "/api/v1/operator/tiering" put_tiering Operator(MANAGERS) => partners::put_tiering, takes partners::TieringBody, gives 200 partners::TieringView;
+    POST "/api/v1/operator/tiering/preview" preview_tiering Operator(OperatorRole::ANY) => partners::preview_tiering, takes partners::PreviewBody, gives 200 partners::MoveList;
+    POST "/api/v1/operator/tiering/runs" run_tiering Operator(MANAGERS) => partners::run_tiering, gives 200 partners::MoveList;
+    GET "/api/v1/operator/organisations/{organisation_id}/tier-changes" list_tier_changes Operator(OperatorRole::ANY) => partners::list_tier_changes, gives 200 partners::TierChangeList;
+    DELETE "/api/v1/operator/organisations/{organisation_id}/tier-hold" release_tier Operator(MANAGERS) => partners::release_tier, gives 204;
+    GET "/operator/tiers" show_tiers_page Operator(OperatorRole::ANY) => partners::show_tiers_page;
+    POST "/operator/tiers/{tier}/rules" submit_tier_rules Operator(MANAGERS) => partners::submit_tier_rules;
+    POST "/operator/tiers/{tier}/preview" submit_tier_preview Operator(MANAGERS) => partners::submit_tier_preview;
+    POST "/operator/tiering" submit_tiering Operator(MANAGERS) => partners::submit_tiering;
+    POST "/operator/tiering/runs" submit_tiering_run Operator(MANAGERS) => partners::submit_tiering_run;
+    POST "/operator/partners/{organisation_id}/tier-hold/remove" submit_tier_release Operator(MANAGERS) => partners::submit_tier_release;
     DELETE "/api/v1/operator/tiers/{tier}" delete_tier Operator(MANAGERS) => partners::delete_tier, gives 204;
     GET "/api/v1/operator/access-matrix" show_access_matrix Operator(OperatorRole::ANY) => partners::show_access_matrix, gives 200 partners::AccessMatrix;
     PATCH "/api/v1/operator/access-matrix/{partner_type}" change_access_matrix Operator(MANAGERS) => partners::change_access_matrix, takes partners::MatrixBody, gives 200 partners::Consequences;
@@ -462,7 +475,7 @@ routes! {
     POST "/api/v1/apps/{app_id}/submissions" create_submission Member(BUILDERS) => reviews::submit_listing, gives 201 reviews::SubmissionView;
     GET "/api/v1/submissions/{submission_id}" show_submission Member(ANY_MEMBER) => reviews::show_submission, gives 200 reviews::SubmissionView;
     POST "/api/v1/submissions/{submission_id}/events" act_on_submission Member(BUILDERS) => reviews::act_on_submission, takes reviews::EventBody, gives 200 reviews::SubmissionView;
-    POST "/api/v1/submissions/{submission_id}/messages" send_review_message Member(BUILDERS) => reviews::send_message, takes reviews::MessageBody, gives 200 reviews::SubmissionView;
+    POST "/api/v1/submissions/{submission_id}/messages" send_review_message Member(BUILDERS) => reviews::send_message, takes threads::MessageBody, gives 200 reviews::SubmissionView;
     GET "/operator/submissions" show_review_queue_page Operator(OperatorRole::ANY) => reviews::show_queue_page;
     GET "/operator/submissions/{submission_id}" show_review_page Operator(OperatorRole::ANY) => reviews::show_review_page;
     POST "/operator/submissions/{submission_id}/assign" submit_assignment Operator(REVIEWERS) => reviews::assign_submission_form;
@@ -474,7 +487,7 @@ routes! {
     POST "/api/v1/operator/submissions/{submission_id}/assignments" assign_submission Operator(REVIEWERS) => reviews::assign_submission, takes reviews::AssignmentBody, gives 200 reviews::ReviewView;
     PUT "/api/v1/operator/submissions/{submission_id}/reviews/{track}" put_track_review Operator(REVIEWERS) => reviews::put_track_review, takes reviews::ReviewBody, gives 200 reviews::ReviewView;
     POST "/api/v1/operator/submissions/{submission_id}/decisions" decide_submission Operator(REVIEWERS) => reviews::decide_submission, takes reviews::DecisionBody, gives 200 reviews::ReviewView;
-    POST "/api/v1/operator/submissions/{submission_id}/messages" answer_review_message Operator(REVIEWERS) => reviews::answer_message, takes reviews::MessageBody, gives 200 reviews::ReviewView;
+    POST "/api/v1/operator/submissions/{submission_id}/messages" answer_review_message Operator(REVIEWERS) => reviews::answer_message, takes threads::MessageBody, gives 200 reviews::ReviewView;
     GET "/api/v1/operator/review-templates" list_review_templates Operator(OperatorRole::ANY) => reviews::list_review_templates, gives 200 reviews::ReasonTemplateList;
     PUT "/api/v1/operator/review-templates" put_review_template Operator(REVIEWERS) => reviews::put_review_template, takes reviews::ReasonTemplate, gives 200 reviews::ReasonTemplateList;
     DELETE "/api/v1/operator/review-templates/{name}" delete_review_template Operator(REVIEWERS) => reviews::delete_review_template, gives 204;
@@ -511,6 +524,25 @@ routes! {
     DELETE "/api/v1/installations/{installation_id}" remove_installation Session => installations::remove_installation, gives 200 installations::InstallationView;
     GET "/api/v1/apps/{app_id}/installations" list_app_installations Member(ANY_MEMBER) => installations::list_app_installations, gives 200 installations::InstallationList;
     GET "/api/v1/apps/{app_id}/installations/{installation_id}" show_app_installation Member(BUILDERS) => installations::show_app_installation, gives 200 installations::InstallationView;
+
+    // Threads between partners and staff
+    GET "/organisations/{organisation_id}/support" show_support Member(ANY_MEMBER) => threads::show_threads_page;
+    POST "/organisations/{organisation_id}/support" submit_thread Member(ANY_MEMBER) => threads::submit_thread;
+    GET "/threads/{thread_id}" show_thread_page Member(ANY_MEMBER) => threads::show_thread_page;
+    POST "/threads/{thread_id}/messages" submit_thread_message Member(ANY_MEMBER) => threads::submit_thread_message;
+    GET "/api/v1/organisations/{organisation_id}/threads" list_threads Member(ANY_MEMBER) => threads::list_threads, gives 200 threads::ThreadList;
+    POST "/api/v1/organisations/{organisation_id}/threads" open_thread Member(ANY_MEMBER) => threads::open_thread, takes threads::NewThreadBody, gives 201 threads::ThreadView;
+    GET "/api/v1/threads/{thread_id}" show_thread Member(ANY_MEMBER) => threads::show_thread, gives 200 threads::ThreadView;
+    POST "/api/v1/threads/{thread_id}/messages" write_in_thread Member(ANY_MEMBER) => threads::write_in_thread, takes threads::MessageBody, gives 200 threads::ThreadView;
+    GET "/operator/threads" show_thread_queue Operator(OperatorRole::ANY) => threads::show_thread_queue;
+    GET "/operator/threads/{thread_id}" show_operator_thread_page Operator(OperatorRole::ANY) => threads::show_operator_thread_page;
+    POST "/operator/threads/{thread_id}/messages" submit_thread_answer Operator(EDITORS) => threads::submit_thread_answer;
+    POST "/operator/threads/{thread_id}/change" submit_thread_change Operator(EDITORS) => threads::submit_thread_change;
+    GET "/api/v1/operator/threads" list_all_threads Operator(OperatorRole::ANY) => threads::list_all_threads, gives 200 threads::ThreadList;
+    POST "/api/v1/operator/organisations/{organisation_id}/threads" open_thread_with_partner Operator(EDITORS) => threads::open_thread_with_partner, takes threads::NewThreadBody, gives 201 threads::ThreadView;
+    GET "/api/v1/operator/threads/{thread_id}" show_operator_thread Operator(OperatorRole::ANY) => threads::show_operator_thread, gives 200 threads::ThreadView;
+    POST "/api/v1/operator/threads/{thread_id}/messages" answer_thread Operator(EDITORS) => threads::answer_thread, takes threads::MessageBody, gives 200 threads::ThreadView;
+    PATCH "/api/v1/operator/threads/{thread_id}" change_thread Operator(EDITORS) => threads::change_thread, takes threads::ThreadChangeBody, gives 200 threads::ThreadView;
 
     // Usage over all apps of an organisation
     GET "/organisations/{organisation_id}/usage" show_organisation_usage Member(ANY_MEMBER) => analytics::show_usage;

@@ -136,6 +136,8 @@ ids! {
     EventId = "evt";
     /// A record of the audit log.
     AuditRecordId = "aud";
+    /// A thread between a partner and the operator's people.
+    ThreadId = "thr";
 }
 
 #[cfg(test)]

@@ -85,6 +85,12 @@ impl Programme {
         ];
         let mut objects = objects;
         objects.push(("invoice_id", insert_invoice(&portal, &ada).await));
+        let question = json!({ "subject": "Limits", "body": "How many calls?" });
+        let thread = portal
+            .post(&format!("{base}/threads"), &ada.token, question)
+            .await
+            .expect(201);
+        objects.push(("thread_id", text(&thread, "id")));
         Self {
             portal,
             ada,

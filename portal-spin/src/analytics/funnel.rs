@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use super::period::Days;
+
 use crate::text_enum::text_enum;
 
 text_enum! {
@@ -213,4 +215,29 @@ pub fn group<'a, K: Ord>(
             (key, cohort)
         })
         .collect()
+}
+
+/// Partners that registered in these days, and the value of one step among them.
+pub fn registered(journeys: &[Journey], days: Days) -> impl Iterator<Item = &Journey> {
+    journeys.iter().filter(move |journey| {
+        journey
+            .at(Step::Registered)
+            .is_some_and(|at| days.holds(at))
+    })
+}
+
+/// All of these partners as one cohort.
+pub fn whole<'a>(journeys: impl Iterator<Item = &'a Journey>) -> Cohort {
+    group(journeys, |_| Some(()))
+        .into_values()
+        .next()
+        .unwrap_or_default()
+}
+
+pub fn reached(cohort: &Cohort, step: Step) -> i64 {
+    cohort
+        .reached
+        .get(step as usize)
+        .copied()
+        .unwrap_or_default()
 }

@@ -10,21 +10,32 @@
 mod calendar;
 mod chart;
 mod costs;
+mod frame;
+mod friction;
 mod funnel;
+mod home;
+mod journeys;
 mod pages;
 mod partners;
 mod period;
-mod programme;
 mod questions;
 mod refresh;
 mod report;
 mod revenue;
+mod revenue_lines;
+mod revenue_sums;
+mod running_totals;
 mod stages;
+mod standing;
+mod step_errors;
 mod store;
+mod touches;
 mod trend;
 mod usage;
 mod worth;
 
+#[cfg(test)]
+mod bench;
 #[cfg(test)]
 mod slow;
 #[cfg(test)]
@@ -36,8 +47,10 @@ pub use costs::{
     list_programme_costs, show_programme_costs, submit_programme_cost,
     submit_programme_cost_removal,
 };
+pub use home::headline;
 pub use pages::{read_report, show_report};
-pub use programme::headline;
 pub use refresh::{count_visit, refresh};
 pub use report::{Figure, Report};
+pub use standing::{PartnerNumbers, main_currency, numbers_of_partners};
+pub use step_errors::note_answer;
 pub use usage::{read_usage, show_usage};

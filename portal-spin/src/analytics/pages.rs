@@ -3,7 +3,7 @@
 use askama::Template;
 
 use super::report::Report;
-use super::{partners, programme, questions, revenue, worth};
+use super::{friction, home, journeys, partners, questions, revenue, worth};
 use crate::context::Context;
 use crate::ports::PortFuture;
 use crate::routes::Outcome;
@@ -35,14 +35,14 @@ macro_rules! reports {
 }
 
 reports! {
-    "home" "Overview" true => programme::home;
+    "home" "Overview" true => home::show_home;
     "revenue" "Revenue" true => revenue::show_revenue;
     "worth" "Is it worth it?" true => worth::show_worth;
-    "funnel" "Funnel" true => programme::show_funnel;
-    "cohorts" "Cohorts" true => programme::show_cohorts;
+    "funnel" "Funnel" true => journeys::show_funnel;
+    "cohorts" "Cohorts" true => journeys::show_cohorts;
     "partners" "Partners" true => partners::rank_partners;
     "products" "Products" true => partners::show_products;
-    "friction" "Friction" true => programme::show_friction;
+    "friction" "Friction" true => friction::show_friction;
     "limits" "Hitting limits" false => questions::who_hits_limits;
     "never-called" "Never called" false => questions::who_never_called;
     "growing" "Growing" false => questions::who_grows;

@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::calendar::{DAY_MS, day_label};
 use super::chart::{bars, lines};
+use super::frame::{call_columns, call_values, frame, partner_link};
 use super::funnel::{Journey, Step};
 use super::period::Days;
-use super::programme::{call_columns, call_values, frame, partner_link};
 use super::report::{Datum, Report, Table, column, defined};
 use super::store::{self, Calls};
+use super::touches::{self, Touches};
 use super::trend;
 use crate::context::Context;
 use crate::encoding::readable_time;
@@ -48,16 +49,11 @@ pub async fn rank_partners(context: &Context) -> Result<Report, Failure> {
     let known = by_id(&journeys);
     let calls = store::live_calls_by_partner(connection, days).await?;
     let before = store::live_calls_by_partner(connection, days.before()).await?;
-    let mut touches: BTreeMap<String, i64> = BTreeMap::new();
-    for touch in store::list_touches(connection, days.from * DAY_MS).await? {
-        if days.holds(touch.at_ms) {
-            *touches.entry(touch.organisation_id).or_default() += 1;
-        }
-    }
+    let touches = Touches::read(connection, days).await?;
     let ids: BTreeSet<&str> = calls
         .keys()
-        .chain(touches.keys())
         .map(String::as_str)
+        .chain(touches.partners())
         .filter(|id| known.contains_key(id))
         .collect();
     let ranked = trend::rank(
@@ -65,7 +61,7 @@ pub async fn rank_partners(context: &Context) -> Result<Report, Failure> {
             .map(|id| (id, calls.get(id).map_or(0, |calls| calls.successes))),
     );
     let all: i64 = ranked.iter().map(|one| one.amount).sum();
-    let all_touches: i64 = touches.values().sum();
+    let all_touches = touches.all();
     let share_of_top = |top: usize| {
         let place = top.min(ranked.len());
         let up_to = place
@@ -102,8 +98,9 @@ pub async fn rank_partners(context: &Context) -> Result<Report, Failure> {
         defined("Share", "of all successful (2xx) live calls in the span"),
         defined("Up to here", "this partner's share and those of all above"),
         defined("Change", "successful live calls against the span before"),
-        defined("Human touches", "actions of the operator's staff on the partner in the span"),
-        defined("Share of touches", "of all human touches in the span"),
+        defined("Human touches", touches::ACTIONS),
+        defined("Support messages", touches::MESSAGES),
+        defined("Share of touches", "human touches and support messages, of all in the span"),
         defined("Remark", "quiet and big: a tenth of the calls or more, and a smaller share of the touches than half of that"),
     ]);
     let rows = ranked
@@ -111,9 +108,9 @@ pub async fn rank_partners(context: &Context) -> Result<Report, Failure> {
         .filter_map(|one| {
             let journey = known.get(one.key)?;
             let theirs = calls.get(one.key).copied().unwrap_or_default();
-            let touched = touches.get(one.key).copied().unwrap_or_default();
+            let touched = touches.of(one.key);
             let is_big = all > 0 && one.amount * 10 >= all;
-            let is_quiet = i128::from(touched) * i128::from(all) * 2
+            let is_quiet = i128::from(touched.all()) * i128::from(all) * 2
                 < i128::from(one.amount) * i128::from(all_touches.max(1));
             let mut row = vec![
                 partner_link(one.key, &journey.name),
@@ -127,8 +124,9 @@ pub async fn rank_partners(context: &Context) -> Result<Report, Failure> {
                     before.get(one.key).map_or(0, |calls| calls.successes),
                     one.amount,
                 ),
-                Datum::Count(touched),
-                Datum::Share(touched, all_touches),
+                Datum::Count(touched.actions),
+                Datum::Count(touched.messages),
+                Datum::Share(touched.all(), all_touches),
                 text(if is_big && is_quiet {
                     "quiet and big"
                 } else {
@@ -141,7 +139,8 @@ pub async fn rank_partners(context: &Context) -> Result<Report, Failure> {
     report.tables.push(Table {
         name: "partners",
         title: "Partners by successful live calls".to_owned(),
-        definition: "Organisations with live calls or human touches in the span.".to_owned(),
+        definition: "Organisations with live calls, human touches or support messages in the span."
+            .to_owned(),
         columns,
         rows,
         chart: None,

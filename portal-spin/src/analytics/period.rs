@@ -59,6 +59,35 @@ impl Days {
         is_whole.then_some((from, to))
     }
 
+    /// The whole months inside, and the days before and behind them.
+    pub fn parts(self) -> Parts {
+        let from = month_of_day(self.from - 1) + 1;
+        let to = month_of_day(self.to);
+        if from >= to {
+            return Parts {
+                months: None,
+                days: vec![self],
+            };
+        }
+        let edges = [
+            Self {
+                from: self.from,
+                to: first_day_of_month(from),
+            },
+            Self {
+                from: first_day_of_month(to),
+                to: self.to,
+            },
+        ];
+        Parts {
+            months: Some((from, to)),
+            days: edges
+                .into_iter()
+                .filter(|days| days.from < days.to)
+                .collect(),
+        }
+    }
+
     /// The same, widened to whole months.
     pub fn whole_months(self) -> Self {
         Self {
@@ -97,6 +126,15 @@ impl Days {
     }
 }
 
+/// A span as sums are kept for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Parts {
+    /// Whole months; the end is not part of it.
+    pub months: Option<(i64, i64)>,
+    /// What is left: less than a month at each end, or all of a short span.
+    pub days: Vec<Days>,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -119,5 +157,29 @@ mod tests {
             days("2026-02-20", "2026-03-02")
         );
         assert_eq!(days("2026-03-02", "2026-05-01").months(), None);
+    }
+
+    #[test]
+    fn a_span_is_its_whole_months_and_the_days_around_them() {
+        let march = month_of_day(parse_day("2026-03-01").unwrap());
+        assert_eq!(
+            days("2026-02-11", "2026-05-04").parts(),
+            Parts {
+                months: Some((march, march + 2)),
+                days: vec![
+                    days("2026-02-11", "2026-03-01"),
+                    days("2026-05-01", "2026-05-04")
+                ]
+            }
+        );
+        assert_eq!(
+            days("2026-03-01", "2026-04-01").parts(),
+            Parts {
+                months: Some((march, march + 1)),
+                days: vec![]
+            }
+        );
+        let short = days("2026-03-02", "2026-04-30");
+        assert_eq!(short.parts().days, [short]);
     }
 }

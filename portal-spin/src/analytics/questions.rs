@@ -6,10 +6,10 @@ use shared::credential::Environment;
 use shared::ids::AppId;
 
 use super::calendar::{DAY_MS, day_label, day_of, first_day_of_month, month_of, week_of_day};
+use super::frame::{call_columns, call_values, frame, partner_link};
 use super::funnel::Step;
 use super::partners::by_id;
 use super::period::Days;
-use super::programme::{call_columns, call_values, frame, partner_link};
 use super::report::{Datum, Report, Table, column, defined};
 use super::store::{self, Calls};
 use super::trend::{Quiet, expected_against_season, rank};
@@ -200,18 +200,19 @@ pub async fn who_never_called(context: &Context) -> Result<Report, Failure> {
     Ok(report)
 }
 
-/// Each partner's whole weeks, oldest first, without the zeros before its first call.
+/// So many whole weeks of each partner that called in them, oldest first. `back` weeks before the present
+/// one, they end.
 async fn whole_weeks(
     context: &Context,
     weeks: i64,
+    back: i64,
 ) -> Result<BTreeMap<String, Vec<i64>>, DatabaseError> {
-    let end = week_of_day(day_of(context.now_ms));
+    let end = week_of_day(day_of(context.now_ms)) - back;
     let partners = store::live_successes_by_week(&context.connection, end - weeks..end).await?;
     Ok(partners
         .into_iter()
         .map(|(id, known)| {
-            let first = known.keys().next().copied().unwrap_or(end);
-            let series = (first..end)
+            let series = (end - weeks..end)
                 .map(|week| known.get(&week).copied().unwrap_or_default())
                 .collect();
             (id, series)
@@ -226,9 +227,8 @@ pub async fn who_grows(context: &Context) -> Result<Report, Failure> {
     let journeys = store::list_journeys(&context.connection).await?;
     let known = by_id(&journeys);
     let mut rows = Vec::new();
-    for (id, weeks) in whole_weeks(context, 8).await? {
-        let split = weeks.len().saturating_sub(4);
-        let (before, recent) = weeks.split_at(split);
+    for (id, weeks) in whole_weeks(context, 8, 0).await? {
+        let (before, recent) = weeks.split_at(4);
         let (before, recent): (i64, i64) = (before.iter().sum(), recent.iter().sum());
         if recent >= 20 && recent * 5 > before * 6 {
             rows.push((id, before, recent));
@@ -275,11 +275,21 @@ pub async fn who_goes_quiet(context: &Context) -> Result<Report, Failure> {
     );
     let journeys = store::list_journeys(&context.connection).await?;
     let known = by_id(&journeys);
-    let mut quiet: Vec<(String, Quiet)> = whole_weeks(context, 62)
+    let a_year_ago = whole_weeks(context, 10, 52).await?;
+    let present = week_of_day(day_of(context.now_ms));
+    let mut quiet: Vec<(String, Quiet)> = whole_weeks(context, 10, 0)
         .await?
         .into_iter()
         .filter_map(|(id, weeks)| {
-            let found = expected_against_season(&weeks)?;
+            // Weeks before the first live call say nothing.
+            let first = known.get(id.as_str())?.at(Step::LiveCall)?;
+            if week_of_day(day_of(first)) > present - 10 {
+                return None;
+            }
+            let has_season = week_of_day(day_of(first)) <= present - 62;
+            let then = a_year_ago.get(&id).filter(|_| has_season);
+            let then = then.map(Vec::as_slice);
+            let found = expected_against_season(&weeks, then)?;
             found.is_quiet().then_some((id, found))
         })
         .collect();
@@ -362,17 +372,7 @@ pub async fn who_churned(context: &Context) -> Result<Report, Failure> {
     let mut report = frame("churned", "Churned", "Who was live and stopped?", days);
     let journeys = store::list_journeys(connection).await?;
     let known = by_id(&journeys);
-    let until_now = Days {
-        from: days.from,
-        to: i64::MAX / DAY_MS,
-    };
-    let last = store::last_live_days(connection, until_now).await?;
-    let month_start = first_day_of_month(present - 1);
-    let mut gone: Vec<(i64, String)> = last
-        .into_iter()
-        .filter(|(_, day)| *day < month_start)
-        .map(|(id, day)| (day, id))
-        .collect();
+    let mut gone = store::last_days_of_leavers(connection, present - 3, present - 1).await?;
     gone.sort_by(|one, other| other.cmp(one));
     let said = store::cancellation_reasons(connection).await?;
     let mut rows = Vec::new();

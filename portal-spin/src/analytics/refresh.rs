@@ -4,7 +4,7 @@
 //! summed anew whole.
 
 use super::calendar::{DAY_MS, first_day_of_month, first_day_of_week, month_of_day, week_of_day};
-use super::revenue;
+use super::{revenue_lines, running_totals};
 use crate::context::Context;
 use crate::database::{Connection, DatabaseError};
 use crate::{metering, params};
@@ -14,12 +14,12 @@ const DAYS_PER_STEP: i64 = 31;
 /// First calls are looked for while calls came in the last minutes.
 const FRESH_MINUTES: i64 = 5;
 
-const COUNTERS: &str =
+pub(super) const COUNTERS: &str =
     "calls, successes, client_errors, server_errors, rate_limited, quota_exceeded, refused";
 
 /// Sums what changed in usage and reads new invoices. Answers how many days.
 pub async fn refresh(context: &Context) -> Result<u64, DatabaseError> {
-    revenue::read_new_invoices(context).await?;
+    revenue_lines::read_new_invoices(context).await?;
     sum_changed_days(context).await
 }
 
@@ -61,6 +61,7 @@ async fn sum_changed_days(context: &Context) -> Result<u64, DatabaseError> {
                 let days = first_day_of_month(month)..first_day_of_month(month + 1);
                 sum_again(connection, "partner_months", "month", month, days).await?;
             }
+            running_totals::add_up_live_calls(connection, month_of_day(*first)).await?;
             let changed_ms = first * DAY_MS;
             find_first_calls(connection, changed_ms).await?;
             find_retained(connection, changed_ms).await?;

@@ -9,6 +9,9 @@ use shared::money::{Currency, Money};
 use super::chart::Chart;
 use crate::encoding::grouped;
 
+/// Rows of a table on a page.
+const ROWS_SHOWN: usize = 200;
+
 /// One value.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Datum {
@@ -226,6 +229,16 @@ impl Table {
         let values = self.rows.iter().filter_map(|row| row.get(*column));
         let mut known = values.filter(|value| **value != Datum::Nothing).peekable();
         known.peek().is_some() && known.all(|value| value.is_number())
+    }
+
+    /// The rows that a page shows: more than these nobody reads on a screen.
+    pub fn shown_rows(&self) -> &[Vec<Datum>] {
+        self.rows.get(..ROWS_SHOWN).unwrap_or(&self.rows)
+    }
+
+    /// Whether a page shows fewer rows than there are.
+    pub const fn is_cut(&self) -> bool {
+        self.rows.len() > ROWS_SHOWN
     }
 
     /// Comma-separated, with a heading line.

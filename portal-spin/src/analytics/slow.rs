@@ -185,11 +185,9 @@ impl World {
         let mut found = BTreeMap::new();
         for (number, partner) in self.partners.iter().enumerate() {
             let first = self
-                .successes()
-                .filter(|call| call.partner == number && call.minute / 1_440 >= monday - 62 * 7)
-                .map(|call| call.minute / 1_440)
-                .filter(|day| *day < monday)
-                .min();
+                .first_success(number, true)
+                .map(|at| at / 86_400_000)
+                .filter(|day| *day < monday);
             let Some(first) = first else { continue };
             let week = |back: i64| -> Option<i64> {
                 let (from, to) = (monday - back * 7, monday - back * 7 + 7);

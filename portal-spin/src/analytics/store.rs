@@ -2,40 +2,37 @@
 
 use std::collections::BTreeMap;
 
+use super::calendar::DAY_MS;
 use super::funnel::{Journey, Step};
 use super::period::Days;
-use crate::database::{Connection, DatabaseError, Row, Value};
+use crate::database::{Connection, DatabaseError, Row};
 use crate::params;
 
 /// Every partner's way, and those who registered and never verified.
 pub async fn list_journeys(connection: &Connection) -> Result<Vec<Journey>, DatabaseError> {
-    let mut milestones: BTreeMap<String, Vec<(Step, i64)>> = BTreeMap::new();
-    for row in connection
-        .query(
-            "SELECT organisation_id, milestone, at_ms FROM partner_milestones",
-            vec![],
-        )
-        .await?
-    {
-        let name: String = row.get(1)?;
-        if let Ok(step) = name.parse() {
-            let at_ms = row.get(2)?;
-            milestones
-                .entry(row.get(0)?)
-                .or_default()
-                .push((step, at_ms));
-        }
-    }
+    let pivot: Vec<String> = Step::ANY
+        .iter()
+        .skip(Step::SandboxCall as usize)
+        .map(|step| format!("MIN(CASE WHEN milestone = '{step}' THEN at_ms END) AS {step}_at"))
+        .collect();
+    // Each side is summed up by itself and joined once: a look-up for each of many partners takes longer.
     let rows = connection
         .query(
-            "SELECT o.organisation_id, o.name, o.source, o.partner_type,
-                COALESCE((SELECT MIN(r.created_at) FROM registrations r
-                    WHERE r.organisation_id = o.organisation_id), o.created_at),
-                o.created_at,
-                (SELECT MIN(a.accepted_at) FROM acceptances a WHERE a.organisation_id = o.organisation_id),
-                (SELECT MIN(c.created_at_ms) FROM apps p JOIN credentials c ON c.app_id = p.app_id
-                    WHERE p.organisation_id = o.organisation_id)
-             FROM registered_organisations o",
+            &format!(
+                "SELECT o.organisation_id, o.name, o.source, o.partner_type,
+                    COALESCE(r.at_ms, o.created_at), o.created_at, a.at_ms, k.at_ms, m.*
+                 FROM registered_organisations o
+                 LEFT JOIN (SELECT organisation_id, MIN(created_at) AS at_ms FROM registrations
+                    GROUP BY organisation_id) r ON r.organisation_id = o.organisation_id
+                 LEFT JOIN (SELECT organisation_id, MIN(accepted_at) AS at_ms FROM acceptances
+                    GROUP BY organisation_id) a ON a.organisation_id = o.organisation_id
+                 LEFT JOIN (SELECT p.organisation_id, MIN(c.created_at_ms) AS at_ms
+                    FROM apps p JOIN credentials c ON c.app_id = p.app_id
+                    GROUP BY p.organisation_id) k ON k.organisation_id = o.organisation_id
+                 LEFT JOIN (SELECT organisation_id, {} FROM partner_milestones
+                    GROUP BY organisation_id) m ON m.organisation_id = o.organisation_id",
+                pivot.join(", ")
+            ),
             vec![],
         )
         .await?;
@@ -48,16 +45,8 @@ pub async fn list_journeys(connection: &Connection) -> Result<Vec<Journey>, Data
             partner_type: row.get(3)?,
             ..Journey::default()
         };
-        for (at, column) in journey.at_ms.iter_mut().zip(4..8) {
+        for (at, column) in journey.at_ms.iter_mut().zip((4..8).chain(9..13)) {
             *at = row.get(column)?;
-        }
-        for (step, at_ms) in milestones
-            .remove(&journey.organisation_id)
-            .unwrap_or_default()
-        {
-            if let Some(at) = journey.at_ms.get_mut(step as usize) {
-                *at = Some(at_ms);
-            }
         }
         journeys.push(journey);
     }
@@ -143,16 +132,50 @@ impl Calls {
     }
 }
 
-/// Table, unit and numbers of a span: months where it is whole months, else days.
-fn source(days: Days) -> (&'static str, &'static str, [Value; 2]) {
-    match days.months() {
-        Some((from, to)) => ("partner_months", "month", [from, to].map(Value::Integer)),
-        None => (
-            "partner_days",
-            "day",
-            [days.from, days.to].map(Value::Integer),
-        ),
+/// Live calls of a span, row by row: the running totals at the ends of its whole months, one of them
+/// negative, and the days around these.
+async fn live_rows(connection: &Connection, days: Days) -> Result<String, DatabaseError> {
+    const COUNTERS: [&str; 7] = [
+        "calls",
+        "successes",
+        "client_errors",
+        "server_errors",
+        "rate_limited",
+        "quota_exceeded",
+        "refused",
+    ];
+    let columns = |sign: &str| {
+        let each = COUNTERS.map(|counter| format!("{sign}{counter} AS {counter}"));
+        format!("organisation_id, product_id, {}", each.join(", "))
+    };
+    let parts = days.parts();
+    let mut rows: Vec<String> = parts
+        .days
+        .iter()
+        .map(|days| {
+            format!(
+                "SELECT {} FROM partner_days WHERE environment = 'live' AND day >= {} AND day < {}",
+                columns(""),
+                days.from,
+                days.to
+            )
+        })
+        .collect();
+    if let Some((from, to)) = parts.months {
+        let last = number(
+            connection,
+            "SELECT COALESCE(MAX(month), -1) FROM live_totals",
+        )
+        .await?;
+        for (sign, month) in [("", to - 1), ("-", from - 1)] {
+            rows.push(format!(
+                "SELECT {} FROM live_totals WHERE month = {}",
+                columns(sign),
+                month.min(last)
+            ));
+        }
     }
+    Ok(format!("({}) d", rows.join(" UNION ALL ")))
 }
 
 /// Live calls by partner.
@@ -160,17 +183,26 @@ pub async fn live_calls_by_partner(
     connection: &Connection,
     days: Days,
 ) -> Result<BTreeMap<String, Calls>, DatabaseError> {
-    let (table, unit, numbers) = source(days);
     let sql = format!(
-        "SELECT d.organisation_id, {} FROM {table} d
-         WHERE d.environment = 'live' AND d.{unit} >= $1 AND d.{unit} < $2
-         GROUP BY d.organisation_id",
-        Calls::SUMS
+        "SELECT d.organisation_id, {} FROM {} GROUP BY d.organisation_id
+         HAVING SUM(d.calls) + SUM(d.refused) > 0",
+        Calls::SUMS,
+        live_rows(connection, days).await?
     );
-    let rows = connection.query(&sql, numbers.to_vec()).await?;
+    let rows = connection.query(&sql, vec![]).await?;
     rows.iter()
         .map(|row| Ok((row.get(0)?, Calls::read(row, 1)?)))
         .collect()
+}
+
+/// How many partners had a live 2xx.
+pub async fn count_active(connection: &Connection, days: Days) -> Result<i64, DatabaseError> {
+    let sql = format!(
+        "SELECT COUNT(*) FROM (SELECT d.organisation_id FROM {} GROUP BY d.organisation_id
+            HAVING SUM(d.successes) > 0) a",
+        live_rows(connection, days).await?
+    );
+    number(connection, &sql).await
 }
 
 /// Live calls of a product by a partner.
@@ -189,14 +221,13 @@ pub async fn live_calls_by_product(
     connection: &Connection,
     days: Days,
 ) -> Result<Vec<ProductCalls>, DatabaseError> {
-    let (table, unit, numbers) = source(days);
     let sql = format!(
-        "SELECT d.product_id, d.organisation_id, {} FROM {table} d
-         WHERE d.environment = 'live' AND d.{unit} >= $1 AND d.{unit} < $2
-         GROUP BY d.product_id, d.organisation_id",
-        Calls::SUMS
+        "SELECT d.product_id, d.organisation_id, {} FROM {} GROUP BY d.product_id, d.organisation_id
+         HAVING SUM(d.calls) + SUM(d.refused) > 0",
+        Calls::SUMS,
+        live_rows(connection, days).await?
     );
-    let rows = connection.query(&sql, numbers.to_vec()).await?;
+    let rows = connection.query(&sql, vec![]).await?;
     rows.iter()
         .map(|row| {
             Ok(ProductCalls {
@@ -251,14 +282,10 @@ pub struct Month {
 pub async fn list_months(connection: &Connection) -> Result<BTreeMap<i64, Month>, DatabaseError> {
     let rows = connection
         .query(
-            "WITH a AS (SELECT organisation_id, month, SUM(successes) AS successes FROM partner_months
-                WHERE environment = 'live' AND successes > 0 GROUP BY organisation_id, month),
-             f AS (SELECT organisation_id, MIN(month) AS first FROM a GROUP BY organisation_id)
-             SELECT a.month, COUNT(*), COUNT(b.organisation_id),
-                SUM(CASE WHEN f.first = a.month THEN 1 ELSE 0 END), CAST(SUM(a.successes) AS BIGINT)
-             FROM a JOIN f ON f.organisation_id = a.organisation_id
-             LEFT JOIN a b ON b.organisation_id = a.organisation_id AND b.month = a.month + 1
-             GROUP BY a.month ORDER BY a.month",
+            "SELECT month, CAST(SUM(partners) AS BIGINT), CAST(SUM(stayed) AS BIGINT),
+                CAST(SUM(CASE WHEN first_month = month THEN partners ELSE 0 END) AS BIGINT),
+                CAST(SUM(successes) AS BIGINT)
+             FROM active_months GROUP BY month ORDER BY month",
             vec![],
         )
         .await?;
@@ -285,12 +312,7 @@ pub async fn list_retention(
 ) -> Result<BTreeMap<i64, BTreeMap<i64, i64>>, DatabaseError> {
     let rows = connection
         .query(
-            "WITH a AS (SELECT DISTINCT organisation_id, month FROM partner_months
-                WHERE environment = 'live' AND successes > 0),
-             f AS (SELECT organisation_id, MIN(month) AS first FROM a GROUP BY organisation_id)
-             SELECT f.first, a.month - f.first, COUNT(*)
-             FROM f JOIN a ON a.organisation_id = f.organisation_id
-             GROUP BY f.first, a.month - f.first",
+            "SELECT first_month, month - first_month, partners FROM active_months",
             vec![],
         )
         .await?;
@@ -327,27 +349,27 @@ pub async fn live_successes_by_week(
     Ok(partners)
 }
 
-/// The day of each partner's last live 2xx, where it lies in these days.
-pub async fn last_live_days(
+/// The day of the last live 2xx of partners that had one since this month, and none since that one.
+pub async fn last_days_of_leavers(
     connection: &Connection,
-    days: Days,
-) -> Result<BTreeMap<String, i64>, DatabaseError> {
+    since_month: i64,
+    left_month: i64,
+) -> Result<Vec<(i64, String)>, DatabaseError> {
     let rows = connection
         .query(
-            "SELECT organisation_id, MAX(day) FROM partner_days
-             WHERE environment = 'live' AND successes > 0 AND day >= $1
-             GROUP BY organisation_id",
-            params![days.from],
+            "SELECT MAX(d.day), g.organisation_id FROM (
+                SELECT organisation_id FROM partner_months
+                WHERE environment = 'live' AND successes > 0 AND month >= $1
+                GROUP BY organisation_id HAVING MAX(month) < $2) g
+             JOIN partner_days d ON d.organisation_id = g.organisation_id AND d.environment = 'live'
+                AND d.successes > 0
+             GROUP BY g.organisation_id",
+            params![since_month, left_month],
         )
         .await?;
-    let mut last = BTreeMap::new();
-    for row in rows {
-        let day: i64 = row.get(1)?;
-        if day < days.to {
-            last.insert(row.get(0)?, day);
-        }
-    }
-    Ok(last)
+    rows.iter()
+        .map(|row| Ok((row.get(0)?, row.get(1)?)))
+        .collect()
 }
 
 /// An action of the operator's staff on a partner: a human touch.
@@ -387,6 +409,50 @@ pub async fn list_touches(
             })
         })
         .collect()
+}
+
+/// Human touches of each partner in a span, as [`list_touches`] counts them.
+pub async fn touches_by_partner(
+    connection: &Connection,
+    days: Days,
+) -> Result<BTreeMap<String, i64>, DatabaseError> {
+    let rows = connection
+        .query(
+            "SELECT r.organisation_id, COUNT(*)
+             FROM (SELECT DISTINCT person_id FROM operator_members) o
+             JOIN audit_records r ON r.actor = o.person_id
+             WHERE r.organisation_id IS NOT NULL AND r.recorded_at >= $1 AND r.recorded_at < $2
+                AND NOT EXISTS (SELECT 1 FROM members m
+                    WHERE m.organisation_id = r.organisation_id AND m.person_id = o.person_id)
+             GROUP BY r.organisation_id",
+            params![
+                days.from.saturating_mul(DAY_MS),
+                days.to.saturating_mul(DAY_MS)
+            ],
+        )
+        .await?;
+    rows.iter()
+        .map(|row| Ok((row.get(0)?, row.get(1)?)))
+        .collect()
+}
+
+/// How many partners had made a live call answered 2xx before this day, and how many of them were issued an
+/// invoice above zero before it.
+pub async fn count_live_and_paying(
+    connection: &Connection,
+    day: i64,
+) -> Result<(i64, i64), DatabaseError> {
+    let end_ms = day.saturating_mul(DAY_MS);
+    let row = connection
+        .query_one(
+            "SELECT COUNT(*), COUNT(p.organisation_id) FROM partner_milestones l
+             LEFT JOIN partner_milestones p ON p.organisation_id = l.organisation_id
+                AND p.milestone = 'paying' AND p.at_ms < $1
+             WHERE l.milestone = 'first_live_call' AND l.at_ms < $2",
+            params![end_ms, end_ms],
+        )
+        .await?;
+    Ok((row.get(0)?, row.get(1)?))
 }
 
 /// Views of the sign-up page by source.

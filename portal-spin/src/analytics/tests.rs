@@ -587,7 +587,7 @@ on_every_database! {
             }
         }
         while refresh(&context).await.unwrap() > 0 {}
-        super::super::revenue::read_new_invoices(&context).await.unwrap();
+        super::super::revenue_lines::read_new_invoices(&context).await.unwrap();
         let revenue = report(&portal, &token, "revenue?from=2026-01-01&to=2027-03-31").await;
         let figure = |name: &str| revenue["figures"].as_array().unwrap().iter().find(|one| one["name"] == name).unwrap()["value"].clone();
         let amount = |minor: i64| json!({ "amount": shared::money::Money::from_minor("USD".parse().unwrap(), minor).to_major(), "currency": "USD" });

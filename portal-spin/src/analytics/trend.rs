@@ -4,8 +4,6 @@
 const BASE_WEEKS: usize = 8;
 /// Weeks that make the present.
 const RECENT_WEEKS: usize = 2;
-/// Weeks in a year, for the season.
-const YEAR_WEEKS: usize = 52;
 /// Below so many expected calls nobody is called quiet: a partner that small is noise.
 const FEWEST_EXPECTED: i64 = 20;
 
@@ -20,15 +18,11 @@ pub struct Quiet {
 
 /// Calls expected in the last two of these weeks (oldest first, whole weeks only): twice the median of
 /// the eight before, times what the same two weeks a year ago were against the eight before them, when
-/// the series reaches back that far. `None` while the series is too short.
-pub fn expected_against_season(weeks: &[i64]) -> Option<Quiet> {
+/// the partner called that long ago. `None` while the series is too short.
+pub fn expected_against_season(weeks: &[i64], a_year_ago: Option<&[i64]>) -> Option<Quiet> {
     let (base, actual) = split(weeks)?;
     let mut expected = i128::from(base) * RECENT_WEEKS as i128;
-    let a_year_ago = weeks.len().checked_sub(YEAR_WEEKS).and_then(|end| {
-        let (base, actual) = split(weeks.get(..end)?)?;
-        (base > 0).then_some((base, actual))
-    });
-    if let Some((base, then)) = a_year_ago {
+    if let Some((base, then)) = a_year_ago.and_then(split).filter(|(base, _)| *base > 0) {
         let usual = i128::from(base) * RECENT_WEEKS as i128;
         // A season may halve or double what is expected, not more: last year was another size.
         let then = i128::from(then).clamp(usual / 2, usual * 2);
@@ -185,18 +179,18 @@ mod tests {
     #[test]
     fn a_partner_is_quiet_against_its_own_weeks() {
         let mut weeks = vec![100; 10];
-        assert!(!expected_against_season(&weeks).unwrap().is_quiet());
+        assert!(!expected_against_season(&weeks, None).unwrap().is_quiet());
         weeks[8] = 30;
         weeks[9] = 30;
         assert_eq!(
-            expected_against_season(&weeks),
+            expected_against_season(&weeks, None),
             Some(Quiet {
                 expected: 200,
                 actual: 60
             })
         );
-        assert!(expected_against_season(&weeks).unwrap().is_quiet());
-        assert_eq!(expected_against_season(&weeks[1..]), None);
+        assert!(expected_against_season(&weeks, None).unwrap().is_quiet());
+        assert_eq!(expected_against_season(&weeks[1..], None), None);
     }
 
     #[test]
@@ -205,17 +199,21 @@ mod tests {
         for place in [8, 9, 60, 61] {
             weeks[place] = 45;
         }
-        let found = expected_against_season(&weeks).unwrap();
+        let found = expected_against_season(&weeks[52..], Some(&weeks[..10])).unwrap();
         assert_eq!((found.expected, found.actual), (100, 90));
         assert!(!found.is_quiet());
-        assert!(expected_against_season(&weeks[10..]).unwrap().is_quiet());
+        assert!(
+            expected_against_season(&weeks[52..], None)
+                .unwrap()
+                .is_quiet()
+        );
     }
 
     #[test]
     fn one_big_week_does_not_make_the_next_ones_quiet() {
         let mut weeks = vec![100; 10];
         weeks[7] = 100_000;
-        assert!(!expected_against_season(&weeks).unwrap().is_quiet());
+        assert!(!expected_against_season(&weeks, None).unwrap().is_quiet());
     }
 
     #[test]

@@ -7,9 +7,9 @@ use shared::usage::LATENCY_BUCKETS;
 
 use super::calendar::{day_label, day_of};
 use super::chart::lines;
+use super::frame::frame;
 use super::pages::{ReportPage, csv, csv_address, query_pairs};
 use super::period::Days;
-use super::programme::frame;
 use super::report::{Column, Datum, Figure, Report, Table, column, defined};
 use crate::apps::{find_app, organisation_page};
 use crate::context::Context;

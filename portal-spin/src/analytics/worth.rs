@@ -3,10 +3,10 @@
 use super::calendar::{day_of, first_day_of_month, month_label, month_of_day};
 use super::chart::lines;
 use super::costs::{self, ProgrammeCost};
+use super::frame::frame;
 use super::period::Days;
-use super::programme::frame;
 use super::report::{Datum, Figure, Report, Table, column, defined};
-use super::revenue;
+use super::{revenue, revenue_sums};
 use crate::context::Context;
 use crate::web::Failure;
 use shared::money::Currency;
@@ -46,13 +46,17 @@ fn balance(
 /// Is the programme worth it?
 pub async fn show_worth(context: &Context) -> Result<Report, Failure> {
     let days = Days::read(context, 12)?;
-    let currency = revenue::currency(context).await?;
+    let currency = revenue_sums::currency(context).await?;
     let costs = costs::list_costs(&context.connection).await?;
     let amount = |minor: i64| Datum::amount(currency, minor);
     let months_of = async |days: Days| -> Result<Vec<(i64, Balance)>, Failure> {
         // Costs are by the month: so is the answer, even where the span is not.
         let whole = days.whole_months();
-        let revenue = revenue::sum_by_month(context, currency, whole).await?;
+        let revenue: Vec<(i64, i64)> = revenue_sums::by_month(&context.connection, currency, whole)
+            .await?
+            .into_iter()
+            .map(|(month, sum)| (month, sum.minor))
+            .collect();
         let last = month_of_day(day_of(context.now_ms));
         Ok(whole
             .month_names()

@@ -67,6 +67,10 @@ migrations! {
     200 "0200_analytics",
     201 "0201_revenue",
     202 "0202_programme_costs",
+    203 "0203_running_totals",
+    204 "0204_threads",
+    205 "0205_tiering",
+    206 "0206_step_errors",
 }
 
 /// Brings the database to the newest schema of this code. Safe to run any number of times and by

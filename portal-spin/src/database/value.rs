@@ -216,4 +216,5 @@ ids_are_values!(
     WebhookEndpointId,
     EventId,
     AuditRecordId,
+    ThreadId,
 );

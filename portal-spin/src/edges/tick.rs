@@ -9,7 +9,7 @@ use crate::context::Context;
 use crate::routes::Outcome;
 use crate::web::response;
 use crate::{
-    agreements, analytics, billing, credentials, emails, metering, oauth, reviews, seed,
+    agreements, analytics, billing, credentials, emails, metering, oauth, partners, reviews, seed,
     subscriptions, visitors, webhooks,
 };
 
@@ -36,6 +36,8 @@ pub struct TickView {
     pub rollups_wrong: u64,
     /// Days of usage summed for analytics.
     pub days_analysed: u64,
+    /// Partners that rules moved to another tier.
+    pub partners_moved: u64,
     /// Lines dropped from request logs.
     pub samples_dropped: u64,
     /// Organisations reminded of an agreement that is due.
@@ -85,6 +87,7 @@ pub async fn run_tick(context: &Context) -> Outcome {
         hours_rolled_up: metering::roll_up(connection, context.now_ms).await?,
         rollups_wrong: metering::check_next_rollup(connection, context.now_ms).await?,
         days_analysed: analytics::refresh(context).await?,
+        partners_moved: partners::run_due(context).await?,
         samples_dropped: metering::drop_old_samples(connection, context.now_ms).await?,
         reminders_sent: agreements::publishing::send_reminders(context).await?,
         invoices_issued: billing::run_billing(context).await?,

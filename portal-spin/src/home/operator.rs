@@ -93,6 +93,11 @@ const WAITING: &[(&str, &str, &str)] = &[
         "SELECT COUNT(*) FROM submissions WHERE state = 'in_review' AND due_at_ms < $1",
     ),
     (
+        "Partners who wait for an answer",
+        "/operator/threads?state=waiting",
+        "SELECT COUNT(*) FROM threads WHERE waits_since_ms <= $1 AND closed_at_ms IS NULL",
+    ),
+    (
         "Suspended apps past their deadline",
         "/operator/submissions?state=suspended",
         "SELECT COUNT(*) FROM submissions WHERE state = 'suspended' AND deadline_ms < $1",

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use shared::ids::OrganisationId;
 
 use super::matrix::{Consequences, Whose, follow};
+use super::tiering::note_change;
 use crate::audit;
 use crate::context::Context;
 use crate::database::{Connection, DatabaseError};
@@ -201,7 +202,7 @@ pub async fn set_attributes(
         Some(tags) => Some(clean_tags(tags.iter().map(String::as_str))?),
         None => None,
     };
-    find_organisation(connection, organisation_id)
+    let before = find_organisation(connection, organisation_id)
         .await?
         .ok_or_else(Failure::not_found)?;
     let consequences = connection
@@ -217,6 +218,9 @@ pub async fn set_attributes(
                     ],
                 )
                 .await?;
+            if let Some(tier) = body.tier.as_ref().filter(|tier| **tier != before.tier) {
+                note_change(context, organisation_id, &before.tier, tier, None).await?;
+            }
             if let Some(tags) = &tags {
                 write_tags(connection, organisation_id, tags).await?;
             }

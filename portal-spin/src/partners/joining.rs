@@ -246,15 +246,19 @@ async fn apply_preset(
     .await
 }
 
-/// The plans that apps of an organisation begin on, in place of the products' defaults.
+/// The plans that apps of an organisation begin on, in place of the products' defaults: its own first, then
+/// the one that its tier grants.
 pub async fn list_preset_plans(
     connection: &Connection,
     organisation_id: OrganisationId,
 ) -> Result<Vec<PlanId>, DatabaseError> {
     connection
         .query(
-            "SELECT plan_id FROM preset_plans WHERE organisation_id = $1 ORDER BY plan_id",
-            params![organisation_id],
+            "SELECT plan_id, 0 FROM preset_plans WHERE organisation_id = $1
+             UNION ALL SELECT t.plan_id, 1 FROM organisations o JOIN tiers t ON t.tier = o.tier
+                WHERE o.organisation_id = $2 AND t.plan_id IS NOT NULL
+             ORDER BY 2, 1",
+            params![organisation_id, organisation_id],
         )
         .await?
         .iter()

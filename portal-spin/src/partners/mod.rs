@@ -15,6 +15,7 @@ mod matrix;
 mod pages;
 mod reach;
 mod rows;
+mod tiering;
 
 #[cfg(test)]
 mod tests;
@@ -28,3 +29,4 @@ pub use kinds::*;
 pub use matrix::*;
 pub use pages::*;
 pub use reach::Reach;
+pub use tiering::*;

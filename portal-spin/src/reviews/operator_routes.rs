@@ -8,9 +8,7 @@ use super::assignments::{Reviewer, TrackAssignment, list_candidates, list_track_
 use super::facts::Traffic;
 use super::gathering::gather_traffic;
 use super::machine::{Event, Role, State, move_on};
-use super::partner_routes::{
-    MessageBody, SubmissionView, submission_of_path, view_submission, write_message,
-};
+use super::partner_routes::{SubmissionView, submission_of_path, view_submission, write_message};
 use super::service::{check, check_grounds, decide, standing_of};
 use super::store::{self, Grounds, Review, Submission};
 use super::tracks::{Track, Verdict};
@@ -18,6 +16,7 @@ use crate::audit;
 use crate::context::Context;
 use crate::database::DatabaseError;
 use crate::routes::Outcome;
+use crate::threads::MessageBody;
 use crate::web::{Failure, response};
 
 /// A row of the queue.
@@ -131,7 +130,10 @@ pub async fn read_queue(context: &Context) -> Result<Queue, Failure> {
         Some(state) => format!("s.state = '{state}'"),
         None => "s.state IN ('in_review', 'changes_requested', 'queued')".to_owned(),
     };
-    let condition = format!("{condition} ORDER BY s.queued_at_ms, s.submission_id LIMIT 200");
+    let condition = format!(
+        "{condition} ORDER BY {} DESC, s.queued_at_ms, s.submission_id LIMIT 200",
+        store::PRIORITY
+    );
     let mut place = 0;
     let mut items = Vec::new();
     for submission in store::list_where(connection, &condition, vec![]).await? {

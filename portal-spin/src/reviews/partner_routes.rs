@@ -8,7 +8,7 @@ use super::gathering::gather_facts;
 use super::machine::{Event, Role, State, transition};
 use super::rules::{Finding, RULES, run_rules};
 use super::service::{act, draft_of_path, submit};
-use super::store::{self, Grounds, Message, Review, Submission};
+use super::store::{self, Grounds, Review, Submission};
 use super::tracks::Track;
 use crate::apps::App;
 use crate::context::Context;
@@ -18,6 +18,7 @@ use crate::listings::{Content, Listing, check_bounds};
 use crate::organisations::MemberRole;
 use crate::organisations::store::list_member_emails;
 use crate::routes::Outcome;
+use crate::threads::{self, Message, MessageBody};
 use crate::web::{Failure, response};
 
 /// A published rule.
@@ -107,14 +108,6 @@ pub struct EventBody {
     pub event: Event,
 }
 
-/// A message.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct MessageBody {
-    /// What it says, at most 4 000 characters.
-    pub body: String,
-}
-
 /// A submission with all that its partner may see.
 pub async fn view_submission(
     context: &Context,
@@ -150,7 +143,7 @@ pub async fn view_submission(
         due_at: submission.due_at_ms,
         submitted_at: submission.submitted_at_ms,
         deadline: submission.deadline_ms,
-        messages: store::list_messages(connection, submission.id).await?,
+        messages: threads::list_messages_of_submission(connection, submission.id).await?,
         grounds: submission.grounds,
         content: submission.content,
         findings: submission.findings,
@@ -296,15 +289,21 @@ pub async fn write_message(
         body: body.to_owned(),
         sent_at: context.now_ms,
     };
-    let author = context.person()?.person_id;
+    let subject = threads::Subject {
+        organisation_id: submission.organisation_id,
+        app_id: Some(submission.app_id),
+        submission_id: Some(submission.id),
+        words: format!("Review of {}", submission.content.name),
+        tags: vec!["review".to_owned()],
+    };
     context
         .connection
         .transaction(async || {
-            store::put_message(context, submission.id, author, &message).await?;
-            tell_of_message(context, &submission, &message).await
+            let thread = threads::thread_of_submission(context, submission.id, &subject).await?;
+            threads::append_message(context, submission.organisation_id, thread, &message).await?;
+            Ok::<(), Failure>(tell_of_message(context, &submission, &message).await?)
         })
-        .await?;
-    Ok(())
+        .await
 }
 
 /// Sends a message on to the other side: to the partner's builders, or to the reviewers who have the

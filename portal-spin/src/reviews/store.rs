@@ -2,7 +2,7 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use shared::ids::{AppId, ListingId, OrganisationId, PersonId, ReviewId, SubmissionId};
+use shared::ids::{AppId, ListingId, OrganisationId, ReviewId, SubmissionId};
 
 use super::machine::State;
 use super::rules::Finding;
@@ -76,6 +76,10 @@ const COLUMNS: &str =
     s.deadline_ms, s.appealed_from, s.assigned_to, s.findings, l.app_id, a.organisation_id, l.slug";
 const TABLES: &str = "submissions s JOIN listings l ON l.listing_id = s.listing_id
     JOIN apps a ON a.app_id = l.app_id";
+
+/// How far ahead in the queue: what the tier of the app's owner grants.
+pub const PRIORITY: &str = "COALESCE((SELECT r.review_priority FROM organisations g
+    JOIN tiers r ON r.tier = g.tier WHERE g.organisation_id = a.organisation_id), 0)";
 
 fn read(row: &Row) -> Result<Submission, DatabaseError> {
     Ok(Submission {
@@ -205,9 +209,14 @@ pub async fn place_of(
 ) -> Result<i64, DatabaseError> {
     connection
         .query_one(
-            "SELECT COUNT(*) FROM submissions WHERE state = 'in_review'
-                AND (queued_at_ms < $1 OR (queued_at_ms = $1 AND submission_id <= $2))",
-            params![submission.queued_at_ms, submission.id],
+            &format!(
+                "SELECT COUNT(*) FROM (SELECT {PRIORITY} AS priority, s.queued_at_ms, s.submission_id
+                    FROM {TABLES} WHERE s.state = 'in_review') w,
+                 (SELECT {PRIORITY} AS priority FROM {TABLES} WHERE s.submission_id = $1) o
+                 WHERE w.priority > o.priority OR (w.priority = o.priority AND (w.queued_at_ms < $2
+                    OR (w.queued_at_ms = $2 AND w.submission_id <= $1)))"
+            ),
+            params![submission.id, submission.queued_at_ms],
         )
         .await?
         .get(0)
@@ -324,65 +333,4 @@ pub async fn clear_reviews(
     };
     connection.execute(sql, params![submission_id]).await?;
     Ok(())
-}
-
-/// One message of the thread.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
-pub struct Message {
-    /// Whether the operator's staff wrote it.
-    pub is_from_operator: bool,
-    /// What it says.
-    pub body: String,
-    /// When.
-    #[serde(with = "crate::encoding::time")]
-    #[schemars(with = "String")]
-    pub sent_at: i64,
-}
-
-/// Appends a message.
-pub async fn put_message(
-    context: &Context,
-    submission_id: SubmissionId,
-    author: PersonId,
-    message: &Message,
-) -> Result<(), DatabaseError> {
-    context
-        .connection
-        .execute(
-            "INSERT INTO review_messages (message_id, submission_id, author, is_from_operator, body, sent_at_ms)
-             VALUES ($1, $2, $3, $4, $5, $6)",
-            params![
-                context.new_id(shared::ids::EventId::new),
-                submission_id,
-                author,
-                i64::from(message.is_from_operator),
-                &message.body,
-                message.sent_at,
-            ],
-        )
-        .await?;
-    Ok(())
-}
-
-/// The thread, oldest first.
-pub async fn list_messages(
-    connection: &Connection,
-    submission_id: SubmissionId,
-) -> Result<Vec<Message>, DatabaseError> {
-    let rows = connection
-        .query(
-            "SELECT is_from_operator, body, sent_at_ms FROM review_messages
-             WHERE submission_id = $1 ORDER BY message_id LIMIT 500",
-            params![submission_id],
-        )
-        .await?;
-    rows.iter()
-        .map(|row| {
-            Ok(Message {
-                is_from_operator: row.get(0)?,
-                body: row.get(1)?,
-                sent_at: row.get(2)?,
-            })
-        })
-        .collect()
 }

@@ -79,6 +79,7 @@ const ORGANISATION_NAVIGATION: &[(&str, &str, &[MemberRole])] = &[
     ("Agreements", "/agreements", crate::routes::ANY_MEMBER),
     ("Single sign-on", "/sign-on", crate::routes::OWNERS),
     ("Webhooks", "/webhooks", crate::routes::ANY_MEMBER),
+    ("Support", "/support", crate::routes::ANY_MEMBER),
     ("Settings", "/settings", crate::routes::ANY_MEMBER),
 ];
 
@@ -98,6 +99,8 @@ const OPERATOR_NAVIGATION: &[(&str, &str, &[OperatorRole])] = &[
     ("E-mails", "/operator/emails", OperatorRole::ANY),
     ("Brand", "/operator/brand", OperatorRole::ANY),
     ("Partners", "/operator/partners", OperatorRole::ANY),
+    ("Support", "/operator/threads", OperatorRole::ANY),
+    ("Tiers", "/operator/tiers", OperatorRole::ANY),
     ("Invitations", "/operator/invitations", OperatorRole::ANY),
     ("Access", "/operator/access", OperatorRole::ANY),
     ("Audit", "/operator/audit", crate::routes::ADMINISTRATORS),

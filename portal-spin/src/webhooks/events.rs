@@ -165,6 +165,12 @@ pub const EVENTS: &[EventType] = &[
         Organisation,
         "An organisation was suspended; live credentials are refused.",
     ),
+    // By rules, at the clock or by hand.
+    told(
+        "organisation.tier_changed",
+        Organisation,
+        "An organisation is in another tier now.",
+    ),
     // By the policy or by a person.
     told(
         "request.decided",
@@ -200,6 +206,17 @@ pub const EVENTS: &[EventType] = &[
         "subscription.went_live",
         Organisation,
         "A subscription was opened for live calls.",
+    ),
+    told(
+        "thread.answered",
+        Organisation,
+        "The programme's people answered in a thread.",
+    ),
+    told("thread.opened", Operator, "A thread was opened."),
+    told(
+        "thread.written",
+        Operator,
+        "A partner wrote in a thread and waits for an answer.",
     ),
     told(
         "usage.threshold_reached",

@@ -1,0 +1,208 @@
+//! Pages of threads, for both sides.
+
+use askama::Template;
+
+use super::model::{NewThreadBody, ThreadChangeBody, ThreadView};
+use super::operator_routes::{change, queue};
+use super::routes::{open, thread_of_path, threads_of_partner, write};
+use crate::apps::organisation_page;
+use crate::context::Context;
+use crate::params;
+use crate::routes::Outcome;
+use crate::web::forms::Shown;
+use crate::web::{Failure, Page, response};
+
+#[derive(Template)]
+#[template(path = "threads/templates/threads.html")]
+struct ThreadsPage {
+    page: Page,
+    shown: Shown,
+    threads: Vec<ThreadView>,
+    /// Ids and names of the partner's apps.
+    apps: Vec<(String, String)>,
+    action: String,
+    next: String,
+}
+
+async fn threads_page(context: &Context, shown: Shown) -> Result<ThreadsPage, Failure> {
+    let organisation_id = context.organisation_id()?;
+    let found = threads_of_partner(context).await?;
+    let apps = context
+        .connection
+        .query(
+            "SELECT app_id, name FROM apps WHERE organisation_id = $1 AND deleted_at_ms IS NULL
+             ORDER BY name LIMIT 200",
+            params![organisation_id],
+        )
+        .await?;
+    Ok(ThreadsPage {
+        page: organisation_page(context, "Support").await?,
+        shown,
+        threads: found.items,
+        apps: apps
+            .iter()
+            .map(|row| Ok((row.get(0)?, row.get(1)?)))
+            .collect::<Result<_, crate::database::DatabaseError>>()?,
+        action: format!("/organisations/{organisation_id}/support"),
+        next: found.next_cursor.unwrap_or_default(),
+    })
+}
+
+/// `GET /organisations/{organisation_id}/support`
+pub async fn show_threads_page(context: &Context) -> Outcome {
+    response::html(&threads_page(context, Shown::default()).await?)
+}
+
+/// `POST /organisations/{organisation_id}/support`
+pub async fn submit_thread(context: &Context) -> Outcome {
+    let form = context.form();
+    let body = NewThreadBody {
+        subject: form.text("subject"),
+        body: form.text("body"),
+        app_id: Some(form.text("app_id")),
+        tags: Vec::new(),
+    };
+    match open(context, context.organisation_id()?, &body, false).await {
+        Ok(id) => Ok(response::see_other(&format!("/threads/{id}?done=sent"))),
+        Err(failure) => {
+            let status = failure.status;
+            let shown = Shown::again(form, failure)?;
+            response::html_with(status, &threads_page(context, shown).await?)
+        }
+    }
+}
+
+#[derive(Template)]
+#[template(path = "threads/templates/thread.html")]
+struct ThreadPage {
+    page: Page,
+    shown: Shown,
+    thread: ThreadView,
+    tags: String,
+    is_operator: bool,
+    /// Where messages of this side go.
+    action: String,
+    /// Where the submission is seen by this side; empty: it is about none.
+    submission: String,
+}
+
+async fn thread_page(
+    context: &Context,
+    shown: Shown,
+    is_operator: bool,
+) -> Result<ThreadPage, Failure> {
+    let thread = thread_of_path(context).await?;
+    let side = if is_operator { "/operator" } else { "" };
+    let page = if is_operator {
+        Page::new(context, &thread.subject)
+    } else {
+        organisation_page(context, &thread.subject).await?
+    };
+    Ok(ThreadPage {
+        page,
+        shown,
+        tags: thread.tags.join(" "),
+        is_operator,
+        action: format!("{side}/threads/{}", thread.id),
+        submission: thread
+            .submission_id
+            .as_ref()
+            .map(|id| format!("{side}/submissions/{id}"))
+            .unwrap_or_default(),
+        thread,
+    })
+}
+
+/// `GET /threads/{thread_id}`
+pub async fn show_thread_page(context: &Context) -> Outcome {
+    response::html(&thread_page(context, Shown::default(), false).await?)
+}
+
+/// `GET /operator/threads/{thread_id}`
+pub async fn show_operator_thread_page(context: &Context) -> Outcome {
+    response::html(&thread_page(context, Shown::default(), true).await?)
+}
+
+async fn submit(context: &Context, is_operator: bool) -> Outcome {
+    let form = context.form();
+    match write(context, &form.text("body"), is_operator).await {
+        Ok(()) => {
+            let side = if is_operator { "/operator" } else { "" };
+            let id = context.path_text("thread_id");
+            Ok(response::see_other(&format!(
+                "{side}/threads/{id}?done=sent"
+            )))
+        }
+        Err(failure) => {
+            let status = failure.status;
+            let shown = Shown::again(form, failure)?;
+            response::html_with(status, &thread_page(context, shown, is_operator).await?)
+        }
+    }
+}
+
+/// `POST /threads/{thread_id}/messages`
+pub async fn submit_thread_message(context: &Context) -> Outcome {
+    submit(context, false).await
+}
+
+/// `POST /operator/threads/{thread_id}/messages`
+pub async fn submit_thread_answer(context: &Context) -> Outcome {
+    submit(context, true).await
+}
+
+/// `POST /operator/threads/{thread_id}/change`
+pub async fn submit_thread_change(context: &Context) -> Outcome {
+    let form = context.form();
+    let body = ThreadChangeBody {
+        tags: Some(
+            form.text("tags")
+                .split_whitespace()
+                .map(str::to_owned)
+                .collect(),
+        ),
+        is_closed: Some(form.text("is_closed") == "yes"),
+    };
+    match change(context, &body).await {
+        Ok(()) => {
+            let id = context.path_text("thread_id");
+            Ok(response::see_other(&format!(
+                "/operator/threads/{id}?done=saved"
+            )))
+        }
+        Err(failure) => {
+            let status = failure.status;
+            let shown = Shown::again(form, failure)?;
+            response::html_with(status, &thread_page(context, shown, true).await?)
+        }
+    }
+}
+
+#[derive(Template)]
+#[template(path = "threads/templates/queue.html")]
+struct QueuePage {
+    page: Page,
+    threads: Vec<ThreadView>,
+    state: String,
+    tag: String,
+    next: String,
+}
+
+/// `GET /operator/threads?state=&tag=&organisation_id=&app=`
+pub async fn show_thread_queue(context: &Context) -> Outcome {
+    let found = queue(context).await?;
+    let query = |name: &str| context.query(name).unwrap_or_default();
+    let kept: String = form_urlencoded::Serializer::new(String::new())
+        .extend_pairs(["state", "tag", "organisation_id", "app"].map(|name| (name, query(name))))
+        .finish();
+    response::html(&QueuePage {
+        page: Page::new(context, "Support"),
+        threads: found.items,
+        state: query("state"),
+        tag: query("tag"),
+        next: found
+            .next_cursor
+            .map(|cursor| format!("?{kept}&cursor={cursor}"))
+            .unwrap_or_default(),
+    })
+}
