@@ -10,7 +10,7 @@ use tests::site::Reader;
 use tests::stack::{DataFolder, Stack, repository};
 use tests::wait::eventually;
 
-const PAGES: [&str; 10] = [
+const PAGES: [&str; 12] = [
     "/operator",
     "/operator/analytics",
     "/operator/analytics/revenue",
@@ -21,6 +21,8 @@ const PAGES: [&str; 10] = [
     "/operator/analytics/friction",
     "/operator/analytics/limits",
     "/operator/analytics/quiet",
+    "/operator/analytics/growing",
+    "/operator/analytics/earning-products",
 ];
 
 fn screenshots() -> Result<PathBuf> {
@@ -56,8 +58,8 @@ async fn every_main_page_of_the_demo_programme_has_something_to_show() -> Result
         ensure!(empty < tables, "{path} shows nothing");
     }
     for (width, look, name) in [
-        (1280, Look::Light, "light"),
-        (1280, Look::Dark, "dark"),
+        (1440, Look::Light, "light"),
+        (1440, Look::Dark, "dark"),
         (390, Look::Light, "phone-light"),
         (390, Look::Dark, "phone-dark"),
     ] {

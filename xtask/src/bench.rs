@@ -25,6 +25,8 @@ enum Name {
     Mock,
     /// The portal: sign-up to first call, keys, cost of a page, pages at scale
     Portal,
+    /// Analytics of 10 000 partners over 24 months: every page's time, every number against the log
+    Analytics,
 }
 
 pub fn run(options: &Options) -> Result<()> {
@@ -32,17 +34,19 @@ pub fn run(options: &Options) -> Result<()> {
     for name in options.name.as_ref().map_or(all, std::slice::from_ref) {
         match name {
             Name::Edge => edge()?,
-            Name::Billing => billing()?,
+            Name::Billing => component("billing")?,
             Name::Mock => mock()?,
             Name::Portal => portal()?,
+            Name::Analytics => component("analytics")?,
         }
     }
     Ok(())
 }
 
-/// Rating, invoicing and ingest: the component's own code, built natively with optimisation. Each
-/// measurement is a line `BENCH {…}`.
-fn billing() -> Result<()> {
+/// A domain of the component, its own code built natively with optimisation. Each measurement is a line
+/// `BENCH {…}`.
+fn component(domain: &str) -> Result<()> {
+    let filter = format!("{domain}::bench");
     let mut measured = command::cargo(&[
         "test",
         "--quiet",
@@ -51,7 +55,7 @@ fn billing() -> Result<()> {
         "--package",
         "portal-spin",
         "--lib",
-        "billing::bench",
+        &filter,
         "--",
         "--ignored",
         "--nocapture",
@@ -59,7 +63,7 @@ fn billing() -> Result<()> {
     ]);
     let Some(text) = command::output(&mut measured) else {
         bail!(
-            "the billing benchmark failed: run `cargo test --release -p portal-spin --lib billing::bench -- --ignored --nocapture`"
+            "the {domain} benchmark failed: run `cargo test --release -p portal-spin --lib {filter} -- --ignored --nocapture`"
         );
     };
     let rows: Vec<Value> = text
@@ -70,15 +74,22 @@ fn billing() -> Result<()> {
     for row in &rows {
         println!("{}", row["name"].as_str().unwrap_or_default());
         for (name, value) in row.as_object().into_iter().flatten() {
-            if name != "name" {
-                println!("  {name:<26} {value}");
+            match value {
+                Value::Object(parts) => {
+                    println!("  {name}");
+                    for (part, value) in parts {
+                        println!("    {part:<24} {value}");
+                    }
+                }
+                value if name != "name" => println!("  {name:<26} {value}"),
+                _ => {}
             }
         }
     }
     let folder = command::root().join("target/bench");
     std::fs::create_dir_all(&folder)?;
     std::fs::write(
-        folder.join("billing.json"),
+        folder.join(format!("{domain}.json")),
         serde_json::to_string_pretty(&rows)?,
     )?;
     Ok(())

@@ -43,9 +43,10 @@ reports! {
     "partners" "Partners" true => partners::rank_partners;
     "products" "Products" true => partners::show_products;
     "friction" "Friction" true => friction::show_friction;
-    "limits" "Hitting limits" false => questions::who_hits_limits;
+    "limits" "Hitting limits" true => questions::who_hits_limits;
     "never-called" "Never called" false => questions::who_never_called;
-    "growing" "Growing" false => questions::who_grows;
+    "earning-products" "Products that earn" true => revenue::which_products_earn;
+    "growing" "Growing" true => questions::who_grows;
     "quiet" "Going quiet" false => questions::who_goes_quiet;
     "churned" "Churned" false => questions::who_churned;
     "one-off-prices" "One-off prices" false => questions::who_has_a_one_off_price;

@@ -350,5 +350,30 @@ pub async fn show_partner(context: &Context) -> Result<Report, Failure> {
             .collect(),
         chart: None,
     });
+    report.tables.push(tiers_table(context, &id).await?);
     Ok(report)
+}
+
+/// How the partner came by its tier.
+async fn tiers_table(context: &Context, organisation_id: &str) -> Result<Table, Failure> {
+    let id = organisation_id.parse().map_err(|_| Failure::not_found())?;
+    let changes = crate::partners::list_changes(&context.connection, id).await?;
+    Ok(Table {
+        name: "tiers",
+        title: "Tiers".to_owned(),
+        definition: "Every move from one tier to another, newest first.".to_owned(),
+        columns: ["Time", "From", "To", "Why"].map(column).to_vec(),
+        rows: changes
+            .into_iter()
+            .map(|change| {
+                vec![
+                    text(readable_time(change.changed_at)),
+                    text(change.from),
+                    text(change.to),
+                    text(change.why),
+                ]
+            })
+            .collect(),
+        chart: None,
+    })
 }

@@ -43,6 +43,14 @@ impl Days {
         Ok(days)
     }
 
+    /// As [`Days::read`]; without a span asked for, the last so many days.
+    pub fn read_or_last(context: &Context, days: i64) -> Result<Self, Failure> {
+        match (context.query("from"), context.query("to")) {
+            (None, None) => Ok(Self::last(context.now_ms, days)),
+            _ => Self::read(context, 1),
+        }
+    }
+
     /// The last so many days, the present one included.
     pub fn last(now_ms: i64, days: i64) -> Self {
         let to = day_of(now_ms) + 1;

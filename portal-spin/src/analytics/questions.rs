@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use shared::credential::Environment;
 use shared::ids::AppId;
 
-use super::calendar::{DAY_MS, day_label, day_of, first_day_of_month, month_of, week_of_day};
+use super::calendar::{
+    DAY_MS, day_label, day_of, first_day_of_month, first_day_of_week, month_of, week_of_day,
+};
 use super::frame::{call_columns, call_values, frame, partner_link};
 use super::funnel::Step;
 use super::partners::by_id;
@@ -26,7 +28,7 @@ fn text(text: impl Into<String>) -> Datum {
 /// Who hits limits: refusals of the last 30 days, and quotas that are nearly used up.
 pub async fn who_hits_limits(context: &Context) -> Result<Report, Failure> {
     let connection = &context.connection;
-    let days = Days::last(context.now_ms, 30);
+    let days = Days::read_or_last(context, 30)?;
     let mut report = frame(
         "limits",
         "Hitting limits",
@@ -36,6 +38,7 @@ pub async fn who_hits_limits(context: &Context) -> Result<Report, Failure> {
     let journeys = store::list_journeys(connection).await?;
     let known = by_id(&journeys);
     let calls = store::live_calls_by_partner(connection, days).await?;
+    let before = store::live_calls_by_partner(connection, days.before()).await?;
     let mut rows: Vec<(&String, &Calls)> = calls
         .iter()
         .filter(|(_, calls)| calls.limited() > 0 && calls.limited() * 100 >= calls.all())
@@ -46,11 +49,15 @@ pub async fn who_hits_limits(context: &Context) -> Result<Report, Failure> {
     });
     let mut columns = vec![column("Partner")];
     columns.extend(call_columns());
-    columns.extend([column("By rate limit"), column("By quota")]);
+    columns.extend([
+        column("By rate limit"),
+        column("By quota"),
+        defined("Limited before", "the same share in the span before"),
+    ]);
     report.tables.push(Table {
         name: "refused",
         title: "Refused by a limit".to_owned(),
-        definition: "Partners of whose live calls at least one in a hundred was refused by a rate limit or the quota in the last 30 days (UTC, today included).".to_owned(),
+        definition: "Partners of whose live calls at least one in a hundred was refused by a rate limit or the quota in the span; without one chosen, the last 30 days (UTC, today included).".to_owned(),
         columns,
         rows: rows
             .into_iter()
@@ -60,6 +67,9 @@ pub async fn who_hits_limits(context: &Context) -> Result<Report, Failure> {
                 row.extend([
                     Datum::Count(calls.rate_limited),
                     Datum::Count(calls.quota_exceeded),
+                    before.get(id).map_or(Datum::Nothing, |calls| {
+                        Datum::Share(calls.limited(), calls.all())
+                    }),
                 ]);
                 Some(row)
             })
@@ -220,37 +230,44 @@ async fn whole_weeks(
         .collect())
 }
 
-/// Who is growing.
+/// Who is growing: the last four whole weeks against the four before, or a span against the one before.
 pub async fn who_grows(context: &Context) -> Result<Report, Failure> {
-    let days = Days::last(context.now_ms, 63);
+    let monday = first_day_of_week(week_of_day(day_of(context.now_ms)));
+    let days = match (context.query("from"), context.query("to")) {
+        (None, None) => Days {
+            from: monday - 28,
+            to: monday,
+        },
+        _ => Days::read(context, 1)?,
+    };
     let mut report = frame("growing", "Growing", "Which partners are growing?", days);
-    let journeys = store::list_journeys(&context.connection).await?;
+    let connection = &context.connection;
+    let journeys = store::list_journeys(connection).await?;
     let known = by_id(&journeys);
-    let mut rows = Vec::new();
-    for (id, weeks) in whole_weeks(context, 8, 0).await? {
-        let (before, recent) = weeks.split_at(4);
-        let (before, recent): (i64, i64) = (before.iter().sum(), recent.iter().sum());
-        if recent >= 20 && recent * 5 > before * 6 {
-            rows.push((id, before, recent));
-        }
-    }
-    let ranked = rank(
-        rows.iter()
-            .map(|(id, before, recent)| (id.as_str(), recent - before)),
-    );
-    let by_name: BTreeMap<&str, (i64, i64)> = rows
-        .iter()
-        .map(|(id, before, recent)| (id.as_str(), (*before, *recent)))
+    let before = store::live_calls_by_partner(connection, days.before()).await?;
+    let grown: BTreeMap<String, (i64, i64)> = store::live_calls_by_partner(connection, days)
+        .await?
+        .into_iter()
+        .map(|(id, calls)| {
+            let before = before.get(&id).map_or(0, |calls| calls.successes);
+            (id, (before, calls.successes))
+        })
+        .filter(|(_, (before, recent))| *recent >= 20 && recent * 5 > before * 6)
         .collect();
+    let ranked = rank(
+        grown
+            .iter()
+            .map(|(id, (before, recent))| (id.as_str(), recent - before)),
+    );
     report.tables.push(Table {
         name: "partners",
         title: "Growing partners".to_owned(),
-        definition: "Successful live calls of the last four whole weeks (from Monday, UTC) against the four before: more than a fifth up, and at least 20 calls. Most added calls first.".to_owned(),
-        columns: ["Partner", "Four weeks before", "Last four weeks", "Growth"].map(column).to_vec(),
+        definition: "Successful live calls of the span against the span before: more than a fifth up, and at least 20 calls. Without a span chosen, the last four whole weeks (from Monday, UTC). Most added calls first.".to_owned(),
+        columns: ["Partner", "Span before", "In the span", "Growth"].map(column).to_vec(),
         rows: ranked
             .iter()
             .filter_map(|one| {
-                let (before, recent) = by_name.get(one.key)?;
+                let (before, recent) = grown.get(one.key)?;
                 Some(vec![
                     partner_link(one.key, &known.get(one.key)?.name),
                     Datum::Count(*before),

@@ -91,6 +91,14 @@ impl Datum {
         }
     }
 
+    /// Minor units of an amount.
+    pub const fn minor(&self) -> Option<i64> {
+        match self {
+            Self::Amount(money) => Some(money.minor),
+            _ => None,
+        }
+    }
+
     /// Where it leads; empty for nowhere.
     pub fn href(&self) -> &str {
         match self {

@@ -340,6 +340,25 @@ pub async fn show_revenue(context: &Context) -> Result<Report, Failure> {
     Ok(report)
 }
 
+/// Which products earn most per partner.
+pub async fn which_products_earn(context: &Context) -> Result<Report, Failure> {
+    let days = Days::read(context, 12)?;
+    let earnings = Earnings::read(context, days).await?;
+    let mut report = frame(
+        "earning-products",
+        "Products that earn",
+        "Which products earn most per partner?",
+        days,
+    );
+    let mut table = earnings.products_table();
+    table
+        .rows
+        .sort_by_key(|row| std::cmp::Reverse(row.last().and_then(Datum::minor)));
+    table.title = "Products by revenue per paying partner".to_owned();
+    report.tables.push(table);
+    Ok(report)
+}
+
 /// Partners that had called live by the end of the span, and those of them that pay.
 async fn free_to_paid(context: &Context, days: Days) -> Result<Figure, Failure> {
     let until = async |end: i64| -> Result<Datum, Failure> {

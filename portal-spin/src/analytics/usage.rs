@@ -156,10 +156,7 @@ async fn names(
 async fn make(context: &Context) -> Result<Report, Failure> {
     let connection = &context.connection;
     let filter = filter(context)?;
-    let days = match (context.query("from"), context.query("to")) {
-        (None, None) => Days::last(context.now_ms, 30),
-        _ => Days::read(context, 1)?,
-    };
+    let days = Days::read_or_last(context, 30)?;
     let mut report = frame(
         "usage",
         "Usage",

@@ -212,7 +212,7 @@ async fn store_touches(context: &Context, log: &Log, staff: &str) {
     let rows = log
         .touches
         .iter()
-        .zip(last + 1..)
+        .zip(last + 1_000_000..)
         .map(|((partner, at_ms), position)| {
             params![
                 position,

@@ -15,4 +15,4 @@ pub use pages::*;
 pub use routes::*;
 pub use rules::TierRules;
 pub use run::run_due;
-pub use store::{note_change, owner_email};
+pub use store::{list_changes, note_change, owner_email};
