@@ -212,10 +212,8 @@ mod tests {
                     VALUES ($1, $2, 'invoice', $3, 'USD', 0, 0, $4, $5, $6, 0, 0, 0, '', '')";
                 let (id, at_ms) = (format!("inv_{line}"), day * 86_400_000);
                 context.connection.execute(sql, crate::params![&id, &organisation, &id, at_ms, at_ms, minor]).await.unwrap();
-                let sql = "INSERT INTO revenue_lines (invoice_id, line, organisation_id, product_id, currency, day, is_recurring, amount_minor)
-                    VALUES ($1, 0, $2, '', 'USD', $3, 1, $4)";
-                context.connection.execute(sql, crate::params![&id, &organisation, day, minor]).await.unwrap();
             }
+            crate::analytics::revenue_lines::read_new_invoices(&context).await.unwrap();
             let path = "/api/v1/operator/analytics/worth?from=2025-11-01&to=2026-01-31";
             let report = portal.get(path, &token).await.expect(200).json();
             assert_eq!(figure(&report, "earned")["amount"], "9500.00");
