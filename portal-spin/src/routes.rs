@@ -43,8 +43,8 @@ use crate::visitors::{VisitorRequest, VisitorView};
 use crate::{
     agreements, analytics, apps, audit, billing, brand, catalogue, credentials, directory, edges,
     emails, fidelity, guides, home, installations, listings, metering, oauth, organisations,
-    partners, passkeys, reference, reviews, search, seed, sign_on, subscriptions, threads, visitors,
-    web, webhooks,
+    partners, passkeys, reference, reviews, search, seed, sign_on, subscriptions, threads,
+    visitors, web, webhooks,
 };
 macro_rules! routes {
     ($($method:ident $template:literal $operation:ident $access:expr => $handler:path
