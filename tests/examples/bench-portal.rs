@@ -1,9 +1,11 @@
 //! `cargo xtask bench portal`: how long a partner waits, on the real components.
 //!
 //! Measures the journey from registration to the first 2xx, many registrations at once, keys from issue to
-//! accepted and from revocation to refused, what a page costs against a static answer, and the main
-//! pages and API calls before and after ten thousand organisations have joined. One stack on
-//! this machine runs it all, so the numbers hold for one machine with everything on it.
+//! accepted and from revocation to refused, what a page costs against a static answer, how long an
+//! instance takes to its first byte, and the main pages and API calls before and after ten thousand
+//! organisations have joined. One stack on this machine runs it all, so the numbers hold for one machine
+//! with everything on it. Screens, clicks and mails of the journey are counted by the browser's test,
+//! `tests/e2e/journeys.rs`.
 //! `PORTICO_BENCH_RUNS` scales the runs in percent.
 
 use std::time::{Duration, Instant};
@@ -37,6 +39,7 @@ async fn main() -> Result<()> {
     lines.push(registrations_at_once(&stack, runs(100)).await?);
     lines.extend(key_cycles(&stack, runs(1_000)).await?);
     lines.push(page_cost(&stack, runs(1_000)).await?);
+    lines.extend(cold_starts(&stack, runs(100)).await?);
     lines.extend(pages(&stack, runs(200), "few partners", f64::INFINITY).await?);
     let grown = grow(&stack)?;
     println!("{grown} rows of organisations, people, members, apps and credentials added");
@@ -275,6 +278,38 @@ async fn pages(stack: &Stack, runs: usize, scale: &str, most_ms: f64) -> Result<
         ));
     }
     Ok(lines)
+}
+
+/// The first answer of a new instance, and the next of the same one: an instance that is idle for a second
+/// is dropped. The time is the client's, on a kept connection, so what HTTP takes is in it; the answer is
+/// one that the component makes by itself, behind its check of the database's schema.
+async fn cold_starts(stack: &Stack, runs: usize) -> Result<Vec<Line>> {
+    let address = format!("{}/api/v1/review-rules", stack.endpoints().portal);
+    let client = Client::new();
+    let timed = async || {
+        let began = Instant::now();
+        let answer = client.get(&address).send().await?;
+        let took = began.elapsed().as_secs_f64() * 1_000.0;
+        ensure!(answer.status() == 200, "{address}: {}", answer.status());
+        answer.bytes().await?;
+        Ok(took)
+    };
+    let (mut cold, mut warm) = (Vec::new(), Vec::new());
+    for _ in 0..runs {
+        tokio::time::sleep(Duration::from_millis(1_300)).await;
+        cold.push(timed().await?);
+        warm.push(timed().await?);
+    }
+    Ok(vec![
+        line(
+            "new instance to first byte",
+            "ms",
+            cold,
+            "median below 5 ms",
+            |line| line.median < 5.0,
+        ),
+        line("the same instance again", "ms", warm, "none", |_| true),
+    ])
 }
 
 /// CPU time of the portal's process for a page of the database, against an asset of the same component.
