@@ -322,4 +322,4 @@ fn check_tick(context: &mut Context) -> Result<(), Failure> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

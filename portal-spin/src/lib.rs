@@ -22,12 +22,13 @@
 //! 4. A handler is `pub async fn verb_resource(context: &Context) -> Outcome`. Input: `context.json::<T>()?`,
 //!    `context.form()`, `context.path_id::<AppId>("app_id")?`, `context.query("…")`. Ids:
 //!    `context.new_id(AppId::new)`. Time: `context.now_ms`. Answers: `web::response::{ok, created,
-//!    no_content, html, see_other, json_with_etag, download}`. Lists: `web::paging`.
+//!    no_content, html, see_other, json_with_etag, download}`. Lists: `web::paging`, with `by […]` in the table; their
+//!    pages: `web::listed` and `web/templates/lists.html`.
 //! 5. Failures: a narrow error enum in the domain and one `impl From<Error> for Failure`, with a stable
 //!    snake_case code and a sentence that says what to do. Fields: `Failure::field("name", "code", "…")`.
 //! 6. A change and everything that belongs to it happen in one transaction:
 //!    `context.connection.transaction(async || { …; audit::record(context, Some(organisation_id),
-//!    "app.created", &app_id.to_string(), json!({…})).await?; emails::queue_email(…).await?; Ok(()) }).await?`.
+//!    "app.created", &app_id.to_string(), json!({…})).await?; emails::send(…).await?; Ok(()) }).await?`.
 //!    Numbers without gaps: `database::next_number`. Reactions across domains: [`reactions`].
 //! 7. A page's template extends `web/templates/layout.html`, has a field `page: Page`
 //!    (`Page::of_organisation(context, "Title", &name)`), imports `web/templates/forms.html` for fields,

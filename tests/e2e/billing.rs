@@ -189,6 +189,15 @@ async fn calls_become_an_invoice_whose_payment_opens_the_gateway_within_one_seco
     let subscription = subscriptions["items"][0]["id"]
         .as_str()
         .context("no subscription")?;
+    let account = json!({ "legal_name": "Acme Ltd", "address": "1 Main Street", "country": "US" });
+    let billing = format!(
+        "/api/v1/organisations/{}/billing/account",
+        scene.organisation
+    );
+    scene
+        .partner
+        .call(Method::PUT, &billing, Some(&account))
+        .await?;
     let change = json!({ "plan_id": plan["id"] });
     let path = format!("{path}/{subscription}/plan-changes");
     scene

@@ -7,15 +7,15 @@ use crate::organisations::{MemberRole, OperatorRole};
 use crate::routes::{ROUTES, Route};
 use crate::testing::{Actor, Answer, TestDatabase, TestPortal};
 
-struct Programme {
-    portal: TestPortal,
-    ada: Actor,
+pub(crate) struct Programme {
+    pub portal: TestPortal,
+    pub ada: Actor,
     /// Real objects of Ada's organisation, by path parameter.
     objects: Vec<(&'static str, String)>,
 }
 
 impl Programme {
-    async fn new() -> Self {
+    pub async fn new() -> Self {
         let portal = TestPortal::on_sqlite().await;
         let ada = portal.sign_up("ada@example.com", "Acme").await;
         let lawyer = portal.sign_up("lawyer@example.com", "Operator").await;
@@ -99,7 +99,7 @@ impl Programme {
     }
 
     /// The route's path with Ada's objects in it; `None` if one of them does not exist here.
-    fn path(&self, route: &Route) -> Option<String> {
+    pub fn path(&self, route: &Route) -> Option<String> {
         let mut path = route.template.to_owned();
         for name in route.parameters() {
             let (_, value) = self.objects.iter().find(|(known, _)| *known == name)?;

@@ -12,7 +12,7 @@ use super::model::{Agreement, Kind, State, Version};
 use super::store;
 use crate::context::Context;
 use crate::database::DatabaseError;
-use crate::emails::{Message, queue_email};
+use crate::emails;
 use crate::encoding::{hex, readable_time, rfc3339};
 use crate::organisations::{Faults, MemberRole, store::list_member_emails};
 use crate::web::Failure;
@@ -270,32 +270,29 @@ async fn notify(
     version: &Version,
     days_left: Option<i64>,
 ) -> Result<(), DatabaseError> {
-    let subject = match days_left {
+    let headline = match days_left {
         None => format!("New version of {}", agreement.title),
         Some(1) => format!("1 day left to accept {}", agreement.title),
         Some(days) => format!("{days} days left to accept {}", agreement.title),
     };
-    let text = format!(
-        "{} has a new version, {}, in force from {}.\n\n\
-         Read and accept it before {}; after that, live credentials are refused until it is accepted. \
-         Test credentials go on working.\n\n\
-         {}/organisations/{organisation_id}/agreements/{}",
-        agreement.title,
-        version.label,
-        readable_time(version.effective_at),
-        readable_time(version.required_from),
+    let link = format!(
+        "{}/organisations/{organisation_id}/agreements/{}",
         context.configuration().public_url,
         agreement.agreement_id,
     );
+    let effective = readable_time(version.effective_at);
+    let required = readable_time(version.required_from);
+    let values = [
+        ("headline", headline.as_str()),
+        ("agreement", &agreement.title),
+        ("version", &version.label),
+        ("effective", &effective),
+        ("required", &required),
+        ("link", &link),
+    ];
     for to in list_member_emails(&context.connection, organisation_id, &[MemberRole::Owner]).await?
     {
-        let message = Message {
-            to,
-            subject: subject.clone(),
-            text: text.clone(),
-            code: None,
-        };
-        queue_email(context, &message).await?;
+        emails::send(context, "agreement-version", &to, &values).await?;
     }
     Ok(())
 }

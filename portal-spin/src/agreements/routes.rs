@@ -10,6 +10,7 @@ use super::publishing::{self, AgreementRequest, VersionRequest};
 use super::{signing, store};
 use crate::context::Context;
 use crate::routes::Outcome;
+use crate::web::paging::{PageOf, whole};
 use crate::web::{Failure, response};
 
 /// A document as the public sees it: its newest version.
@@ -30,11 +31,7 @@ pub struct AgreementView {
 }
 
 /// Agreements.
-#[derive(Serialize, JsonSchema)]
-pub struct AgreementList {
-    /// Oldest first.
-    pub items: Vec<AgreementView>,
-}
+pub type AgreementList = PageOf<AgreementView>;
 
 /// What an organisation has and has not accepted.
 #[derive(Serialize, JsonSchema)]
@@ -70,6 +67,8 @@ pub struct StandingList {
     pub items: Vec<StandingView>,
     /// How many still need to be accepted, now or by a date.
     pub outstanding: usize,
+    /// Send as `cursor` for the next page; null on the last.
+    pub next_cursor: Option<String>,
 }
 
 /// A new acceptance.
@@ -91,11 +90,7 @@ pub struct EvidenceKey {
 }
 
 /// Acceptances.
-#[derive(Serialize, JsonSchema)]
-pub struct AcceptanceList {
-    /// Newest first.
-    pub items: Vec<store::Acceptance>,
-}
+pub type AcceptanceList = PageOf<store::Acceptance>;
 
 /// A new document's id.
 #[derive(Serialize, JsonSchema)]
@@ -122,7 +117,9 @@ pub async fn list_agreements(context: &Context) -> Outcome {
         .filter(|agreement| !agreement.versions.is_empty())
         .map(view)
         .collect();
-    response::ok(&AgreementList { items })
+    response::ok(&whole(context, items, |item: &AgreementView| {
+        item.agreement_id.to_string()
+    })?)
 }
 
 /// `GET /api/v1/agreement-versions/{agreement_version_id}/document`: the exact bytes.
@@ -184,7 +181,12 @@ pub async fn list_organisation_agreements(context: &Context) -> Outcome {
         .iter()
         .filter(|item| matches!(item.state, State::Required | State::Due))
         .count();
-    response::ok(&StandingList { items, outstanding })
+    let page = whole(context, items, |item| item.agreement_id.to_string())?;
+    response::ok(&StandingList {
+        items: page.items,
+        outstanding,
+        next_cursor: page.next_cursor,
+    })
 }
 
 /// `POST …/acceptances`
@@ -203,7 +205,9 @@ pub async fn create_acceptance(context: &Context) -> Outcome {
 /// `GET …/acceptances`
 pub async fn list_acceptances(context: &Context) -> Outcome {
     let items = store::list_acceptances(&context.connection, context.organisation_id()?).await?;
-    response::ok(&AcceptanceList { items })
+    response::ok(&whole(context, items, |item| {
+        item.acceptance_id.to_string()
+    })?)
 }
 
 /// `GET …/acceptances/{acceptance_id}/evidence`
@@ -224,7 +228,9 @@ pub async fn list_all_agreements(context: &Context) -> Outcome {
         .into_iter()
         .map(view)
         .collect();
-    response::ok(&AgreementList { items })
+    response::ok(&whole(context, items, |item: &AgreementView| {
+        item.agreement_id.to_string()
+    })?)
 }
 
 /// `POST /api/v1/operator/agreements`

@@ -15,6 +15,7 @@ use crate::encoding::hex;
 use crate::params;
 use crate::routes::Outcome;
 use crate::web::forms::Shown;
+use crate::web::paging::{PageOf, whole};
 use crate::web::{Failure, FieldError, Page, response};
 
 /// A line of costs is given.
@@ -60,11 +61,7 @@ pub struct ProgrammeCost {
 }
 
 /// Every line of costs.
-#[derive(Debug, Serialize, JsonSchema)]
-pub struct ProgrammeCostList {
-    /// The oldest first.
-    pub items: Vec<ProgrammeCost>,
-}
+pub type ProgrammeCostList = PageOf<ProgrammeCost>;
 
 impl ProgrammeCost {
     /// What it costs in each of its months.
@@ -221,7 +218,7 @@ async fn remove_cost(context: &Context) -> Result<(), Failure> {
 /// `GET /api/v1/operator/programme-costs`
 pub async fn list_programme_costs(context: &Context) -> Outcome {
     let items = list_costs(&context.connection).await?;
-    response::ok(&ProgrammeCostList { items })
+    response::ok(&whole(context, items, |item| item.id.clone())?)
 }
 
 /// `POST /api/v1/operator/programme-costs`

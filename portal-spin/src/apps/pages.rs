@@ -11,6 +11,7 @@ use crate::metering::{self, UsageView};
 use crate::organisations::store::find_organisation;
 use crate::routes::{BUILDERS, Outcome};
 use crate::web::forms::Shown;
+use crate::web::listed::Listed;
 use crate::web::paging::PageRequest;
 use crate::web::{Failure, Page, response};
 
@@ -21,7 +22,7 @@ struct AppsPage {
     shown: Shown,
     organisation_id: String,
     apps: Vec<AppView>,
-    next_cursor: Option<String>,
+    listed: Listed,
     may_build: bool,
 }
 
@@ -54,13 +55,8 @@ pub fn may_build(context: &Context) -> bool {
 async fn apps_page(context: &Context, shown: Shown) -> Result<AppsPage, Failure> {
     let request = PageRequest::read(context)?;
     let organisation_id = context.organisation_id()?;
-    let apps = store::list(
-        &context.connection,
-        organisation_id,
-        &request.before,
-        request.limit_and_one(),
-    )
-    .await?;
+    let state = context.query("state").unwrap_or_default();
+    let apps = store::list(&context.connection, organisation_id, &request, &state).await?;
     let list = request.page_of(apps.iter().map(AppView::from).collect(), |app: &AppView| {
         app.id.clone()
     });
@@ -68,8 +64,11 @@ async fn apps_page(context: &Context, shown: Shown) -> Result<AppsPage, Failure>
         page: organisation_page(context, "Apps").await?,
         shown,
         organisation_id: organisation_id.to_string(),
+        listed: {
+            let path = format!("/organisations/{organisation_id}/apps");
+            Listed::of(context, &path, &path, list.next_cursor.as_deref())
+        },
         apps: list.items,
-        next_cursor: list.next_cursor,
         may_build: may_build(context),
     })
 }

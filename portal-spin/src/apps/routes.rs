@@ -154,13 +154,8 @@ pub async fn create_app(context: &Context) -> Outcome {
 pub async fn list_apps(context: &Context) -> Outcome {
     let page = PageRequest::read(context)?;
     let organisation_id = context.organisation_id()?;
-    let apps = store::list(
-        &context.connection,
-        organisation_id,
-        &page.before,
-        page.limit_and_one(),
-    )
-    .await?;
+    let state = context.query("state").unwrap_or_default();
+    let apps = store::list(&context.connection, organisation_id, &page, &state).await?;
     let views = apps.iter().map(AppView::from).collect();
     response::ok(&page.page_of(views, |app: &AppView| app.id.clone()))
 }

@@ -6,6 +6,7 @@ use shared::ids::{AppId, OrganisationId};
 use crate::database::{Connection, DatabaseError, Row};
 use crate::edges::feed;
 use crate::params;
+use crate::web::paging::{PageRequest, finds};
 
 /// An app.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -88,15 +89,23 @@ pub async fn find_app(
 pub async fn list(
     connection: &Connection,
     organisation_id: OrganisationId,
-    before: &str,
-    limit: i64,
+    page: &PageRequest,
+    state: &str,
 ) -> Result<Vec<App>, DatabaseError> {
+    let found = finds("$3", &["name", "description", "app_id"]);
     let sql = format!(
         "SELECT {COLUMNS} FROM apps WHERE organisation_id = $1 AND app_id < $2
-            AND deleted_at_ms IS NULL ORDER BY app_id DESC LIMIT $3"
+            AND deleted_at_ms IS NULL AND {found}
+            AND ($4 = '' OR $4 = CASE WHEN suspended_at_ms IS NULL THEN 'active' ELSE 'suspended' END)
+         ORDER BY app_id DESC LIMIT $5"
     );
-    let rows = connection
-        .query(&sql, params![organisation_id.to_string(), before, limit])
-        .await?;
+    let parameters = params![
+        organisation_id.to_string(),
+        page.before.as_str(),
+        page.wanted.as_str(),
+        state,
+        page.limit_and_one()
+    ];
+    let rows = connection.query(&sql, parameters).await?;
     rows.iter().map(read).collect()
 }

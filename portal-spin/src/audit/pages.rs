@@ -13,6 +13,7 @@ use crate::encoding::readable_time;
 use crate::organisations::store::{find_organisation, find_person};
 use crate::routes::Outcome;
 use crate::web::forms::{Form, Shown};
+use crate::web::listed::Listed;
 use crate::web::paging::PageOf;
 use crate::web::{Failure, Page, response};
 
@@ -32,9 +33,8 @@ struct AuditPage {
     page: Page,
     shown: Shown,
     search: Search,
-    query: String,
     rows: Vec<Row>,
-    next_cursor: Option<String>,
+    listed: Listed,
 }
 
 /// `GET /operator/audit?actor=&action=&object=&organisation_id=&from=&until=`
@@ -70,10 +70,14 @@ pub async fn show_audit_log(context: &Context) -> Outcome {
     let page = AuditPage {
         page: Page::new(context, "Audit log"),
         shown,
-        query: search.query(),
+        listed: Listed::of(
+            context,
+            "/operator/audit",
+            "/operator/audit-records",
+            found.next_cursor.as_deref(),
+        ),
         search,
         rows,
-        next_cursor: found.next_cursor,
     };
     response::html_with(status, &page)
 }

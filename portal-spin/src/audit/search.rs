@@ -7,7 +7,7 @@ use crate::database::{DatabaseError, Row};
 use crate::encoding::hex;
 use crate::params;
 use crate::web::Failure;
-use crate::web::paging::{PageOf, PageRequest};
+use crate::web::paging::{PageOf, PageRequest, finds, unknown_cursor};
 
 /// The columns of a record, in the order that [`record_of`] reads.
 pub(super) const COLUMNS: &str =
@@ -47,24 +47,6 @@ impl Search {
             until: query("until"),
         }
     }
-
-    /// The same search as a query of a URL.
-    pub fn query(&self) -> String {
-        form_urlencoded::Serializer::new(String::new())
-            .extend_pairs(
-                [
-                    ("actor", &self.actor),
-                    ("action", &self.action),
-                    ("object", &self.object),
-                    ("organisation_id", &self.organisation),
-                    ("from", &self.from),
-                    ("until", &self.until),
-                ]
-                .iter()
-                .filter(|(_, value)| !value.is_empty()),
-            )
-            .finish()
-    }
 }
 
 /// A day's first millisecond; `otherwise` where none is given.
@@ -85,17 +67,12 @@ pub async fn find_records(
     let page = PageRequest::read(context)?;
     let before: i64 = match context.query("cursor") {
         None => i64::MAX,
-        Some(text) => text.parse().map_err(|_| {
-            Failure::field(
-                "cursor",
-                "unknown_cursor",
-                "Send the next_cursor of the page before.",
-            )
-        })?,
+        Some(text) => text.parse().map_err(|_| unknown_cursor())?,
     };
     let from = day("from", &search.from, 0)?;
     let until = day("until", &search.until, i64::MAX - DAY_MS)? + DAY_MS;
     let beginning = format!("{}%", search.action.replace('%', ""));
+    let found = finds("$9", &["a.action", "a.object", "a.actor", "a.detail"]);
     let records = context
         .connection
         .query(
@@ -106,7 +83,8 @@ pub async fn find_records(
                     AND ($6 = '' OR a.organisation_id = $6)
                     AND ($7 = '' OR a.actor = $7
                         OR a.actor = (SELECT person_id FROM people WHERE email = $8))
-                 ORDER BY a.position DESC LIMIT $9"
+                    AND {found}
+                 ORDER BY a.position DESC LIMIT $10"
             ),
             params![
                 before,
@@ -117,6 +95,7 @@ pub async fn find_records(
                 search.organisation.as_str(),
                 search.actor.as_str(),
                 search.actor.to_lowercase(),
+                page.wanted.as_str(),
                 page.limit_and_one(),
             ],
         )

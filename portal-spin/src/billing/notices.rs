@@ -6,7 +6,7 @@ use super::accounts;
 use super::invoice::Document;
 use crate::context::Context;
 use crate::database::DatabaseError;
-use crate::emails::{Message, queue_email};
+use crate::emails;
 use crate::encoding::readable_time;
 use crate::organisations::{MemberRole, store::list_member_emails};
 use crate::params;
@@ -32,13 +32,8 @@ pub async fn tell_payers(
     text: &str,
 ) -> Result<(), DatabaseError> {
     for to in recipients(context, organisation_id).await? {
-        let message = Message {
-            to,
-            subject: subject.to_owned(),
-            text: text.to_owned(),
-            code: None,
-        };
-        queue_email(context, &message).await?;
+        let values = [("headline", subject), ("details", text)];
+        emails::send(context, "money", &to, &values).await?;
     }
     Ok(())
 }
@@ -58,13 +53,9 @@ pub async fn tell_operator(
         )
         .await?;
     for row in rows {
-        let message = Message {
-            to: row.get(0)?,
-            subject: subject.to_owned(),
-            text: text.to_owned(),
-            code: None,
-        };
-        queue_email(context, &message).await?;
+        let to: String = row.get(0)?;
+        let values = [("headline", subject), ("details", text)];
+        emails::send(context, "money-staff", &to, &values).await?;
     }
     Ok(())
 }

@@ -7,13 +7,14 @@ use super::documents::read_document;
 use super::operator_routes::{self, Closing, CreditNoteRequest, OperatorBillingView, TopUpRequest};
 use super::pages::InvoicePage;
 use super::routes::of_path;
-use super::store::{self, InvoiceView};
+use super::store::InvoiceView;
 use super::{coupons::CouponRequest, taxes::TaxRateRequest};
 use crate::context::Context;
 use crate::encoding::readable_time;
 use crate::organisations::OperatorRole;
 use crate::routes::{FINANCE, Outcome};
 use crate::web::forms::Shown;
+use crate::web::listed::Listed;
 use crate::web::{Failure, Page, response};
 
 #[derive(Template)]
@@ -23,6 +24,7 @@ struct OperatorBillingPage {
     shown: Shown,
     billing: OperatorBillingView,
     invoices: Vec<InvoiceView>,
+    listed: Listed,
     may_change: bool,
 }
 
@@ -40,11 +42,18 @@ fn may_change(context: &Context) -> Result<bool, Failure> {
 }
 
 async fn overview_page(context: &Context, shown: Shown) -> Result<OperatorBillingPage, Failure> {
+    let invoices = operator_routes::all_invoices(context).await?;
     Ok(OperatorBillingPage {
         page: Page::new(context, "Billing"),
         shown,
         billing: operator_routes::overview(context).await?,
-        invoices: store::list_invoices(&context.connection, None, "~", 100, context.now_ms).await?,
+        listed: Listed::of(
+            context,
+            "/operator/billing",
+            "/operator/invoices",
+            invoices.next_cursor.as_deref(),
+        ),
+        invoices: invoices.items,
         may_change: may_change(context)?,
     })
 }

@@ -108,17 +108,16 @@ pub async fn get_operator_billing(context: &Context) -> Outcome {
 
 /// `GET /api/v1/operator/invoices`
 pub async fn list_all_invoices(context: &Context) -> Outcome {
+    response::ok(&all_invoices(context).await?)
+}
+
+/// Every invoice, as the query of the URL asks.
+pub(super) async fn all_invoices(context: &Context) -> Result<super::routes::InvoiceList, Failure> {
     let page = PageRequest::read(context)?;
-    let limit = page.limit_and_one();
-    let items = store::list_invoices(
-        &context.connection,
-        None,
-        &page.before,
-        limit,
-        context.now_ms,
-    )
-    .await?;
-    response::ok(&page.page_of(items, |invoice| invoice.id.clone()))
+    let state = context.query("state").unwrap_or_default();
+    let items =
+        store::list_invoices(&context.connection, None, &page, &state, context.now_ms).await?;
+    Ok(page.page_of(items, |invoice| invoice.id.clone()))
 }
 
 /// A payment that came outside any provider.

@@ -6,12 +6,14 @@ use http::StatusCode;
 use super::documents::{ShownDocument, read_document, show_document};
 use super::routes::{self, AccountView, BillingView};
 use super::shadow::{self, Comparison, ShadowInvoice};
-use super::store::{self, InvoiceView};
+use super::store::InvoiceView;
 use crate::apps::organisation_page;
 use crate::context::Context;
 use crate::encoding::{readable_time, rfc3339};
+use crate::organisations::pages::local_path;
 use crate::routes::{Outcome, PAYERS};
 use crate::web::forms::Shown;
+use crate::web::listed::Listed;
 use crate::web::{Failure, Page, response};
 
 #[derive(Template)]
@@ -22,7 +24,9 @@ struct BillingPage {
     base: String,
     billing: BillingView,
     invoices: Vec<InvoiceView>,
+    listed: Listed,
     may_pay: bool,
+    next: String,
 }
 
 impl BillingPage {
@@ -57,18 +61,21 @@ fn shown_account(account: &AccountView) -> Shown {
 async fn billing_page(context: &Context, shown: Option<Shown>) -> Result<BillingPage, Failure> {
     let organisation_id = context.organisation_id()?;
     let billing = routes::billing(context, organisation_id).await?;
+    let invoices = routes::own_invoices(context).await?;
     Ok(BillingPage {
         page: organisation_page(context, "Billing").await?,
         shown: shown.unwrap_or_else(|| shown_account(&billing.account)),
         base: format!("/organisations/{organisation_id}/billing"),
-        invoices: store::list_invoices(
-            &context.connection,
-            Some(organisation_id),
-            "~",
-            50,
-            context.now_ms,
-        )
-        .await?,
+        listed: Listed::of(
+            context,
+            &format!("/organisations/{organisation_id}/billing"),
+            &format!("/organisations/{organisation_id}/invoices"),
+            invoices.next_cursor.as_deref(),
+        ),
+        invoices: invoices.items,
+        next: context
+            .query("next")
+            .unwrap_or_else(|| context.form().text("next")),
         may_pay: PAYERS.contains(&context.member_role()?),
         billing,
     })
@@ -81,6 +88,11 @@ pub async fn show_billing(context: &Context) -> Outcome {
 
 async fn done_or_again(context: &Context, outcome: Result<(), Failure>) -> Outcome {
     match outcome {
+        // Who came to give what was missing goes back to where it was missed.
+        Ok(()) if !context.form().text("next").is_empty() => {
+            let next = local_path(&context.form().text("next"));
+            Ok(response::see_other(&next))
+        }
         Ok(()) => {
             let organisation_id = context.organisation_id()?;
             Ok(response::see_other(&format!(

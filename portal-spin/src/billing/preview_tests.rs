@@ -82,6 +82,7 @@ on_every_database! {
     async fn a_preview_is_what_the_next_invoice_says(portal: TestPortal) {
         let scene = Scene::on_plan(&portal, plan("31", "0.10", "by_second")).await;
         run_at(&portal, portal.now_ms() + 25 * HOUR_MS).await;
+        scene.give_billing_details(&portal, &scene.actor.token).await;
         let mut plans = Vec::new();
         for (number, terms) in terms().into_iter().enumerate() {
             plans.push(publish_plan(&portal, &format!("Plan {number}"), terms).await);

@@ -55,7 +55,7 @@ pub struct Balance {
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct AccountView {
-    /// As on invoices; empty for the organisation's name.
+    /// As on invoices.
     pub legal_name: String,
     /// Street, place; several lines.
     pub address: String,
@@ -297,18 +297,23 @@ pub async fn get_shadow_invoice(context: &Context) -> Outcome {
 
 /// `GET …/invoices`
 pub async fn list_invoices(context: &Context) -> Outcome {
+    response::ok(&own_invoices(context).await?)
+}
+
+/// The organisation's invoices, as the query of the URL asks.
+pub(super) async fn own_invoices(context: &Context) -> Result<InvoiceList, Failure> {
     let page = PageRequest::read(context)?;
     let organisation_id = Some(context.organisation_id()?);
-    let limit = page.limit_and_one();
+    let state = context.query("state").unwrap_or_default();
     let items = store::list_invoices(
         &context.connection,
         organisation_id,
-        &page.before,
-        limit,
+        &page,
+        &state,
         context.now_ms,
     )
     .await?;
-    response::ok(&page.page_of(items, |invoice| invoice.id.clone()))
+    Ok(page.page_of(items, |invoice| invoice.id.clone()))
 }
 
 /// The invoice of the path.

@@ -12,6 +12,7 @@ use crate::context::Context;
 use crate::database::{Connection, DatabaseError, Row, Value};
 use crate::params;
 use crate::web::Failure;
+use crate::web::paging::{PageRequest, finds};
 
 /// An invoice or credit note without its lines.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
@@ -146,17 +147,33 @@ pub async fn find_invoice(
 pub async fn list_invoices(
     connection: &Connection,
     organisation_id: Option<OrganisationId>,
-    before: &str,
-    limit: i64,
+    page: &PageRequest,
+    state: &str,
     now_ms: i64,
 ) -> Result<Vec<InvoiceView>, DatabaseError> {
+    let owner =
+        "(SELECT o.name FROM organisations o WHERE o.organisation_id = invoices.organisation_id)";
+    let found = finds("$3", &["number", "invoice_id", owner]);
+    // The states that `read` tells.
     let sql = format!(
         "SELECT {COLUMNS} FROM invoices WHERE invoice_id < $1 AND (organisation_id = $2 OR $2 = '')
-         ORDER BY invoice_id DESC LIMIT $3"
+            AND {found} AND ($4 = '' OR $4 = CASE WHEN kind = 'credit_note' THEN 'given'
+                WHEN voided_at_ms IS NOT NULL THEN 'void' WHEN paid_at_ms IS NOT NULL THEN 'paid'
+                WHEN uncollectible_at_ms IS NOT NULL THEN 'uncollectible'
+                WHEN due_at_ms < $5 THEN 'overdue' ELSE 'open' END)
+         ORDER BY invoice_id DESC LIMIT $6"
     );
     let organisation = organisation_id.map(|id| id.to_string()).unwrap_or_default();
+    let parameters = params![
+        page.before.as_str(),
+        organisation,
+        page.wanted.as_str(),
+        state,
+        now_ms,
+        page.limit_and_one()
+    ];
     connection
-        .query(&sql, params![before, organisation, limit])
+        .query(&sql, parameters)
         .await?
         .iter()
         .map(|row| Ok(read(row, now_ms)?.view))

@@ -101,9 +101,35 @@ impl Scene {
         let token = portal
             .log_in(&self.actor.email, crate::testing::PASSWORD)
             .await;
+        let path = format!("{}/plan-changes", self.subscription);
         let body = json!({ "plan_id": plan });
+        let answer = portal.post(&path, &token, body.clone()).await;
+        if answer.status == 409 && answer.code() == "billing_details_required" {
+            self.give_billing_details(portal, &token).await;
+            portal.post(&path, &token, body).await.expect(200);
+        } else {
+            answer.expect(200);
+        }
+    }
+
+    /// Fills in what invoices of a plan with a price need.
+    pub async fn give_billing_details(&self, portal: &TestPortal, token: &str) {
+        let billing = format!(
+            "/api/v1/organisations/{}/billing",
+            self.actor.organisation_id
+        );
+        let mut account = portal.get(&billing, token).await.expect(200).json()["account"].clone();
+        for (name, text) in [
+            ("legal_name", "Acme Ltd"),
+            ("address", "1 Main Street"),
+            ("country", "AQ"),
+        ] {
+            if account[name] == "" {
+                account[name] = json!(text);
+            }
+        }
         portal
-            .post(&format!("{}/plan-changes", self.subscription), &token, body)
+            .call("PUT", &format!("{billing}/account"), token, Some(account))
             .await
             .expect(200);
     }

@@ -11,6 +11,8 @@ use crate::web::FieldError;
 /// A logo is at most so long.
 const LONGEST_LOGO_BYTES: usize = 32 * 1024;
 const MOST_LINKS: usize = 6;
+/// The accent of the stylesheet on a light page.
+const ACCENT: &str = "#1d5b52";
 
 /// A link at the foot of every page: imprint, privacy, terms.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -177,6 +179,7 @@ pub struct Brand {
     pub links: Vec<FooterLink>,
     /// The sender of mails.
     pub mail_from: String,
+    accent: String,
     logo_svg: String,
     css: String,
 }
@@ -199,9 +202,15 @@ impl Brand {
             legal: settings.legal.clone(),
             links: settings.links.clone(),
             mail_from: or(&settings.mail_from, "email_from"),
+            accent: Colour::parse(&settings.accent).map_or_else(|| ACCENT.to_owned(), Colour::css),
             logo_svg: settings.logo_svg.clone(),
             css,
         }
+    }
+
+    /// The colour of links on a light page.
+    pub fn accent(&self) -> &str {
+        &self.accent
     }
 
     /// A file under `/assets/` that belongs to the brand: its media type and content.

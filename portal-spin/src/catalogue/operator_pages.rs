@@ -13,8 +13,7 @@ use super::routes::{
 use super::variants::{VariantBody, make_variant};
 use super::views::{Viewer, view};
 use super::{
-    FirstDay, PlanBody, ProductBody, VersionBody, charge_form, plan_form, price_form, products,
-    rule_form,
+    FirstDay, PlanBody, ProductBody, VersionBody, charge_form, plan_form, price_form, rule_form,
 };
 use crate::billing::period::zone_names;
 use crate::context::Context;
@@ -22,6 +21,7 @@ use crate::organisations::OperatorRole;
 use crate::routes::{MANAGERS, Outcome};
 use crate::subscriptions::{self, MigrationView, PublicationBody, PublicationPreview};
 use crate::web::forms::{Form, Shown};
+use crate::web::listed::Listed;
 use crate::web::{Failure, Page, response};
 
 #[derive(Template)]
@@ -30,7 +30,7 @@ struct ProductsPage {
     page: Page,
     shown: Shown,
     products: Vec<ProductView>,
-    query: String,
+    listed: Listed,
     may_manage: bool,
 }
 
@@ -104,19 +104,13 @@ fn may_manage(context: &Context) -> bool {
 }
 
 async fn products_page(context: &Context, status: StatusCode, shown: Shown) -> Outcome {
-    let query = context.query("q").unwrap_or_default();
-    let wanted = query.to_lowercase();
-    let mut found = Vec::new();
-    for product in products::list(&context.connection, true).await? {
-        if product.name.to_lowercase().contains(&wanted) {
-            found.push(view(context, &product, &Viewer::Operator).await?);
-        }
-    }
+    let found = super::routes::operator_products(context).await?;
+    let path = "/operator/products";
     let page = ProductsPage {
         page: Page::new(context, "Products"),
         shown,
-        products: found,
-        query,
+        listed: Listed::of(context, path, path, found.next_cursor.as_deref()),
+        products: found.items,
         may_manage: may_manage(context),
     };
     response::html_with(status, &page)

@@ -17,14 +17,11 @@ use crate::context::Context;
 use crate::database::DatabaseError;
 use crate::partners::Reach;
 use crate::routes::Outcome;
+use crate::web::paging::{PageOf, whole};
 use crate::web::{Failure, FieldError, response};
 
 /// Products of the catalogue.
-#[derive(Debug, Serialize, JsonSchema)]
-pub struct ProductList {
-    /// The rows.
-    pub items: Vec<ProductView>,
-}
+pub type ProductList = PageOf<ProductView>;
 
 /// What a product is given, new or changed.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
@@ -81,7 +78,7 @@ pub struct VersionView {
 /// `GET /api/v1/products`: the public catalogue.
 pub async fn list_products(context: &Context) -> Outcome {
     let items = visible_products(context).await?;
-    response::json_with_etag(context.header("if-none-match"), &ProductList { items })
+    response::ok(&whole(context, items, |item| item.id.clone())?)
 }
 
 /// Whether a product of the catalogue exists for whoever asks: it is public or they are signed in, and
@@ -113,7 +110,7 @@ pub async fn list_organisation_products(context: &Context) -> Outcome {
             items.push(view(context, &product, &Viewer::Partner(&reach)).await?);
         }
     }
-    response::json_with_etag(context.header("if-none-match"), &ProductList { items })
+    response::ok(&whole(context, items, |item| item.id.clone())?)
 }
 
 /// `GET /api/v1/products/{product_id}`
@@ -136,11 +133,16 @@ pub(super) async fn product_of_path(context: &Context) -> Result<Product, Failur
 
 /// `GET /api/v1/operator/products`
 pub async fn list_all_products(context: &Context) -> Outcome {
+    response::ok(&operator_products(context).await?)
+}
+
+/// Every product, as the query of the URL asks.
+pub(super) async fn operator_products(context: &Context) -> Result<ProductList, Failure> {
     let mut items = Vec::new();
     for product in products::list(&context.connection, true).await? {
         items.push(view(context, &product, &Viewer::Operator).await?);
     }
-    response::ok(&ProductList { items })
+    whole(context, items, |item: &ProductView| item.id.clone())
 }
 
 /// `GET /api/v1/operator/products/{product_id}`

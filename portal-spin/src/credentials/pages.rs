@@ -13,6 +13,7 @@ use crate::context::Context;
 use crate::encoding::readable_time;
 use crate::routes::Outcome;
 use crate::web::forms::{Form, Shown};
+use crate::web::listed::Listed;
 use crate::web::paging::PageRequest;
 use crate::web::{Failure, Page, response};
 
@@ -33,7 +34,7 @@ struct CredentialsPage {
     shown: Shown,
     app_id: String,
     rows: Vec<Row>,
-    next_cursor: Option<String>,
+    listed: Listed,
     new_key: Option<String>,
     may_build: bool,
 }
@@ -77,13 +78,8 @@ async fn render(
     let app_id: AppId = context.path_id("app_id")?;
     let app = app_of_path(context).await?;
     let request = PageRequest::read(context)?;
-    let credentials = store::list(
-        &context.connection,
-        app_id,
-        &request.before,
-        request.limit_and_one(),
-    )
-    .await?;
+    let environment = context.query("environment").unwrap_or_default();
+    let credentials = store::list(&context.connection, app_id, &request, &environment).await?;
     let mut views = Vec::with_capacity(credentials.len());
     for credential in &credentials {
         views.push(routes::view(context, credential).await?);
@@ -94,7 +90,10 @@ async fn render(
         shown,
         app_id: app_id.to_string(),
         rows: list.items.into_iter().map(row).collect(),
-        next_cursor: list.next_cursor,
+        listed: {
+            let path = format!("/apps/{app_id}/credentials");
+            Listed::of(context, &path, &path, list.next_cursor.as_deref())
+        },
         new_key,
         may_build: may_build(context),
     };

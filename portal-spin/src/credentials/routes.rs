@@ -276,13 +276,8 @@ pub async fn issue_credential(context: &Context) -> Outcome {
 pub async fn list_credentials(context: &Context) -> Outcome {
     let page = PageRequest::read(context)?;
     let app = app_of_path(context).await?;
-    let credentials = store::list(
-        &context.connection,
-        app.id,
-        &page.before,
-        page.limit_and_one(),
-    )
-    .await?;
+    let environment = context.query("environment").unwrap_or_default();
+    let credentials = store::list(&context.connection, app.id, &page, &environment).await?;
     let mut views = Vec::with_capacity(credentials.len());
     for credential in &credentials {
         views.push(view(context, credential).await?);

@@ -9,6 +9,7 @@ use crate::context::Context;
 use crate::database::{Connection, DatabaseError, Row};
 use crate::edges::feed;
 use crate::params;
+use crate::web::paging::{PageRequest, finds};
 
 const COLUMNS: &str = "credential_id, app_id, environment, name, prefix, last_four, hash, scopes,
     addresses, expires_at_ms, created_at_ms, created_by, issued_position, activated_at_ms,
@@ -162,16 +163,23 @@ pub async fn find(
 pub async fn list(
     connection: &Connection,
     app_id: AppId,
-    before: &str,
-    limit: i64,
+    page: &PageRequest,
+    environment: &str,
 ) -> Result<Vec<Credential>, DatabaseError> {
+    let found = finds("$3", &["name", "prefix", "last_four", "credential_id"]);
     let sql = format!(
         "SELECT {COLUMNS} FROM credentials WHERE app_id = $1 AND credential_id < $2
-            AND prefix <> '{CLIENT_PREFIX}' ORDER BY credential_id DESC LIMIT $3"
+            AND prefix <> '{CLIENT_PREFIX}' AND {found} AND ($4 = '' OR environment = $4)
+         ORDER BY credential_id DESC LIMIT $5"
     );
-    let rows = connection
-        .query(&sql, params![app_id.to_string(), before, limit])
-        .await?;
+    let parameters = params![
+        app_id.to_string(),
+        page.before.as_str(),
+        page.wanted.as_str(),
+        environment,
+        page.limit_and_one()
+    ];
+    let rows = connection.query(&sql, parameters).await?;
     rows.iter().map(read).collect()
 }
 

@@ -8,6 +8,7 @@ use crate::encoding::readable_time;
 use crate::installations::{own_installation, refuse_opinion};
 use crate::organisations::OperatorRole;
 use crate::routes::{EDITORS, Outcome};
+use crate::web::listed::Listed;
 use crate::web::{Page, response};
 
 /// `POST /installations/{installation_id}/opinion`
@@ -33,6 +34,7 @@ pub async fn submit_opinion(context: &Context) -> Outcome {
 struct OpinionsPage {
     page: Page,
     list: OpinionList,
+    listed: Listed,
     may_choose: bool,
 }
 
@@ -45,9 +47,12 @@ impl OpinionsPage {
 /// `GET /operator/opinions`
 pub async fn show_opinions_page(context: &Context) -> Outcome {
     let roles = &context.person()?.operator_roles;
+    let list = list_opinions(context).await?;
+    let path = "/operator/opinions";
     response::html(&OpinionsPage {
         page: Page::new(context, "What customers say"),
-        list: list_opinions(context).await?,
+        listed: Listed::of(context, path, path, list.next_cursor.as_deref()),
+        list,
         may_choose: OperatorRole::any_of(roles, EDITORS),
     })
 }

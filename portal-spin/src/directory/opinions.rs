@@ -13,7 +13,7 @@ use crate::installations::{Installation, check_standing, own_installation};
 use crate::organisations::sessions::find_member_role;
 use crate::params;
 use crate::routes::Outcome;
-use crate::web::paging::Stretch;
+use crate::web::paging::{Stretch, finds};
 use crate::web::{Failure, FieldError, response};
 
 /// What a customer says.
@@ -115,10 +115,26 @@ pub async fn find_opinion(
 /// Every opinion, those that wait for a choice first.
 pub async fn list_opinions(context: &Context) -> Result<OpinionList, Failure> {
     let stretch = Stretch::read(context, 50)?;
-    let condition = "1 = 1 ORDER BY CASE WHEN p.shown_at_ms IS NULL THEN 0 ELSE 1 END,
-        p.written_at_ms DESC, p.installation_id LIMIT $1 OFFSET $2";
-    let parameters = params![stretch.limit_and_one(), stretch.from];
-    let rows = list_where(&context.connection, condition, parameters).await?;
+    let shown = match context.query("is_shown").unwrap_or_default().as_str() {
+        "" => "1 = 1",
+        "true" => "p.shown_at_ms IS NOT NULL",
+        "false" => "p.shown_at_ms IS NULL",
+        _ => {
+            let detail = "Give `true` or `false`.";
+            return Err(Failure::field("is_shown", "unknown_value", detail));
+        }
+    };
+    let found = finds("$1", &["p.body", "p.signed_by", "a.name"]);
+    let condition = format!(
+        "{shown} AND {found} ORDER BY CASE WHEN p.shown_at_ms IS NULL THEN 0 ELSE 1 END,
+            p.written_at_ms DESC, p.installation_id LIMIT $2 OFFSET $3"
+    );
+    let parameters = params![
+        stretch.wanted.as_str(),
+        stretch.limit_and_one(),
+        stretch.from
+    ];
+    let rows = list_where(&context.connection, &condition, parameters).await?;
     let (items, next_cursor) = stretch.cut(rows);
     Ok(OpinionList { items, next_cursor })
 }

@@ -7,6 +7,7 @@ use super::model::{AWAY_AT_MOST_MS, LIVE_FOR_MS, Progress, SILENT_AFTER_MS, satu
 use crate::database::{Connection, DatabaseError, Row};
 use crate::encoding::readable_time;
 use crate::params;
+use crate::web::paging::{PageRequest, finds};
 
 /// One boot as the operator sees it.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
@@ -234,15 +235,21 @@ pub async fn liveness(connection: &Connection, now_ms: i64) -> Result<Liveness, 
 pub async fn list_boots(
     connection: &Connection,
     now_ms: i64,
-    before: &str,
-    limit: i64,
+    page: &PageRequest,
 ) -> Result<Vec<EdgeView>, DatabaseError> {
+    let found = finds("$2", &["name", "version", "edge_boot_id"]);
     let rows = connection
         .query(
-            "SELECT edge_boot_id, name, version, started_at_ms, last_seen_at_ms, applied_position,
-                decided, ended_at_ms, gap_from_ms, gap_until_ms, gap_calls
-             FROM edges WHERE edge_boot_id < $1 ORDER BY edge_boot_id DESC LIMIT $2",
-            params![before, limit],
+            &format!(
+                "SELECT edge_boot_id, name, version, started_at_ms, last_seen_at_ms, applied_position,
+                    decided, ended_at_ms, gap_from_ms, gap_until_ms, gap_calls
+                 FROM edges WHERE edge_boot_id < $1 AND {found} ORDER BY edge_boot_id DESC LIMIT $3"
+            ),
+            params![
+                page.before.as_str(),
+                page.wanted.as_str(),
+                page.limit_and_one()
+            ],
         )
         .await?;
     rows.iter().map(|row| view(row, now_ms)).collect()

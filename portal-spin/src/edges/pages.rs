@@ -7,6 +7,7 @@ use super::feed;
 use crate::context::Context;
 use crate::encoding::readable_time;
 use crate::routes::Outcome;
+use crate::web::listed::Listed;
 use crate::web::paging::PageRequest;
 use crate::web::{Page, response};
 
@@ -17,7 +18,7 @@ struct EdgesPage {
     head: i64,
     now_ms: i64,
     edges: Vec<EdgeView>,
-    next_cursor: Option<String>,
+    listed: Listed,
 }
 
 impl EdgesPage {
@@ -41,14 +42,16 @@ impl EdgesPage {
 pub async fn show_edges(context: &Context) -> Outcome {
     let request = PageRequest::read(context)?;
     let connection = &context.connection;
-    let limit = request.limit_and_one();
-    let boots = boots::list_boots(connection, context.now_ms, &request.before, limit).await?;
+    let boots = boots::list_boots(connection, context.now_ms, &request).await?;
     let list = request.page_of(boots, |edge: &EdgeView| edge.id.clone());
     response::html(&EdgesPage {
         page: Page::new(context, "Edges"),
         head: feed::head(connection).await?,
         now_ms: context.now_ms,
+        listed: {
+            let path = "/operator/edges";
+            Listed::of(context, path, path, list.next_cursor.as_deref())
+        },
         edges: list.items,
-        next_cursor: list.next_cursor,
     })
 }

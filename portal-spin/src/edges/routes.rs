@@ -92,12 +92,6 @@ fn signed(context: &Context, body: &impl Serialize, cache: &str) -> Result<Respo
 /// `GET /api/v1/operator/edges`
 pub async fn list_edges(context: &Context) -> Outcome {
     let page = PageRequest::read(context)?;
-    let boots = boots::list_boots(
-        &context.connection,
-        context.now_ms,
-        &page.before,
-        page.limit_and_one(),
-    )
-    .await?;
+    let boots = boots::list_boots(&context.connection, context.now_ms, &page).await?;
     response::ok(&page.page_of(boots, |edge: &EdgeView| edge.id.clone()))
 }

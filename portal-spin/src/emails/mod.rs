@@ -1,9 +1,11 @@
 //! E-mails to send: rows written in the transaction of the change they tell of.
 //!
-//! Owns the queue, its delivery, the development outbox and the texts that the operator may word anew.
-//! Other texts are of the domains that send them.
+//! Owns the queue, its delivery, the development outbox and every text, which the operator may word anew.
+//! When a mail is sent, and what fills its text, is of the domains.
 
+mod catalogue;
 mod delivery;
+mod html;
 mod operator;
 mod texts;
 mod wording;
@@ -12,30 +14,36 @@ mod wording_tests;
 
 pub use delivery::send_due_emails;
 pub use operator::*;
-pub use texts::compose;
+pub use texts::{compose, send};
 pub use wording::*;
 
 use serde::Serialize;
 use shared::ids::EmailId;
 
+use self::html::html_of;
 use crate::context::Context;
 use crate::database::DatabaseError;
-use crate::encoding::{escape_html, rfc3339};
+use crate::encoding::rfc3339;
 use crate::params;
 use crate::routes::Outcome;
 use crate::web::response;
 
-/// A message in plain words. The HTML part is made from the text, so the two never differ.
+/// A message in plain words, where a line that is only a URL is a link. Only [`compose`] makes one, so
+/// there is no e-mail that the operator cannot word.
 #[derive(Debug, Clone)]
 pub struct Message {
-    /// To whom.
-    pub to: String,
-    /// The subject line.
-    pub subject: String,
-    /// The text; a line that is only a URL becomes a link.
-    pub text: String,
-    /// The 6-digit code in it, if it has one.
-    pub code: Option<String>,
+    to: String,
+    subject: String,
+    text: String,
+    code: Option<String>,
+}
+
+impl Message {
+    /// With the 6-digit code that stands in it, for the development outbox.
+    pub fn with_code(mut self, code: &str) -> Self {
+        self.code = Some(code.to_owned());
+        self
+    }
 }
 
 /// Queues a message. Call it inside the transaction of the change.
@@ -52,7 +60,7 @@ pub async fn queue_email(context: &Context, message: &Message) -> Result<(), Dat
                 message.to.to_lowercase(),
                 message.subject.as_str(),
                 message.text.as_str(),
-                html_of(&message.text),
+                html_of(&context.app.brand(), &message.text),
                 message.code.clone(),
                 context.now_ms,
                 context.now_ms,
@@ -60,22 +68,6 @@ pub async fn queue_email(context: &Context, message: &Message) -> Result<(), Dat
         )
         .await?;
     Ok(())
-}
-
-/// Paragraphs and links; everything else is escaped.
-fn html_of(text: &str) -> String {
-    let paragraphs = text.split("\n\n").map(|paragraph| {
-        let lines = paragraph.lines().map(|line| {
-            let escaped = escape_html(line);
-            if is_link(line) {
-                format!("<a href=\"{escaped}\">{escaped}</a>")
-            } else {
-                escaped
-            }
-        });
-        format!("<p>{}</p>", lines.collect::<Vec<_>>().join("<br>\n"))
-    });
-    paragraphs.collect::<Vec<_>>().join("\n")
 }
 
 fn is_link(line: &str) -> bool {

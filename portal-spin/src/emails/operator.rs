@@ -10,7 +10,8 @@ use crate::context::Context;
 use crate::database::DatabaseError;
 use crate::encoding::readable_time;
 use crate::routes::{ADMINISTRATORS, Outcome};
-use crate::web::paging::{PageOf, PageRequest};
+use crate::web::listed::Listed;
+use crate::web::paging::{PageOf, PageRequest, finds};
 use crate::web::{Failure, Page, response};
 use crate::{audit, params};
 
@@ -57,15 +58,22 @@ async fn list(context: &Context, state: &str) -> Result<EmailList, Failure> {
         }
     };
     let page = PageRequest::read(context)?;
+    let found = finds("$3", &["recipient", "subject", "last_error"]);
     let sql = format!(
         "SELECT email_id, recipient, subject, attempts, last_error, created_at, sent_at FROM emails
-         WHERE email_id < $1 AND CAST($2 AS BIGINT) > 0 {condition} ORDER BY email_id DESC LIMIT $3"
+         WHERE email_id < $1 AND CAST($2 AS BIGINT) > 0 {condition} AND {found}
+         ORDER BY email_id DESC LIMIT $4"
     );
     let rows = context
         .connection
         .query(
             &sql,
-            params![page.before.as_str(), TRIES, page.limit_and_one()],
+            params![
+                page.before.as_str(),
+                TRIES,
+                page.wanted.as_str(),
+                page.limit_and_one()
+            ],
         )
         .await?
         .iter()
@@ -100,9 +108,8 @@ pub async fn list_emails(context: &Context) -> Outcome {
 #[template(path = "emails/templates/emails.html")]
 struct EmailsPage {
     page: Page,
-    state: String,
     emails: Vec<EmailView>,
-    next_cursor: Option<String>,
+    listed: Listed,
     may_retry: bool,
 }
 
@@ -119,9 +126,11 @@ pub async fn show_emails(context: &Context) -> Outcome {
     let roles = &context.person()?.operator_roles;
     response::html(&EmailsPage {
         page: Page::new(context, "E-mails"),
-        state,
+        listed: {
+            let path = "/operator/emails";
+            Listed::of(context, path, path, list.next_cursor.as_deref())
+        },
         emails: list.items,
-        next_cursor: list.next_cursor,
         may_retry: crate::organisations::OperatorRole::any_of(roles, ADMINISTRATORS),
     })
 }

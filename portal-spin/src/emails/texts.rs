@@ -1,7 +1,8 @@
-//! The texts of e-mails that the operator may word anew, and how a text becomes a message. Pure but for
-//! [`compose`].
+//! How a text becomes a message: variables in braces, the operator's wording where there is one. Pure but
+//! for [`compose`] and [`send`].
 
-use super::Message;
+use super::catalogue::{PROGRAMME, TEXTS};
+use super::{Message, queue_email};
 use crate::context::Context;
 use crate::database::{Connection, DatabaseError};
 use crate::params;
@@ -22,106 +23,6 @@ pub struct Text {
     /// Variables without which the mail is of no use.
     pub needed: &'static [&'static str],
 }
-
-const PROGRAMME: (&str, &str) = ("programme", "Example partners");
-
-/// Every text that may be worded anew.
-pub const TEXTS: &[Text] = &[
-    Text {
-        name: "verification",
-        when: "Someone has registered.",
-        subject: "{code} is your code for {programme}",
-        body: "Your code is {code}. It is valid for 10 minutes.\n\n\
-            Or open this link within 48 hours:\n{link}\n\n\
-            If you did not register at {programme}, ignore this message: nothing happens without it.",
-        variables: &[
-            PROGRAMME,
-            ("code", "271828"),
-            ("link", "https://partners.example.com/verify?token=…"),
-        ],
-        needed: &["code", "link"],
-    },
-    Text {
-        name: "account-exists",
-        when: "Someone registers with an address that has an account.",
-        subject: "You have an account at {programme}",
-        body: "Someone, probably you, registered with this address. It has an account already.\n\n\
-            Log in:\n{log_in_link}\n\nForgot the password? Choose a new one:\n{reset_link}\n\n\
-            If it was not you, ignore this message.",
-        variables: &[
-            PROGRAMME,
-            ("log_in_link", "https://partners.example.com/log-in"),
-            ("reset_link", "https://partners.example.com/reset-password"),
-        ],
-        needed: &["log_in_link"],
-    },
-    Text {
-        name: "password-reset",
-        when: "Someone has forgotten their password.",
-        subject: "Choose a new password for {programme}",
-        body: "Open this link within one hour to choose a new password:\n{link}\n\n\
-            If you did not ask for it, ignore this message: the password stays as it is.",
-        variables: &[
-            PROGRAMME,
-            (
-                "link",
-                "https://partners.example.com/reset-password/new?token=…",
-            ),
-        ],
-        needed: &["link"],
-    },
-    Text {
-        name: "invitation",
-        when: "An owner invites a colleague.",
-        subject: "{inviter} invites you to {organisation}",
-        body: "{inviter} ({inviter_email}) invites you to work on {organisation} in {programme} as {role}.\n\n\
-            Open this link within 14 days:\n{link}",
-        variables: &[
-            PROGRAMME,
-            ("inviter", "Ada Lovelace"),
-            ("inviter_email", "ada@example.com"),
-            ("organisation", "Acme"),
-            ("role", "developer"),
-            ("link", "https://partners.example.com/invitations?token=…"),
-        ],
-        needed: &["link"],
-    },
-    Text {
-        name: "request-waiting",
-        when: "A partner's request waits for the staff.",
-        subject: "{organisation} asks {wish}",
-        body: "{organisation} asks {wish} with the app {app}.\n\nAn answer is due by {due}.\n\n{link}",
-        variables: &[
-            PROGRAMME,
-            ("organisation", "Acme"),
-            ("wish", "to go live"),
-            ("app", "Shop"),
-            ("due", "2026-11-24 14:05 UTC"),
-            (
-                "link",
-                "https://partners.example.com/operator/requests/req_…",
-            ),
-        ],
-        needed: &["link"],
-    },
-    Text {
-        name: "request-decided",
-        when: "A person has decided a partner's request.",
-        subject: "Your request {wish} was {outcome}",
-        body: "Your request {wish} was {outcome}: {reason}\n\n{link}",
-        variables: &[
-            PROGRAMME,
-            ("wish", "to go live"),
-            ("outcome", "approved"),
-            ("reason", "Welcome."),
-            (
-                "link",
-                "https://partners.example.com/apps/app_…/subscriptions",
-            ),
-        ],
-        needed: &["outcome", "reason"],
-    },
-];
 
 /// The text of this name.
 pub fn find_text(name: &str) -> Option<&'static Text> {
@@ -226,6 +127,17 @@ pub async fn compose(
         text,
         code: None,
     })
+}
+
+/// Composes a message of this name and queues it. Call it inside the transaction of the change.
+pub async fn send(
+    context: &Context,
+    name: &'static str,
+    to: &str,
+    values: &[(&str, &str)],
+) -> Result<(), DatabaseError> {
+    let message = compose(context, name, to, values).await?;
+    queue_email(context, &message).await
 }
 
 #[cfg(test)]

@@ -6,14 +6,16 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::html_of;
-use super::texts::{TEXTS, Text, fill, find_text, find_wording, problem};
+use super::catalogue::TEXTS;
+use super::html::html_of;
+use super::texts::{Text, fill, find_text, find_wording, problem};
 use crate::audit;
 use crate::context::Context;
 use crate::organisations::OperatorRole;
 use crate::params;
 use crate::routes::{ADMINISTRATORS, Outcome};
 use crate::web::forms::Shown;
+use crate::web::paging::{PageOf, whole};
 use crate::web::{Failure, FieldError, Page, response};
 
 /// A wording; both empty give back the one of the product.
@@ -55,11 +57,7 @@ pub struct EmailTextView {
 }
 
 /// Every text.
-#[derive(Debug, Serialize, JsonSchema)]
-pub struct EmailTextList {
-    /// In the order of the page.
-    pub items: Vec<EmailTextView>,
-}
+pub type EmailTextList = PageOf<EmailTextView>;
 
 /// A text with examples in place of its variables.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
@@ -136,7 +134,7 @@ fn preview_of(context: &Context, text: &Text, wording: &Wording) -> Result<Previ
     let body = filled(&wording.text)?;
     Ok(Preview {
         subject: filled(&wording.subject)?,
-        html: html_of(&body),
+        html: html_of(&brand, &body),
         text: body,
     })
 }
@@ -183,7 +181,7 @@ pub async fn list_email_texts(context: &Context) -> Outcome {
     for text in TEXTS {
         items.push(view(context, text).await?);
     }
-    response::ok(&EmailTextList { items })
+    response::ok(&whole(context, items, |item| item.name.clone())?)
 }
 
 /// `PUT /api/v1/operator/email-texts/{text_name}`

@@ -1,13 +1,14 @@
 //! `/api/v1/guides` and the operator's side of it.
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::json;
 
 use super::store::{self, Guide};
 use crate::audit;
 use crate::context::Context;
 use crate::routes::Outcome;
+use crate::web::paging::{PageOf, whole};
 use crate::web::{Failure, FieldError, response};
 
 const LONGEST_TEXT: usize = 200_000;
@@ -32,11 +33,7 @@ pub struct GuideBody {
 }
 
 /// Texts that partners see.
-#[derive(Debug, Serialize, JsonSchema)]
-pub struct GuideList {
-    /// Guides by place, then news, newest first.
-    pub items: Vec<Guide>,
-}
+pub type GuideList = PageOf<Guide>;
 
 fn is_slug(slug: &str) -> bool {
     (1..=60).contains(&slug.len())
@@ -126,7 +123,7 @@ pub(super) async fn remove(context: &Context) -> Result<(), Failure> {
 /// `GET /api/v1/guides`
 pub async fn list_guides(context: &Context) -> Outcome {
     let items = store::list_published(&context.connection).await?;
-    response::ok(&GuideList { items })
+    response::ok(&whole(context, items, |item| item.slug.clone())?)
 }
 
 /// `GET /api/v1/guides/{guide_slug}`: staff see drafts too.

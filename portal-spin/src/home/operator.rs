@@ -12,6 +12,7 @@ use crate::edges::{self, EdgeView};
 use crate::encoding::readable_time;
 use crate::params;
 use crate::routes::Outcome;
+use crate::web::paging::PageRequest;
 use crate::web::{Failure, Page, response};
 
 /// A number and the page that lists what it counts.
@@ -194,7 +195,7 @@ async fn read(context: &Context) -> Result<OperatorHome, Failure> {
         programme: counted(context, PROGRAMME, now_ms).await?,
         newest: newest_organisations(context).await?,
         feed_position: count(connection, feed, vec![]).await?,
-        edges: edges::boots::list_boots(connection, now_ms, "~", 12).await?,
+        edges: edges::boots::list_boots(connection, now_ms, &PageRequest::first(11)).await?,
         failed_mails: failed_mails(context).await?,
     })
 }

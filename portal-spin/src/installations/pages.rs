@@ -16,6 +16,7 @@ use crate::listings::{self, FormField, Funnel, app_of_path, funnel_of_path, plai
 use crate::params;
 use crate::routes::Outcome;
 use crate::web::forms::{Form, Shown};
+use crate::web::listed::Listed;
 use crate::web::paging::PageRequest;
 use crate::web::{Failure, Page, response};
 
@@ -60,7 +61,7 @@ async fn rows_of(context: &Context, list: &[Installation]) -> Result<Vec<Row>, F
 struct InstallationsPage {
     page: Page,
     rows: Vec<Row>,
-    next_cursor: Option<String>,
+    listed: Listed,
 }
 
 /// `GET /installations`
@@ -68,18 +69,16 @@ pub async fn show_installations_page(context: &Context) -> Outcome {
     let request = PageRequest::read(context)?;
     let person_id = context.person()?.person_id;
     let connection = &context.connection;
-    let list = store::list_of_person(
-        connection,
-        person_id,
-        &request.before,
-        request.limit_and_one(),
-    )
-    .await?;
+    let environment = context.query("environment").unwrap_or_default();
+    let list = store::list_of_person(connection, person_id, &request, &environment).await?;
     let list = request.page_of(list, |installation| installation.id.to_string());
     response::html(&InstallationsPage {
         page: Page::new(context, "Your installations"),
         rows: rows_of(context, &list.items).await?,
-        next_cursor: list.next_cursor,
+        listed: {
+            let path = "/installations";
+            Listed::of(context, path, path, list.next_cursor.as_deref())
+        },
     })
 }
 
@@ -207,7 +206,7 @@ struct InstallsPage {
     page: Page,
     funnel: Funnel,
     rows: Vec<Row>,
-    next_cursor: Option<String>,
+    listed: Listed,
 }
 
 /// `GET /apps/{app_id}/installs`
@@ -215,13 +214,18 @@ pub async fn show_installs_page(context: &Context) -> Outcome {
     let request = PageRequest::read(context)?;
     let app = app_of_path(context).await?;
     let connection = &context.connection;
-    let list =
-        store::list_of_app(connection, app.id, &request.before, request.limit_and_one()).await?;
+    let environment = context.query("environment").unwrap_or_default();
+    let list = store::list_of_app(connection, app.id, &request, &environment).await?;
     let list = request.page_of(list, |installation| installation.id.to_string());
     response::html(&InstallsPage {
         page: organisation_page(context, &app.name).await?,
         funnel: funnel_of_path(context).await?,
         rows: rows_of(context, &list.items).await?,
-        next_cursor: list.next_cursor,
+        listed: Listed::of(
+            context,
+            &format!("/apps/{}/installs", app.id),
+            &format!("/apps/{}/installations", app.id),
+            list.next_cursor.as_deref(),
+        ),
     })
 }

@@ -85,8 +85,8 @@ pub async fn list_installations(context: &Context) -> Outcome {
     let page = PageRequest::read(context)?;
     let person_id = context.person()?.person_id;
     let connection = &context.connection;
-    let rows =
-        store::list_of_person(connection, person_id, &page.before, page.limit_and_one()).await?;
+    let environment = context.query("environment").unwrap_or_default();
+    let rows = store::list_of_person(connection, person_id, &page, &environment).await?;
     let views = rows.iter().map(Installation::public_view).collect();
     response::ok(&page.page_of(views, |view: &InstallationView| view.id.clone()))
 }
@@ -128,7 +128,8 @@ pub async fn list_app_installations(context: &Context) -> Outcome {
     let page = PageRequest::read(context)?;
     let app_id = context.path_id("app_id")?;
     let connection = &context.connection;
-    let rows = store::list_of_app(connection, app_id, &page.before, page.limit_and_one()).await?;
+    let environment = context.query("environment").unwrap_or_default();
+    let rows = store::list_of_app(connection, app_id, &page, &environment).await?;
     let views = rows.iter().map(Installation::public_view).collect();
     response::ok(&page.page_of(views, |view: &InstallationView| view.id.clone()))
 }

@@ -8,6 +8,7 @@ use shared::ids::{AppId, CredentialId, InstallationId, PersonId};
 use crate::database::{Connection, DatabaseError, Row};
 use crate::edges::feed;
 use crate::params;
+use crate::web::paging::{PageRequest, finds};
 
 /// An installation.
 #[derive(Debug, Clone, PartialEq)]
@@ -98,16 +99,42 @@ pub async fn find_standing(
 pub async fn list_of_person(
     connection: &Connection,
     person_id: PersonId,
-    before: &str,
-    limit: i64,
+    page: &PageRequest,
+    environment: &str,
 ) -> Result<Vec<Installation>, DatabaseError> {
+    list_where(
+        connection,
+        "person_id = $1 AND removed_at_ms IS NULL",
+        person_id.to_string(),
+        page,
+        environment,
+    )
+    .await
+}
+
+/// A page of the installations that a condition on `$1` names: by the app's name, the id and what they
+/// may do.
+async fn list_where(
+    connection: &Connection,
+    condition: &str,
+    parameter: String,
+    page: &PageRequest,
+    environment: &str,
+) -> Result<Vec<Installation>, DatabaseError> {
+    let app = "(SELECT a.name FROM apps a WHERE a.app_id = installations.app_id)";
+    let found = finds("$3", &["installation_id", "scopes", app]);
     let sql = format!(
-        "SELECT {COLUMNS} FROM installations WHERE person_id = $1 AND removed_at_ms IS NULL
-            AND installation_id < $2 ORDER BY installation_id DESC LIMIT $3"
+        "SELECT {COLUMNS} FROM installations WHERE {condition} AND installation_id < $2 AND {found}
+            AND ($4 = '' OR environment = $4) ORDER BY installation_id DESC LIMIT $5"
     );
-    let rows = connection
-        .query(&sql, params![person_id, before, limit])
-        .await?;
+    let parameters = params![
+        parameter,
+        page.before.as_str(),
+        page.wanted.as_str(),
+        environment,
+        page.limit_and_one()
+    ];
+    let rows = connection.query(&sql, parameters).await?;
     rows.iter().map(read).collect()
 }
 
@@ -115,17 +142,17 @@ pub async fn list_of_person(
 pub async fn list_of_app(
     connection: &Connection,
     app_id: AppId,
-    before: &str,
-    limit: i64,
+    page: &PageRequest,
+    environment: &str,
 ) -> Result<Vec<Installation>, DatabaseError> {
-    let sql = format!(
-        "SELECT {COLUMNS} FROM installations WHERE app_id = $1
-            AND installation_id < $2 ORDER BY installation_id DESC LIMIT $3"
-    );
-    let rows = connection
-        .query(&sql, params![app_id, before, limit])
-        .await?;
-    rows.iter().map(read).collect()
+    list_where(
+        connection,
+        "app_id = $1",
+        app_id.to_string(),
+        page,
+        environment,
+    )
+    .await
 }
 
 /// Stores an installation, new or changed, and tells the edges. Call it inside a transaction, last.

@@ -7,7 +7,7 @@ use shared::ids::{AppId, ListingId};
 use crate::database::{Connection, DatabaseError, Row};
 use crate::params;
 use crate::text_enum::text_enum;
-use crate::web::paging::Stretch;
+use crate::web::paging::{Stretch, finds};
 
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 
@@ -148,6 +148,7 @@ pub async fn list_funnels(
     now_ms: i64,
     stretch: &Stretch,
 ) -> Result<Vec<AppFunnel>, DatabaseError> {
+    let found = finds("$2", &["a.name", "o.name", "l.slug"]);
     let sql = format!(
         "SELECT {STEPS}, (SELECT COUNT(*) FROM installations i WHERE i.app_id = l.app_id
                 AND i.environment = 'live' AND i.removed_at_ms IS NULL),
@@ -156,14 +157,15 @@ pub async fn list_funnels(
          JOIN organisations o ON o.organisation_id = a.organisation_id
          LEFT JOIN submissions s ON s.submission_id = l.live_submission_id
          LEFT JOIN listing_counts c ON c.listing_id = l.listing_id AND c.day > $1
-         WHERE s.state = 'published' OR c.listing_id IS NOT NULL OR EXISTS (SELECT 1
+         WHERE (s.state = 'published' OR c.listing_id IS NOT NULL OR EXISTS (SELECT 1
             FROM installations i WHERE i.app_id = l.app_id AND i.environment = 'live'
-                AND i.removed_at_ms IS NULL)
+                AND i.removed_at_ms IS NULL)) AND {found}
          GROUP BY l.app_id, a.name, o.name, l.slug, s.state
-         ORDER BY 3 DESC, 5 DESC, 1 DESC, l.app_id LIMIT $2 OFFSET $3"
+         ORDER BY 3 DESC, 5 DESC, 1 DESC, l.app_id LIMIT $3 OFFSET $4"
     );
     let parameters = params![
         day_before(days, now_ms),
+        stretch.wanted.as_str(),
         stretch.limit_and_one(),
         stretch.from
     ];

@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::counts::{AppFunnel, Funnel, list_funnels, read_total};
 use crate::context::Context;
 use crate::routes::Outcome;
+use crate::web::listed::Listed;
 use crate::web::paging::Stretch;
 use crate::web::{Failure, Page, response};
 
@@ -55,13 +56,17 @@ struct OverviewPage {
     page: Page,
     overview: InstallsOverview,
     spans: [i64; 4],
+    listed: Listed,
 }
 
 /// `GET /operator/installs?days=`
 pub async fn show_installs_overview(context: &Context) -> Outcome {
+    let overview = read_overview(context).await?;
+    let path = "/operator/installs";
     response::html(&OverviewPage {
         page: Page::new(context, "Installs"),
-        overview: read_overview(context).await?,
+        listed: Listed::of(context, path, path, overview.next_cursor.as_deref()),
+        overview,
         spans: SPANS,
     })
 }

@@ -9,10 +9,9 @@ use crate::context::Context;
 use crate::edges::Gap;
 use crate::encoding::readable_time;
 use crate::routes::Outcome;
+use crate::web::listed::Listed;
+use crate::web::paging::PageRequest;
 use crate::web::{Failure, Page, response};
-
-/// How many lines of the request log the page shows.
-const LINES: i64 = 25;
 
 struct Line {
     time: String,
@@ -29,6 +28,7 @@ struct UsagePage {
     gaps: Vec<String>,
     tables: Vec<(&'static str, Vec<Part>)>,
     log: Vec<Line>,
+    listed: Listed,
 }
 
 /// `GET /apps/{app_id}/usage`
@@ -38,7 +38,7 @@ pub async fn show_usage_page(context: &Context) -> Outcome {
         .await?
         .ok_or_else(Failure::not_found)?;
     let mut usage = usage(context, &question).await?;
-    let log = read_log(context, app.id, i64::MAX, LINES).await?;
+    let log = read_log(context, app.id, &PageRequest::read(context)?).await?;
     let by_time = usage
         .series
         .drain(..)
@@ -60,7 +60,13 @@ pub async fn show_usage_page(context: &Context) -> Outcome {
             ("By outcome", std::mem::take(&mut usage.by_outcome)),
             ("By time", by_time),
         ],
+        listed: {
+            let path = format!("/apps/{}/usage", app.id);
+            let api = format!("/apps/{}/requests", app.id);
+            Listed::of(context, &path, &api, log.next_cursor.as_deref())
+        },
         log: log
+            .items
             .into_iter()
             .map(|request| Line {
                 time: readable_time(request.at),

@@ -16,6 +16,7 @@ use crate::edges;
 use crate::params;
 use crate::routes::Outcome;
 use crate::subscriptions::{self, Terms};
+use crate::web::paging::{PageOf, PageRequest, finds, unknown_cursor};
 use crate::web::{Failure, response};
 
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
@@ -291,31 +292,52 @@ pub struct LoggedRequest {
 }
 
 /// The request log of an app, newest first.
-#[derive(Debug, Serialize, JsonSchema)]
-pub struct RequestLog {
-    /// The lines.
-    pub items: Vec<LoggedRequest>,
-    /// Send as `cursor` for the lines before; null on the last page.
-    pub next_cursor: Option<String>,
-}
+pub type RequestLog = PageOf<LoggedRequest>;
 
 pub(super) async fn read_log(
     context: &Context,
     app_id: AppId,
-    before_ms: i64,
-    limit: i64,
-) -> Result<Vec<LoggedRequest>, DatabaseError> {
+    page: &PageRequest,
+) -> Result<RequestLog, Failure> {
+    // The last line's time and request: several lines may have one time.
+    let (before_ms, before_request) = match context.query("cursor") {
+        None => (i64::MAX, String::new()),
+        Some(text) => {
+            let (at, request) = text.split_once('.').ok_or_else(unknown_cursor)?;
+            let at = at.parse().map_err(|_| unknown_cursor())?;
+            (at, request.to_owned())
+        }
+    };
+    let status: i64 = match context.query("status").unwrap_or_default().as_str() {
+        "" => -1,
+        text => text.parse().map_err(|_| {
+            Failure::field("status", "malformed", "Give an HTTP status such as 404.")
+        })?,
+    };
+    let found = finds("$4", &["operation", "code", "request_id", "credential_id"]);
     let rows = context
         .connection
         .query(
-            "SELECT at_ms, request_id, credential_id, environment, operation, method, status, code, latency_us,
-                installation_id
-             FROM request_samples WHERE app_id = $1 AND at_ms < $2
-             ORDER BY at_ms DESC, request_id DESC LIMIT $3",
-            params![app_id.to_string(), before_ms, limit],
+            &format!(
+                "SELECT at_ms, request_id, credential_id, environment, operation, method, status, code,
+                    latency_us, installation_id
+                 FROM request_samples WHERE app_id = $1 AND (at_ms < $2 OR (at_ms = $2 AND request_id < $3))
+                    AND {found} AND ($5 = '' OR environment = $5) AND (CAST($6 AS BIGINT) < 0 OR status = CAST($6 AS BIGINT))
+                 ORDER BY at_ms DESC, request_id DESC LIMIT $7"
+            ),
+            params![
+                app_id.to_string(),
+                before_ms,
+                before_request,
+                page.wanted.as_str(),
+                context.query("environment").unwrap_or_default(),
+                status,
+                page.limit_and_one()
+            ],
         )
         .await?;
-    rows.iter()
+    let lines = rows
+        .iter()
         .map(|row| {
             let code: String = row.get(7)?;
             let latency_us: i64 = row.get(8)?;
@@ -335,37 +357,13 @@ pub(super) async fn read_log(
                 latency_ms,
             })
         })
-        .collect()
+        .collect::<Result<Vec<_>, DatabaseError>>()?;
+    Ok(page.page_of(lines, |line| format!("{}.{}", line.at, line.request_id)))
 }
 
 /// `GET …/requests`
 pub async fn list_requests(context: &Context) -> Outcome {
     let app_id: AppId = context.path_id("app_id")?;
-    let limit: i64 = match context.query("limit") {
-        None => 50,
-        Some(text) => text
-            .parse()
-            .ok()
-            .filter(|limit| (1..=200).contains(limit))
-            .ok_or_else(|| {
-                Failure::field("limit", "out_of_range", "Give a number from 1 to 200.")
-            })?,
-    };
-    let before_ms = match context.query("cursor") {
-        None => i64::MAX,
-        Some(text) => text.parse().map_err(|_| {
-            Failure::field(
-                "cursor",
-                "malformed",
-                "Give the `next_cursor` of a page, or nothing.",
-            )
-        })?,
-    };
-    let items = read_log(context, app_id, before_ms, limit).await?;
-    let is_full = i64::try_from(items.len()).unwrap_or(0) == limit;
-    let next_cursor = items
-        .last()
-        .filter(|_| is_full)
-        .map(|line| line.at.to_string());
-    response::ok(&RequestLog { items, next_cursor })
+    let page = PageRequest::read(context)?;
+    response::ok(&read_log(context, app_id, &page).await?)
 }

@@ -19,6 +19,7 @@ use crate::organisations::sessions::hash_token;
 use crate::params;
 use crate::routes::Outcome;
 use crate::text_enum::text_enum;
+use crate::web::paging::{PageOf, whole};
 use crate::web::{Failure, response};
 use crate::{audit, subscriptions};
 
@@ -100,11 +101,7 @@ pub struct IssuedClient {
 }
 
 /// Every client of an app.
-#[derive(Debug, Serialize, JsonSchema)]
-pub struct ClientList {
-    /// The clients, newest first.
-    pub items: Vec<ClientView>,
-}
+pub type ClientList = PageOf<ClientView>;
 
 impl Client {
     /// Whether it may get tokens.
@@ -443,12 +440,13 @@ pub async fn set_suspended(
 pub async fn list_clients(context: &Context) -> Outcome {
     let app = app_of_path(context).await?;
     let clients = clients_of_app(context, app.id).await?;
-    response::ok(&ClientList {
-        items: clients
-            .iter()
-            .map(|client| client.view(context.now_ms))
-            .collect(),
-    })
+    let views = clients
+        .iter()
+        .map(|client| client.view(context.now_ms))
+        .collect();
+    response::ok(&whole(context, views, |client: &ClientView| {
+        client.client_id.clone()
+    })?)
 }
 
 /// `POST /api/v1/apps/{app_id}/oauth-clients`

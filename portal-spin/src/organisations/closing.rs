@@ -13,8 +13,9 @@ use super::{recovery, store};
 use crate::audit;
 use crate::context::Context;
 use crate::database::DatabaseError;
-use crate::emails::{Message, queue_email};
+use crate::emails;
 use crate::web::Failure;
+use crate::web::paging::PageRequest;
 use crate::{apps, installations, params, reactions, webhooks};
 
 /// Someone closes their account.
@@ -62,18 +63,15 @@ pub async fn close_account(context: &Context, closure: &AccountClosure) -> Resul
             check_owners_remain(context, person_id).await?;
             check_administrators_remain(context, person_id, &person.operator_roles).await?;
             let object = person_id.to_string();
-            audit::record(context, None, "account.closed", &object, serde_json::json!({})).await?;
-            let programme = &context.app.brand().name;
-            let message = Message {
-                to: person.email.clone(),
-                subject: format!("Your account at {programme} is closed"),
-                text: "Nobody can log in with it any more, and your address is free.\n\n\
-                    Kept are what you accepted for an organisation, the records of what you did, and \
-                    invoices: they prove something to others. If it was not you, reply to this message at once."
-                    .to_owned(),
-                code: None,
-            };
-            queue_email(context, &message).await?;
+            audit::record(
+                context,
+                None,
+                "account.closed",
+                &object,
+                serde_json::json!({}),
+            )
+            .await?;
+            emails::send(context, "account-closed", &person.email, &[]).await?;
             forget_person(context, person_id).await?;
             Ok(())
         })
@@ -85,14 +83,14 @@ async fn standing_installations(
     person_id: PersonId,
 ) -> Result<Vec<installations::Installation>, DatabaseError> {
     let mut all = Vec::new();
-    let mut before = "~".to_owned();
+    let mut request = PageRequest::first(200);
     loop {
         let page =
-            installations::list_of_person(&context.connection, person_id, &before, 200).await?;
+            installations::list_of_person(&context.connection, person_id, &request, "").await?;
         let Some(last) = page.last() else {
             return Ok(all);
         };
-        before = last.id.to_string();
+        request.before = last.id.to_string();
         all.extend(page);
     }
 }
@@ -305,19 +303,13 @@ async fn tell_owners(
     let owners =
         store::list_member_emails(&context.connection, organisation_id, &[MemberRole::Owner])
             .await?;
+    let link = format!(
+        "{}/organisations/{organisation_id}",
+        context.configuration().public_url
+    );
+    let values = [("organisation", name), ("link", &link)];
     for to in owners {
-        let message = Message {
-            to,
-            subject: format!("{name} is closed"),
-            text: format!(
-                "Its apps are deleted, its credentials are refused and its subscriptions have ended.\n\n\
-                 Usage until now is invoiced as ever. Invoices, acceptances and the audit log stay, and \
-                 you can read them:\n{}/organisations/{organisation_id}",
-                context.configuration().public_url
-            ),
-            code: None,
-        };
-        queue_email(context, &message).await?;
+        emails::send(context, "organisation-closed", &to, &values).await?;
     }
     Ok(())
 }

@@ -18,6 +18,7 @@ use crate::emails::{compose, queue_email};
 use crate::encoding::base64url;
 use crate::params;
 use crate::web::Failure;
+use crate::web::paging::PageOf;
 use crate::web::throttle::{Limit, count_attempt};
 
 const LIFETIME_MS: i64 = 14 * 24 * 60 * 60 * 1000;
@@ -54,11 +55,7 @@ pub struct Invitation {
 }
 
 /// The open invitations.
-#[derive(Serialize, JsonSchema)]
-pub struct InvitationList {
-    /// Newest first.
-    pub items: Vec<Invitation>,
-}
+pub type InvitationList = PageOf<Invitation>;
 
 /// Taking up an invitation.
 #[derive(Deserialize, JsonSchema)]

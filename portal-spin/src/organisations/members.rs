@@ -13,6 +13,7 @@ use crate::context::Context;
 use crate::database::{Connection, DatabaseError};
 use crate::params;
 use crate::web::Failure;
+use crate::web::paging::PageOf;
 
 /// A member.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
@@ -35,12 +36,8 @@ pub struct Member {
     pub created_at: i64,
 }
 
-/// All members; organisations have tens, so there are no pages.
-#[derive(Serialize, JsonSchema)]
-pub struct MemberList {
-    /// Oldest first.
-    pub items: Vec<Member>,
-}
+/// Members, oldest first.
+pub type MemberList = PageOf<Member>;
 
 /// A new role.
 #[derive(Deserialize, JsonSchema)]

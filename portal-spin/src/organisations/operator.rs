@@ -8,9 +8,9 @@ use super::model::{MemberRole, OperatorRole, normalise_email};
 use super::store::{self, Organisation};
 use crate::context::Context;
 use crate::database::DatabaseError;
-use crate::emails::{Message, queue_email};
+use crate::emails;
 use crate::routes::Outcome;
-use crate::web::paging::{PageOf, PageRequest};
+use crate::web::paging::{PageOf, PageRequest, finds, whole};
 use crate::web::{Failure, response};
 use crate::{audit, params, reactions};
 
@@ -27,11 +27,7 @@ pub struct StaffMember {
 }
 
 /// The staff.
-#[derive(Serialize, JsonSchema)]
-pub struct StaffList {
-    /// By address.
-    pub items: Vec<StaffMember>,
-}
+pub type StaffList = PageOf<StaffMember>;
 
 /// A role for someone who has an account.
 #[derive(Deserialize, JsonSchema)]
@@ -72,8 +68,10 @@ pub async fn list_staff(context: &Context) -> Outcome {
                 role: row.parse(2)?,
             })
         })
-        .collect::<Result<_, DatabaseError>>()?;
-    response::ok(&StaffList { items })
+        .collect::<Result<Vec<StaffMember>, DatabaseError>>()?;
+    response::ok(&whole(context, items, |item| {
+        format!("{} {}", item.person_id, item.role)
+    })?)
 }
 
 /// `POST /api/v1/operator/staff`
@@ -183,20 +181,21 @@ pub async fn search_organisations(context: &Context) -> Result<OrganisationList,
     let page = PageRequest::read(context)?;
     let query = |name: &str| context.query(name).unwrap_or_default();
     let (partner_type, tier, tag) = (query("partner_type"), query("tier"), query("tag"));
-    let wanted = query("q").to_lowercase();
+    let found = finds("$2", &["name", "organisation_id"]);
     let rows = context
         .connection
         .query(
-            "SELECT organisation_id FROM registered_organisations o
-             WHERE organisation_id < $1 AND ($2 = '' OR LOWER(name) LIKE $3)
-                AND ($4 = '' OR partner_type = $4) AND ($5 = '' OR tier = $5)
-                AND ($6 = '' OR EXISTS (SELECT 1 FROM organisation_tags g
-                    WHERE g.organisation_id = o.organisation_id AND g.tag = $6))
-             ORDER BY organisation_id DESC LIMIT $7",
+            &format!(
+                "SELECT organisation_id FROM registered_organisations o
+                 WHERE organisation_id < $1 AND {found}
+                    AND ($3 = '' OR partner_type = $3) AND ($4 = '' OR tier = $4)
+                    AND ($5 = '' OR EXISTS (SELECT 1 FROM organisation_tags g
+                        WHERE g.organisation_id = o.organisation_id AND g.tag = $5))
+                 ORDER BY organisation_id DESC LIMIT $6"
+            ),
             params![
                 page.before.as_str(),
-                wanted.as_str(),
-                format!("%{wanted}%"),
+                page.wanted.as_str(),
                 partner_type,
                 tier,
                 tag.to_lowercase(),
@@ -241,20 +240,14 @@ pub async fn release_organisation(context: &Context) -> Outcome {
 async fn set_suspension(context: &Context, reason: Option<String>) -> Outcome {
     let organisation_id: OrganisationId = context.path_id("organisation_id")?;
     let organisation = find(context, organisation_id).await?;
-    let (action, subject) = match reason {
-        Some(_) => ("organisation.suspended", "Live credentials are suspended"),
-        None => ("organisation.released", "Live credentials work again"),
+    let (action, mail) = match reason {
+        Some(_) => ("organisation.suspended", "organisation-suspended"),
+        None => ("organisation.released", "organisation-released"),
     };
-    let text = match &reason {
-        Some(reason) => format!(
-            "Live credentials of {} are refused from now on. Test credentials go on working.\n\nReason: {reason}",
-            organisation.name
-        ),
-        None => format!(
-            "Live credentials of {} are accepted again.",
-            organisation.name
-        ),
-    };
+    let link = format!(
+        "{}/organisations/{organisation_id}",
+        context.configuration().public_url
+    );
     context
         .connection
         .transaction(async || {
@@ -277,17 +270,12 @@ async fn set_suspension(context: &Context, reason: Option<String>) -> Outcome {
             for to in
                 store::list_member_emails(&context.connection, organisation_id, &owners).await?
             {
-                let subject = subject.to_owned();
-                queue_email(
-                    context,
-                    &Message {
-                        to,
-                        subject,
-                        text: text.clone(),
-                        code: None,
-                    },
-                )
-                .await?;
+                let values = [
+                    ("organisation", organisation.name.as_str()),
+                    ("reason", reason.as_deref().unwrap_or_default()),
+                    ("link", &link),
+                ];
+                emails::send(context, mail, &to, &values).await?;
             }
             reactions::standing_changed(context, organisation_id).await
         })

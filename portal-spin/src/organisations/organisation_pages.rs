@@ -14,6 +14,8 @@ use crate::context::Context;
 use crate::encoding::readable_time;
 use crate::routes::Outcome;
 use crate::web::forms::{Form, Shown};
+use crate::web::listed::Listed;
+use crate::web::paging::whole;
 use crate::web::{Failure, Page, cookies, response};
 
 #[derive(Template)]
@@ -162,6 +164,7 @@ struct MembersPage {
     shown: Shown,
     base: String,
     members: Vec<Member>,
+    listed: Listed,
     invitations: Vec<Invitation>,
     roles: &'static [MemberRole],
     own: PersonId,
@@ -179,11 +182,19 @@ async fn members_page(context: &Context, shown: Shown) -> Result<MembersPage, Fa
     } else {
         Vec::new()
     };
+    let members = members::list_members(&context.connection, organisation_id).await?;
+    let found = whole(context, members, |member: &Member| {
+        member.member_id.to_string()
+    })?;
     Ok(MembersPage {
         page: Page::of_organisation(context, "Members", &organisation.name),
         shown,
         base: format!("/organisations/{organisation_id}"),
-        members: members::list_members(&context.connection, organisation_id).await?,
+        listed: {
+            let path = format!("/organisations/{organisation_id}/members");
+            Listed::of(context, &path, &path, found.next_cursor.as_deref())
+        },
+        members: found.items,
         invitations,
         roles: MemberRole::ANY,
         own: context.person()?.person_id,

@@ -10,7 +10,7 @@ use super::{passwords, registration, store};
 use crate::audit;
 use crate::context::Context;
 use crate::database::DatabaseError;
-use crate::emails::{Message, compose, queue_email};
+use crate::emails::{self, compose, queue_email};
 use crate::encoding::base64url;
 use crate::params;
 use crate::web::Failure;
@@ -198,18 +198,14 @@ pub async fn request_email_change(
     context
         .connection
         .transaction(async || {
-            let programme = &context.app.brand().name;
-            let text = if is_taken {
-                format!("Someone wanted to move an account of {programme} to this address, which has an account of its own. Nothing was changed.")
-            } else {
-                let token = issue_proof(context, "change_email", person.person_id, &email).await?;
-                format!(
-                    "Open this link within one hour to use this address at {programme}:\n{}/account/email?token={token}\n\nIf you did not ask for it, ignore this message.",
-                    context.configuration().public_url
-                )
-            };
-            let subject = format!("Your new address at {programme}");
-            queue_email(context, &Message { to: email.clone(), subject, text, code: None }).await
+            let portal = &context.configuration().public_url;
+            if is_taken {
+                let link = format!("{portal}/log-in");
+                return emails::send(context, "address-taken", &email, &[("link", &link)]).await;
+            }
+            let token = issue_proof(context, "change_email", person.person_id, &email).await?;
+            let link = format!("{portal}/account/email?token={token}");
+            emails::send(context, "address-change", &email, &[("link", &link)]).await
         })
         .await?;
     Ok(())
@@ -228,7 +224,10 @@ pub async fn change_email(context: &Context, token: &str) -> Result<(), Failure>
     connection
         .transaction(async || {
             use_proof(context, token).await?;
-            if store::find_person_by_email(connection, &email).await?.is_some() {
+            if store::find_person_by_email(connection, &email)
+                .await?
+                .is_some()
+            {
                 return Err(link_expired());
             }
             connection
@@ -238,15 +237,17 @@ pub async fn change_email(context: &Context, token: &str) -> Result<(), Failure>
                 )
                 .await?;
             let object = person_id.to_string();
-            audit::record_by(context, &object, None, "email.changed", &object, serde_json::json!({}))
-                .await?;
-            let message = Message {
-                to: person.email.clone(),
-                subject: "Your address was changed".to_owned(),
-                text: format!("Your account now uses {email}. If that was not you, reply to this message at once."),
-                code: None,
-            };
-            queue_email(context, &message).await?;
+            audit::record_by(
+                context,
+                &object,
+                None,
+                "email.changed",
+                &object,
+                serde_json::json!({}),
+            )
+            .await?;
+            let values = [("email", email.as_str())];
+            emails::send(context, "address-changed", &person.email, &values).await?;
             Ok(())
         })
         .await

@@ -597,10 +597,8 @@ async fn verification_message(
         context.configuration().public_url
     );
     let values = [("code", code), ("link", link.as_str())];
-    Ok(Message {
-        code: Some(code.to_owned()),
-        ..compose(context, "verification", email, &values).await?
-    })
+    let message = compose(context, "verification", email, &values).await?;
+    Ok(message.with_code(code))
 }
 
 async fn account_exists_message(context: &Context, email: &str) -> Result<Message, DatabaseError> {

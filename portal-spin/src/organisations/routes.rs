@@ -19,6 +19,7 @@ use crate::audit;
 use crate::context::Context;
 use crate::params;
 use crate::routes::Outcome;
+use crate::web::paging::{PageOf, whole};
 use crate::web::{Failure, response};
 
 /// Nothing but an acknowledgement; the same whatever the portal knows.
@@ -110,11 +111,7 @@ pub struct SessionView {
 }
 
 /// Sessions.
-#[derive(Serialize, JsonSchema)]
-pub struct SessionList {
-    /// Newest first.
-    pub items: Vec<SessionView>,
-}
+pub type SessionList = PageOf<SessionView>;
 
 /// The caller's living sessions.
 pub async fn own_sessions(context: &Context) -> Result<Vec<SessionView>, Failure> {
@@ -151,9 +148,10 @@ pub async fn own_sessions(context: &Context) -> Result<Vec<SessionView>, Failure
 
 /// `GET /api/v1/sessions`
 pub async fn list_sessions(context: &Context) -> Outcome {
-    response::ok(&SessionList {
-        items: own_sessions(context).await?,
-    })
+    let sessions = own_sessions(context).await?;
+    response::ok(&whole(context, sessions, |session| {
+        session.session_id.to_string()
+    })?)
 }
 
 /// Ends one of the caller's sessions; another person's does not exist.
@@ -399,7 +397,7 @@ async fn find(context: &Context, organisation_id: OrganisationId) -> Result<Orga
 /// `GET …/members`
 pub async fn list_members(context: &Context) -> Outcome {
     let items = members::list_members(&context.connection, context.organisation_id()?).await?;
-    response::ok(&members::MemberList { items })
+    response::ok(&whole(context, items, |item| item.member_id.to_string())?)
 }
 
 /// `PATCH …/members/{member_id}`
@@ -438,7 +436,9 @@ pub async fn transfer_ownership(context: &Context) -> Outcome {
 /// `GET …/invitations`
 pub async fn list_invitations(context: &Context) -> Outcome {
     let items = invitations::list_invitations(context, context.organisation_id()?).await?;
-    response::ok(&invitations::InvitationList { items })
+    response::ok(&whole(context, items, |item| {
+        item.invitation_id.to_string()
+    })?)
 }
 
 /// `POST …/invitations`

@@ -12,6 +12,7 @@ use crate::context::Context;
 use crate::encoding::readable_time;
 use crate::routes::Outcome;
 use crate::web::forms::Shown;
+use crate::web::listed::Listed;
 use crate::web::{Failure, Page, response};
 
 struct InvitationRow {
@@ -31,7 +32,7 @@ struct InvitationsPage {
     results: Vec<RowResult>,
     invited: usize,
     invitations: Vec<InvitationRow>,
-    tag: String,
+    listed: Listed,
 }
 
 async fn invitations_page(
@@ -49,9 +50,11 @@ async fn invitations_page(
             }
         }
     }
-    let tag = context.query("tag").unwrap_or_default();
-    let invitations = programme_invitations(context, &tag)
-        .await?
+    let found = programme_invitations(context).await?;
+    let path = "/operator/invitations";
+    let listed = Listed::of(context, path, path, found.next_cursor.as_deref());
+    let invitations = found
+        .items
         .into_iter()
         .map(|invitation| InvitationRow {
             expires: readable_time(invitation.expires_at),
@@ -72,7 +75,7 @@ async fn invitations_page(
         results,
         invited,
         invitations,
-        tag,
+        listed,
     })
 }
 

@@ -11,11 +11,12 @@ use crate::audit;
 use crate::catalogue;
 use crate::context::Context;
 use crate::database::DatabaseError;
-use crate::emails::{Message, queue_email};
+use crate::emails;
 use crate::encoding::base64url;
 use crate::organisations::{normalise_email, sessions::hash_token};
 use crate::params;
 use crate::routes::Outcome;
+use crate::web::paging::{PageOf, PageRequest, finds};
 use crate::web::{Failure, response};
 
 const LIFETIME_MS: i64 = 30 * 24 * 60 * 60 * 1000;
@@ -95,11 +96,7 @@ pub struct ProgrammeInvitation {
 }
 
 /// Invitations, newest first.
-#[derive(Debug, Serialize, JsonSchema)]
-pub struct ProgrammeInvitationList {
-    /// At most 500.
-    pub items: Vec<ProgrammeInvitation>,
-}
+pub type ProgrammeInvitationList = PageOf<ProgrammeInvitation>;
 
 /// `POST /api/v1/operator/invitations`
 pub async fn invite_partners(context: &Context) -> Outcome {
@@ -333,19 +330,8 @@ async fn insert_and_send(
             ],
         )
         .await?;
-    let configuration = context.configuration();
-    let programme = configuration.get("programme_name");
-    let message = Message {
-        to: email.to_owned(),
-        subject: format!("You are invited to {programme}"),
-        text: format!(
-            "{programme} invites you to become a partner. Your plan and access are prepared.\n\n\
-             Open this link within 30 days:\n{}/join?token={token}",
-            configuration.public_url
-        ),
-        code: None,
-    };
-    queue_email(context, &message).await?;
+    let link = format!("{}/join?token={token}", context.configuration().public_url);
+    emails::send(context, "programme-invitation", email, &[("link", &link)]).await?;
     let detail = serde_json::json!({
         "email": email, "partner_type": preset.partner_type, "tier": preset.tier, "tags": preset.tags,
     });
@@ -355,23 +341,38 @@ async fn insert_and_send(
 
 /// `GET /api/v1/operator/invitations?tag=`
 pub async fn list_programme_invitations(context: &Context) -> Outcome {
-    let tag = context.query("tag").unwrap_or_default();
-    let items = programme_invitations(context, &tag).await?;
-    response::ok(&ProgrammeInvitationList { items })
+    response::ok(&programme_invitations(context).await?)
 }
 
-/// The newest 500 invitations; with a tag, of those the ones that preset it.
-pub async fn programme_invitations(
-    context: &Context,
-    tag: &str,
-) -> Result<Vec<ProgrammeInvitation>, DatabaseError> {
+/// Invitations as the query of the URL asks.
+pub async fn programme_invitations(context: &Context) -> Result<ProgrammeInvitationList, Failure> {
+    let page = PageRequest::read(context)?;
+    let query = |name: &str| context.query(name).unwrap_or_default();
+    let found = finds("$2", &["email", "organisation_name", "tags"]);
     let rows = context
         .connection
         .query(
-            "SELECT programme_invitation_id, email, organisation_name, partner_type, tier, tags,
-                plan_id, expires_at_ms, accepted_at_ms, revoked_at_ms, organisation_id
-             FROM programme_invitations ORDER BY programme_invitation_id DESC LIMIT 500",
-            vec![],
+            &format!(
+                "SELECT programme_invitation_id, email, organisation_name, partner_type, tier, tags,
+                    plan_id, expires_at_ms, accepted_at_ms, revoked_at_ms, organisation_id
+                 FROM programme_invitations WHERE programme_invitation_id < $1 AND {found}
+                    AND ($3 = '' OR ' ' || tags || ' ' LIKE '% ' || $3 || ' %')
+                    AND ($4 = '' OR partner_type = $4) AND ($5 = '' OR tier = $5)
+                    AND ($6 = '' OR $6 = CASE WHEN accepted_at_ms IS NOT NULL THEN 'accepted'
+                        WHEN revoked_at_ms IS NOT NULL THEN 'revoked'
+                        WHEN expires_at_ms <= $7 THEN 'expired' ELSE 'open' END)
+                 ORDER BY programme_invitation_id DESC LIMIT $8"
+            ),
+            params![
+                page.before.as_str(),
+                page.wanted.as_str(),
+                query("tag").to_lowercase(),
+                query("partner_type"),
+                query("tier"),
+                query("state"),
+                context.now_ms,
+                page.limit_and_one()
+            ],
         )
         .await?;
     let mut items = Vec::with_capacity(rows.len());
@@ -398,10 +399,9 @@ pub async fn programme_invitations(
             organisation_id: row.get(10)?,
         });
     }
-    if !tag.is_empty() {
-        items.retain(|item| item.tags.iter().any(|own| own == tag));
-    }
-    Ok(items)
+    Ok(page.page_of(items, |item: &ProgrammeInvitation| {
+        item.programme_invitation_id.clone()
+    }))
 }
 
 /// `DELETE /api/v1/operator/invitations/{programme_invitation_id}`

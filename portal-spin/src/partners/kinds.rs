@@ -8,6 +8,7 @@ use crate::context::Context;
 use crate::database::{Connection, DatabaseError};
 use crate::params;
 use crate::routes::Outcome;
+use crate::web::paging::{PageOf, whole};
 use crate::web::{Failure, response};
 
 /// A partner type.
@@ -28,11 +29,7 @@ pub struct PartnerType {
 }
 
 /// All partner types.
-#[derive(Serialize, JsonSchema)]
-pub struct PartnerTypeList {
-    /// By name.
-    pub items: Vec<PartnerType>,
-}
+pub type PartnerTypeList = PageOf<PartnerType>;
 
 /// A tier.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
@@ -52,11 +49,7 @@ pub struct Tier {
 }
 
 /// All tiers.
-#[derive(Serialize, JsonSchema)]
-pub struct TierList {
-    /// By place.
-    pub items: Vec<Tier>,
-}
+pub type TierList = PageOf<Tier>;
 
 /// What a partner type is given.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
@@ -170,7 +163,7 @@ fn check_texts(name: &str, description: &str) -> Result<(), Failure> {
 /// `GET /api/v1/operator/partner-types`
 pub async fn list_partner_types(context: &Context) -> Outcome {
     let items = partner_types(&context.connection).await?;
-    response::ok(&PartnerTypeList { items })
+    response::ok(&whole(context, items, |item| item.partner_type.clone())?)
 }
 
 /// `PUT /api/v1/operator/partner-types/{partner_type}`: makes or changes one.
@@ -283,7 +276,7 @@ fn check_removable(is_default: bool, uses: i64) -> Result<(), Failure> {
 /// `GET /api/v1/operator/tiers`
 pub async fn list_tiers(context: &Context) -> Outcome {
     let items = tiers(&context.connection).await?;
-    response::ok(&TierList { items })
+    response::ok(&whole(context, items, |item| item.tier.clone())?)
 }
 
 /// `PUT /api/v1/operator/tiers/{tier}`: makes or changes one.

@@ -12,7 +12,7 @@ use crate::audit;
 use crate::catalogue;
 use crate::context::Context;
 use crate::database::DatabaseError;
-use crate::emails::{Message, queue_email};
+use crate::emails;
 use crate::organisations::{MemberRole, store};
 use crate::params;
 use crate::routes::Outcome;
@@ -264,22 +264,15 @@ async fn tell(
             }
         })
         .collect();
-    let configuration = context.configuration();
-    let text = format!(
-        "What your organisation may use in {} has changed:\n\n{}\n\nYour organisation:\n{}/organisations/{organisation_id}",
-        configuration.get("programme_name"),
-        lines.join("\n"),
-        configuration.public_url
+    let link = format!(
+        "{}/organisations/{organisation_id}",
+        context.configuration().public_url
     );
+    let changes = lines.join("\n");
+    let values = [("changes", changes.as_str()), ("link", &link)];
     let owners = [MemberRole::Owner, MemberRole::Developer];
     for to in store::list_member_emails(&context.connection, organisation_id, &owners).await? {
-        let message = Message {
-            to,
-            subject: "What you may use has changed".to_owned(),
-            text: text.clone(),
-            code: None,
-        };
-        queue_email(context, &message).await?;
+        emails::send(context, "access-changed", &to, &values).await?;
     }
     Ok(())
 }

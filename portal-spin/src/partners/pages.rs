@@ -13,6 +13,7 @@ use crate::organisations::sessions::ABSOLUTE_LIMIT_MS;
 use crate::organisations::store::Organisation;
 use crate::routes::Outcome;
 use crate::web::forms::Shown;
+use crate::web::listed::Listed;
 use crate::web::{Failure, Page, cookies, response};
 
 struct PartnerRow {
@@ -32,7 +33,7 @@ struct PartnersPage {
     partner_type: String,
     tier: String,
     tag: String,
-    next: String,
+    listed: Listed,
 }
 
 async fn partners_page(context: &Context, shown: Shown) -> Result<PartnersPage, Failure> {
@@ -47,9 +48,6 @@ async fn partners_page(context: &Context, shown: Shown) -> Result<PartnersPage, 
             tags: tags.join(" "),
         });
     }
-    let filter: String = form_urlencoded::Serializer::new(String::new())
-        .extend_pairs(["q", "partner_type", "tier", "tag"].map(|name| (name, query(name))))
-        .finish();
     Ok(PartnersPage {
         page: Page::new(context, "Partners"),
         shown,
@@ -60,10 +58,12 @@ async fn partners_page(context: &Context, shown: Shown) -> Result<PartnersPage, 
         partner_type: query("partner_type"),
         tier: query("tier"),
         tag: query("tag"),
-        next: found
-            .next_cursor
-            .map(|cursor| format!("?{filter}&cursor={cursor}"))
-            .unwrap_or_default(),
+        listed: Listed::of(
+            context,
+            "/operator/partners",
+            "/operator/organisations",
+            found.next_cursor.as_deref(),
+        ),
     })
 }
 

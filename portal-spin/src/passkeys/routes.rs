@@ -18,6 +18,7 @@ use crate::organisations::store::find_person;
 use crate::organisations::{Faults, log_in, recovery};
 use crate::routes::Outcome;
 use crate::sign_on;
+use crate::web::paging::{PageOf, whole};
 use crate::web::throttle::{Limit, count_attempt_by_address};
 use crate::web::{Failure, response};
 
@@ -89,11 +90,7 @@ struct CredentialResponse {
 }
 
 /// A person's passkeys.
-#[derive(Serialize, JsonSchema)]
-pub struct PasskeyList {
-    /// Oldest first.
-    pub items: Vec<PasskeyView>,
-}
+pub type PasskeyList = PageOf<PasskeyView>;
 
 /// Whom passkeys are for: the host of `public_url`. On a development machine `localhost` stands in for
 /// the address 127.0.0.1, which cannot have passkeys.
@@ -215,21 +212,15 @@ pub(super) async fn add(context: &Context, body: &PasskeyBody) -> Result<String,
 
 async fn tell(
     context: &Context,
-    subject: &str,
+    change: &str,
     name: &str,
 ) -> Result<(), crate::database::DatabaseError> {
-    let message = crate::emails::Message {
-        to: context
-            .person_optional()
-            .map_or_else(String::new, |person| person.email.clone()),
-        subject: subject.to_owned(),
-        text: format!(
-            "{subject}: {name}.\n\nIf that was not you, change your password and look at your passkeys:\n{}/account/passkeys",
-            context.configuration().public_url
-        ),
-        code: None,
-    };
-    crate::emails::queue_email(context, &message).await
+    let to = context
+        .person_optional()
+        .map_or_else(String::new, |person| person.email.clone());
+    let link = format!("{}/account/passkeys", context.configuration().public_url);
+    let values = [("change", change), ("passkey", name), ("link", &link)];
+    crate::emails::send(context, "passkey-changed", &to, &values).await
 }
 
 /// `POST /api/v1/account/passkeys`
@@ -249,7 +240,7 @@ pub async fn add_passkey(context: &Context) -> Outcome {
 pub async fn list_passkeys(context: &Context) -> Outcome {
     let person_id = context.person()?.person_id;
     let items = store::list_passkeys(&context.connection, person_id).await?;
-    response::ok(&PasskeyList { items })
+    response::ok(&whole(context, items, |item| item.passkey_id.to_string())?)
 }
 
 /// Removes the passkey of the path.

@@ -13,7 +13,7 @@ use super::store::{Grounds, Submission, name_of};
 use super::tracks::Track;
 use crate::context::Context;
 use crate::database::{Connection, DatabaseError};
-use crate::emails::{Message, queue_email};
+use crate::emails;
 use crate::organisations::OperatorRole;
 use crate::organisations::sessions::list_operator_roles;
 use crate::organisations::store::find_person;
@@ -192,19 +192,21 @@ async fn tell_reviewer(
         || format!("the review of {name}"),
         |track| format!("the {track} track of {name}"),
     );
-    let message = Message {
-        to: person.email,
-        subject: format!("You were handed {what}"),
-        text: format!(
-            "{by} handed you {what}, version {}. An answer is due by {}.\n\n{}/operator/submissions/{}",
-            submission.version,
-            crate::encoding::readable_time(submission.due_at_ms),
-            context.configuration().public_url,
-            submission.id,
-        ),
-        code: None,
-    };
-    queue_email(context, &message).await?;
+    let link = format!(
+        "{}/operator/submissions/{}",
+        context.configuration().public_url,
+        submission.id
+    );
+    let version = submission.version.to_string();
+    let due = crate::encoding::readable_time(submission.due_at_ms);
+    let values = [
+        ("what", what.as_str()),
+        ("by", &by),
+        ("version", &version),
+        ("due", &due),
+        ("link", &link),
+    ];
+    emails::send(context, "review-assigned", &person.email, &values).await?;
     Ok(())
 }
 

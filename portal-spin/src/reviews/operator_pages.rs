@@ -16,6 +16,7 @@ use crate::encoding::readable_time;
 use crate::organisations::OperatorRole;
 use crate::routes::{Outcome, REVIEWERS};
 use crate::web::forms::{Form, Shown};
+use crate::web::listed::Listed;
 use crate::web::markdown::render as render_markdown;
 use crate::web::{Failure, Page, response};
 
@@ -28,6 +29,7 @@ struct QueuePage {
     queue: Queue,
     state: String,
     states: &'static [(&'static str, &'static str)],
+    listed: Listed,
 }
 
 /// States that the queue offers beside what waits.
@@ -47,11 +49,14 @@ impl QueuePage {
 
 /// `GET /operator/submissions`
 pub async fn show_queue_page(context: &Context) -> Outcome {
+    let queue = read_queue(context).await?;
+    let path = "/operator/submissions";
     response::html(&QueuePage {
         page: Page::new(context, "Reviews"),
         state: context.query("state").unwrap_or_default(),
         states: STATES,
-        queue: read_queue(context).await?,
+        listed: Listed::of(context, path, path, queue.next_cursor.as_deref()),
+        queue,
     })
 }
 

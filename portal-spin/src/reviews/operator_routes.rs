@@ -15,8 +15,10 @@ use super::tracks::{Track, Verdict};
 use crate::audit;
 use crate::context::Context;
 use crate::database::DatabaseError;
+use crate::params;
 use crate::routes::Outcome;
 use crate::threads::MessageBody;
+use crate::web::paging::{PageOf, Stretch, finds};
 use crate::web::{Failure, response};
 
 /// A row of the queue.
@@ -54,12 +56,8 @@ pub struct QueueRow {
     pub is_past_deadline: bool,
 }
 
-/// The queue.
-#[derive(Debug, Serialize, JsonSchema)]
-pub struct Queue {
-    /// The rows, first come first.
-    pub items: Vec<QueueRow>,
-}
+/// The queue, first come first.
+pub type Queue = PageOf<QueueRow>;
 
 /// A submission as reviewers see it.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -123,22 +121,35 @@ pub struct DecisionBody {
 /// The queue: what waits first, then what is published or stopped.
 pub async fn read_queue(context: &Context) -> Result<Queue, Failure> {
     let connection = &context.connection;
-    let condition = match context
-        .query("state")
-        .and_then(|state| state.parse::<State>().ok())
-    {
-        Some(state) => format!("s.state = '{state}'"),
-        None => "s.state IN ('in_review', 'changes_requested', 'queued')".to_owned(),
+    let stretch = Stretch::read(context, 50)?;
+    let states = match context.query("state").unwrap_or_default().as_str() {
+        "" => "s.state IN ('in_review', 'changes_requested', 'queued')".to_owned(),
+        text => {
+            let state: State = text.parse().map_err(|_| {
+                let detail = "Give a state of submissions, such as `in_review` or `published`.";
+                Failure::field("state", "unknown_value", detail)
+            })?;
+            format!("s.state = '{state}'")
+        }
     };
+    let found = finds("$1", &["s.content", "s.submission_id", "a.name"]);
     let condition = format!(
-        "{condition} ORDER BY {} DESC, s.queued_at_ms, s.submission_id LIMIT 200",
+        "{states} AND {found} ORDER BY {} DESC, s.queued_at_ms, s.submission_id LIMIT $2 OFFSET $3",
         store::PRIORITY
     );
-    let mut place = 0;
+    let parameters = params![
+        stretch.wanted.as_str(),
+        stretch.limit_and_one(),
+        stretch.from
+    ];
     let mut items = Vec::new();
-    for submission in store::list_where(connection, &condition, vec![]).await? {
+    for submission in store::list_where(connection, &condition, parameters).await? {
         let is_waiting = submission.state == State::InReview;
-        place += i64::from(is_waiting);
+        let place = if is_waiting {
+            Some(store::place_of(connection, &submission).await?)
+        } else {
+            None
+        };
         let assigned_name = match &submission.assigned_to {
             Some(person_id) => store::name_of(connection, person_id).await?,
             None => String::new(),
@@ -151,7 +162,7 @@ pub async fn read_queue(context: &Context) -> Result<Queue, Failure> {
             name: submission.content.name,
             version: submission.version,
             state: submission.state,
-            place: is_waiting.then_some(place),
+            place,
             assigned_to: submission.assigned_to,
             assigned_name,
             age_hours: (context.now_ms - submission.queued_at_ms) / 3_600_000,
@@ -159,7 +170,8 @@ pub async fn read_queue(context: &Context) -> Result<Queue, Failure> {
             is_overdue: is_waiting && submission.due_at_ms < context.now_ms,
         });
     }
-    Ok(Queue { items })
+    let (items, next_cursor) = stretch.cut(items);
+    Ok(Queue { items, next_cursor })
 }
 
 /// `GET /api/v1/operator/submissions?state=`

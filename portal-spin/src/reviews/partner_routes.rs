@@ -13,12 +13,13 @@ use super::tracks::Track;
 use crate::apps::App;
 use crate::context::Context;
 use crate::database::DatabaseError;
-use crate::emails::{Message as Email, queue_email};
+use crate::emails;
 use crate::listings::{Content, Listing, check_bounds};
 use crate::organisations::MemberRole;
 use crate::organisations::store::list_member_emails;
 use crate::routes::Outcome;
 use crate::threads::{self, Message, MessageBody};
+use crate::web::paging::{PageOf, whole};
 use crate::web::{Failure, response};
 
 /// A published rule.
@@ -35,11 +36,7 @@ pub struct RuleView {
 }
 
 /// Every published rule.
-#[derive(Debug, Serialize, JsonSchema)]
-pub struct RuleList {
-    /// The rules.
-    pub items: Vec<RuleView>,
-}
+pub type RuleList = PageOf<RuleView>;
 
 /// What the rules found in a draft.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -94,11 +91,7 @@ pub struct SubmissionView {
 }
 
 /// Submissions of an app.
-#[derive(Debug, Serialize, JsonSchema)]
-pub struct SubmissionList {
-    /// The submissions, newest first.
-    pub items: Vec<SubmissionView>,
-}
+pub type SubmissionList = PageOf<SubmissionView>;
 
 /// What a partner does.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -172,10 +165,8 @@ pub fn published_rules() -> Vec<RuleView> {
 }
 
 /// `GET /api/v1/review-rules`
-pub async fn list_review_rules(_context: &Context) -> Outcome {
-    response::ok(&RuleList {
-        items: published_rules(),
-    })
+pub async fn list_review_rules(context: &Context) -> Outcome {
+    response::ok(&whole(context, published_rules(), |rule| rule.id.clone())?)
 }
 
 impl Checks {
@@ -246,7 +237,9 @@ pub async fn list_submissions(context: &Context) -> Outcome {
     for submission in store::list_of_listing(&context.connection, listing.id).await? {
         items.push(view_submission(context, submission).await?);
     }
-    response::ok(&SubmissionList { items })
+    response::ok(&whole(context, items, |item: &SubmissionView| {
+        item.id.clone()
+    })?)
 }
 
 /// `POST /api/v1/apps/{app_id}/submissions`
@@ -323,18 +316,17 @@ async fn tell_of_message(
         (readers, "operator/submissions")
     };
     for to in readers {
-        let email = Email {
-            to,
-            subject: format!("A message about {}", submission.content.name),
-            text: format!(
-                "{}\n\nAnswer it here:\n{}/{path}/{}",
-                message.body,
-                context.configuration().public_url,
-                submission.id
-            ),
-            code: None,
-        };
-        queue_email(context, &email).await?;
+        let link = format!(
+            "{}/{path}/{}",
+            context.configuration().public_url,
+            submission.id
+        );
+        let values = [
+            ("app", submission.content.name.as_str()),
+            ("message", &message.body),
+            ("link", &link),
+        ];
+        emails::send(context, "review-message", &to, &values).await?;
     }
     Ok(())
 }

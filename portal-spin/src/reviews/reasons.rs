@@ -13,6 +13,7 @@ use crate::listings::{parse_json, to_json};
 use crate::params;
 use crate::routes::{Outcome, REVIEWERS};
 use crate::web::forms::{Form, Shown};
+use crate::web::paging::{PageOf, whole};
 use crate::web::{Failure, Page, response};
 
 /// A reason that reviewers write often.
@@ -29,11 +30,7 @@ pub struct ReasonTemplate {
 }
 
 /// Every reason template.
-#[derive(Debug, Serialize, JsonSchema)]
-pub struct ReasonTemplateList {
-    /// The templates, by name.
-    pub items: Vec<ReasonTemplate>,
-}
+pub type ReasonTemplateList = PageOf<ReasonTemplate>;
 
 /// The reason templates.
 pub async fn read_templates(context: &Context) -> Result<Vec<ReasonTemplate>, DatabaseError> {
@@ -106,9 +103,10 @@ async fn remove(context: &Context, name: &str) -> Result<(), Failure> {
 
 /// `GET /api/v1/operator/review-templates`
 pub async fn list_review_templates(context: &Context) -> Outcome {
-    response::ok(&ReasonTemplateList {
-        items: read_templates(context).await?,
-    })
+    let templates = read_templates(context).await?;
+    response::ok(&whole(context, templates, |template| {
+        template.name.clone()
+    })?)
 }
 
 /// `PUT /api/v1/operator/review-templates`: stores one, by name.

@@ -13,7 +13,7 @@ use super::tracks::{Track, Verdict};
 use crate::apps::App;
 use crate::context::Context;
 use crate::database::DatabaseError;
-use crate::emails::{Message as Email, queue_email};
+use crate::emails;
 use crate::listings::{self, Content, Listing, Visibility};
 use crate::oauth;
 use crate::organisations::MemberRole;
@@ -89,23 +89,23 @@ async fn tell_partner(context: &Context, submission: &Submission) -> Result<(), 
     let readers = [MemberRole::Owner, MemberRole::Developer];
     let state = submission.state.as_str().replace('_', " ");
     let grounds = &submission.grounds;
+    let link = format!(
+        "{}/submissions/{}",
+        context.configuration().public_url,
+        submission.id
+    );
+    let (version, rules) = (submission.version.to_string(), grounds.rules.join(", "));
+    let values = [
+        ("app", submission.content.name.as_str()),
+        ("version", &version),
+        ("state", &state),
+        ("comment", &grounds.comment),
+        ("evidence", &grounds.evidence),
+        ("rules", &rules),
+        ("link", &link),
+    ];
     for to in list_member_emails(&context.connection, submission.organisation_id, &readers).await? {
-        let message = Email {
-            to,
-            subject: format!("{} is now: {state}", submission.content.name),
-            text: format!(
-                "Version {} of {} is now: {state}.\n\n{}\n{}\nRules: {}\n\n{}/submissions/{}",
-                submission.version,
-                submission.content.name,
-                grounds.comment,
-                grounds.evidence,
-                grounds.rules.join(", "),
-                context.configuration().public_url,
-                submission.id,
-            ),
-            code: None,
-        };
-        queue_email(context, &message).await?;
+        emails::send(context, "review-state", &to, &values).await?;
     }
     Ok(())
 }

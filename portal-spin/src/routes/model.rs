@@ -31,6 +31,10 @@ pub struct Route {
     pub takes: Option<Describe>,
     /// The usual answer's status and body, for the OpenAPI document.
     pub gives: Option<(u16, Option<Describe>)>,
+    /// Of a list: what it can be filtered by besides `q`.
+    pub filters: Option<&'static [&'static str]>,
+    /// What else the query may say.
+    pub asks: &'static [&'static str],
 }
 
 impl Route {

@@ -12,6 +12,7 @@ use crate::database::DatabaseError;
 use crate::params;
 use crate::partners::Reach;
 use crate::routes::Outcome;
+use crate::web::paging::{PageOf, Stretch};
 use crate::web::{Failure, Page, response};
 use crate::{catalogue, guides, reference};
 
@@ -28,12 +29,8 @@ pub struct Hit {
     pub href: String,
 }
 
-/// What was found, best places first.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
-pub struct Found {
-    /// At most 40.
-    pub items: Vec<Hit>,
-}
+/// What was found, best places first; at most 40 in all.
+pub type Found = PageOf<Hit>;
 
 struct Search {
     words: Vec<String>,
@@ -164,8 +161,13 @@ fn question_of(context: &Context) -> String {
 
 /// `GET /api/v1/search?q=`
 pub async fn search(context: &Context) -> Outcome {
-    let items = find(context, &question_of(context)).await?;
-    response::ok(&Found { items })
+    let kind = context.query("kind").unwrap_or_default();
+    let mut hits = find(context, &question_of(context)).await?;
+    hits.retain(|hit| kind.is_empty() || hit.kind == kind);
+    let stretch = Stretch::read(context, 50)?;
+    let from = usize::try_from(stretch.from).unwrap_or(usize::MAX);
+    let (items, next_cursor) = stretch.cut(hits.into_iter().skip(from).collect());
+    response::ok(&Found { items, next_cursor })
 }
 
 #[derive(Template)]

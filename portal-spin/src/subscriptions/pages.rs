@@ -40,6 +40,8 @@ struct SubscriptionsPage {
     rows: Vec<Row>,
     offers: Vec<(String, String)>,
     may_build: bool,
+    billing: String,
+    agreements: String,
 }
 
 async fn row(context: &Context, app: &App, subscription: &Subscription) -> Result<Row, Failure> {
@@ -115,6 +117,11 @@ async fn render(context: &Context, status: StatusCode, shown: Shown) -> Outcome 
         rows,
         offers,
         may_build: may_build(context),
+        billing: format!(
+            "/organisations/{}/billing?next=/apps/{app_id}/subscriptions#account",
+            app.organisation_id
+        ),
+        agreements: format!("/organisations/{}/agreements", app.organisation_id),
     };
     response::html_with(status, &page)
 }
@@ -160,12 +167,25 @@ pub async fn go_live_form(context: &Context) -> Outcome {
 #[template(path = "subscriptions/templates/plan_change.html")]
 struct PlanChangePage {
     page: Page,
+    billing: String,
     preview: PlanChangePreview,
     prices: (String, String),
     effective: String,
     when: String,
     base: String,
     back: String,
+}
+
+/// Where billing details are given; from there the way leads back to this page.
+fn billing_page(context: &Context) -> Result<String, Failure> {
+    let here = context.request.uri().path_and_query();
+    let query = form_urlencoded::Serializer::new(String::new())
+        .append_pair("next", here.map_or("/", |here| here.as_str()))
+        .finish();
+    let organisation_id = context.organisation_id()?;
+    Ok(format!(
+        "/organisations/{organisation_id}/billing?{query}#account"
+    ))
 }
 
 /// `GET /apps/{app_id}/subscriptions/{subscription_id}/plan?plan_id=…&when=…`: what would change.
@@ -181,6 +201,7 @@ pub async fn preview_plan_change_page(context: &Context) -> Outcome {
         prices: (price(&preview.from), price(&preview.to)),
         effective: readable_time(preview.effective_at),
         when: context.query("when").unwrap_or_default(),
+        billing: billing_page(context)?,
         base: format!("{back}/{}", context.path_text("subscription_id")),
         back,
         preview,
@@ -195,8 +216,18 @@ pub async fn change_plan_form(context: &Context) -> Outcome {
         when: Some(form.text("when")),
         note: form.text("note"),
     };
-    let outcome = ask_plan_change(context, &body).await;
-    after(context, outcome).await
+    match ask_plan_change(context, &body).await {
+        // The preview says what is missing and leads there.
+        Err(failure) if failure.code == "billing_details_required" => {
+            let query = form_urlencoded::Serializer::new(String::new())
+                .append_pair("plan_id", &body.plan_id)
+                .append_pair("when", body.when.as_deref().unwrap_or_default())
+                .finish();
+            let path = context.request.uri().path();
+            Ok(response::see_other(&format!("{path}?{query}")))
+        }
+        outcome => after(context, outcome).await,
+    }
 }
 
 /// `POST /apps/{app_id}/subscriptions/{subscription_id}/cancel`

@@ -7,6 +7,7 @@ use super::model::{RequestKind, Subscription};
 use super::routes::{of_path, offered_plan, plan_of, view};
 use super::{changes, decisions, periods};
 use crate::apps::App;
+use crate::billing::accounts::find_account;
 use crate::catalogue::{self, Plan, PlanView};
 use crate::context::Context;
 use crate::database::DatabaseError;
@@ -42,6 +43,8 @@ pub struct PlanChangePreview {
     pub changes: Vec<String>,
     /// Whether a policy or a person must agree first.
     pub needs_approval: bool,
+    /// Details of the billing account that must be given first; empty where nothing is missing.
+    pub missing_billing_details: Vec<String>,
     /// The subscription's next invoice if the change took effect now and nothing more were used: the
     /// lines that will be posted, with what is given back. Empty while it is not live.
     #[schemars(with = "Vec<serde_json::Value>")]
@@ -143,10 +146,25 @@ pub(super) async fn preview_of_path(context: &Context) -> Result<PlanChangePrevi
         next_invoice,
         changes: differences(&change.from, &change.to),
         needs_approval: needs_approval(&change),
+        missing_billing_details: missing_billing_details(context, &change).await?,
         from: PlanView::from(&change.from),
         to: PlanView::from(&change.to),
         effective_at: change.effective_at_ms,
     })
+}
+
+/// What an invoice of the plan needs and nobody has given. The sandbox never costs anything: going live
+/// asks for it.
+async fn missing_billing_details(
+    context: &Context,
+    change: &WantedChange,
+) -> Result<Vec<String>, Failure> {
+    if change.subscription.live_from_ms.is_none() || !change.to.terms.is_priced() {
+        return Ok(Vec::new());
+    }
+    let account = find_account(&context.connection, change.app.organisation_id).await?;
+    let missing = account.missing_details().into_iter();
+    Ok(missing.map(str::to_owned).collect())
 }
 
 /// In the sandbox anyone may try any plan; what is approved is production.
@@ -220,6 +238,21 @@ pub(super) async fn ask_plan_change(
         body.when.as_deref().unwrap_or_default(),
     )
     .await?;
+    let missing = missing_billing_details(context, &change).await?;
+    if !missing.is_empty() {
+        let organisation_id = change.app.organisation_id;
+        return Err(Failure::conflict(
+            "billing_details_required",
+            format!(
+                "The plan {} has a price. Still to give under Billing: {}. An owner or a member with \
+                 the billing role does it, with PUT /api/v1/organisations/{organisation_id}/billing/account \
+                 or at {}/organisations/{organisation_id}/billing; then change the plan again.",
+                change.to.name,
+                missing.join(", "),
+                context.configuration().public_url,
+            ),
+        ));
+    }
     if needs_approval(&change) {
         let note = body.note.trim();
         decisions::ask(

@@ -12,7 +12,7 @@ use super::{changes, periods, store};
 use crate::catalogue::{self, Plan};
 use crate::context::Context;
 use crate::database::DatabaseError;
-use crate::emails::{Message, queue_email};
+use crate::emails;
 use crate::encoding::readable_time;
 use crate::organisations::{MemberRole, store::list_member_emails};
 use crate::params;
@@ -311,22 +311,20 @@ async fn notify(
     at_ms: i64,
 ) -> Result<(), DatabaseError> {
     let readers = [MemberRole::Owner, MemberRole::Billing];
-    for to_address in list_member_emails(&context.connection, organisation_id, &readers).await? {
-        let message = Message {
-            to: to_address,
-            subject: format!("The plan {} has a new version", to.name),
-            text: format!(
-                "Your subscription is on the new version of the plan {} from {}.\n\n{}\n\n\
-                 If it does not suit you, choose another plan or cancel:\n\n{}/apps/{}/subscriptions",
-                to.name,
-                readable_time(at_ms),
-                differences(from, to).join("\n"),
-                context.configuration().public_url,
-                subscription.app_id,
-            ),
-            code: None,
-        };
-        queue_email(context, &message).await?;
+    let (from_time, changes) = (readable_time(at_ms), differences(from, to).join("\n"));
+    let link = format!(
+        "{}/apps/{}/subscriptions",
+        context.configuration().public_url,
+        subscription.app_id
+    );
+    let values = [
+        ("plan", to.name.as_str()),
+        ("from", &from_time),
+        ("changes", &changes),
+        ("link", &link),
+    ];
+    for address in list_member_emails(&context.connection, organisation_id, &readers).await? {
+        emails::send(context, "plan-version", &address, &values).await?;
     }
     Ok(())
 }

@@ -13,6 +13,7 @@ use crate::organisations::OperatorRole;
 use crate::organisations::store::{find_organisation, find_person};
 use crate::routes::{MANAGERS, Outcome};
 use crate::web::forms::Shown;
+use crate::web::listed::Listed;
 use crate::web::paging::PageRequest;
 use crate::web::{Failure, Page, response};
 
@@ -36,7 +37,7 @@ struct RequestsPage {
     page: Page,
     state: String,
     rows: Vec<QueueRow>,
-    next_cursor: Option<String>,
+    listed: Listed,
 }
 
 #[derive(Template)]
@@ -111,8 +112,7 @@ async fn row(context: &Context, request: &Request) -> Result<QueueRow, Failure> 
 pub async fn show_requests_page(context: &Context) -> Outcome {
     let state = routes::state_wanted(context)?;
     let request = PageRequest::read(context)?;
-    let limit = request.limit_and_one();
-    let found = store::list_requests(&context.connection, &state, &request.before, limit).await?;
+    let found = store::list_requests(&context.connection, &state, &request).await?;
     let list = request.page_of(found, |known: &Request| known.id.clone());
     let mut rows = Vec::with_capacity(list.items.len());
     for known in &list.items {
@@ -122,7 +122,10 @@ pub async fn show_requests_page(context: &Context) -> Outcome {
         page: Page::new(context, "Requests"),
         state,
         rows,
-        next_cursor: list.next_cursor,
+        listed: {
+            let path = "/operator/requests";
+            Listed::of(context, path, path, list.next_cursor.as_deref())
+        },
     })
 }
 

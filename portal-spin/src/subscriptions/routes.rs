@@ -15,7 +15,7 @@ use crate::context::Context;
 use crate::database::DatabaseError;
 use crate::partners::Reach;
 use crate::routes::Outcome;
-use crate::web::paging::{PageOf, PageRequest};
+use crate::web::paging::{PageOf, PageRequest, whole};
 use crate::web::{Failure, response};
 
 /// What a new subscription is given.
@@ -47,11 +47,7 @@ pub struct DecisionBody {
 }
 
 /// Subscriptions of an app.
-#[derive(Debug, Serialize, JsonSchema)]
-pub struct SubscriptionList {
-    /// The rows.
-    pub items: Vec<SubscriptionView>,
-}
+pub type SubscriptionList = PageOf<SubscriptionView>;
 
 /// A subscription with what stands between it and production.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -180,7 +176,9 @@ pub async fn list_subscriptions(context: &Context) -> Outcome {
     for subscription in store::list_of_app(&context.connection, app_id).await? {
         items.push(view(context, &subscription).await?);
     }
-    response::ok(&SubscriptionList { items })
+    response::ok(&whole(context, items, |item: &SubscriptionView| {
+        item.id.clone()
+    })?)
 }
 
 /// Puts the app of the path on a plan.
@@ -368,12 +366,11 @@ pub async fn withdraw_request(context: &Context) -> Outcome {
 pub async fn list_requests(context: &Context) -> Outcome {
     let state = state_wanted(context)?;
     let page = PageRequest::read(context)?;
-    let limit = page.limit_and_one();
-    let found = store::list_requests(&context.connection, &state, &page.before, limit).await?;
-    let views = (1..)
-        .zip(&found)
-        .map(|(place, request)| request.view((state == "waiting").then_some(place)))
-        .collect();
+    let found = store::list_requests(&context.connection, &state, &page).await?;
+    let mut views = Vec::with_capacity(found.len());
+    for request in &found {
+        views.push(request.view(store::place_of(&context.connection, request).await?));
+    }
     response::ok(&page.page_of(views, |request: &RequestView| request.id.clone()))
 }
 

@@ -13,6 +13,7 @@ use crate::database::{Connection, DatabaseError, Row};
 use crate::edges::feed;
 use crate::params;
 use crate::partners::Reach;
+use crate::web::paging::{PageRequest, finds};
 
 const COLUMNS: &str = "subscription_id, app_id, product_id, plan_id, created_at_ms, live_from_ms,
     anchor_ms, periods_until_ms, next_plan_id, next_plan_from_ms, ends_at_ms, cancelled_at_ms,
@@ -424,18 +425,42 @@ pub async fn put_cancellation_reason(
 pub async fn list_requests(
     connection: &Connection,
     state: &str,
-    before: &str,
-    limit: i64,
+    page: &PageRequest,
 ) -> Result<Vec<Request>, DatabaseError> {
-    if state == "waiting" {
-        return list_waiting(connection, limit).await;
-    }
-    let sql = format!(
-        "SELECT {REQUEST_COLUMNS} FROM subscription_requests WHERE outcome = $1 AND request_id < $2
-         ORDER BY request_id DESC LIMIT $3"
+    let found = finds(
+        "$3",
+        &[
+            "note",
+            "request_id",
+            "(SELECT o.name FROM organisations o WHERE o.organisation_id = r.organisation_id)",
+            "(SELECT p.name FROM plans p WHERE p.plan_id = r.plan_id)",
+            "(SELECT a.name FROM subscriptions s JOIN apps a ON a.app_id = s.app_id
+                WHERE s.subscription_id = r.subscription_id)",
+        ],
     );
+    // A request keeps its due date when it is decided, so a cursor holds while the queue moves.
+    let (condition, order) = if state == "waiting" {
+        (
+            "$1 = 'waiting' AND r.outcome IS NULL AND ($2 = '~' OR EXISTS (SELECT 1
+                FROM subscription_requests c WHERE c.request_id = $2 AND (r.due_at_ms > c.due_at_ms
+                    OR (r.due_at_ms = c.due_at_ms AND r.request_id > c.request_id))))",
+            "r.due_at_ms, r.request_id",
+        )
+    } else {
+        ("r.outcome = $1 AND r.request_id < $2", "r.request_id DESC")
+    };
+    let sql = format!(
+        "SELECT {REQUEST_COLUMNS} FROM subscription_requests r WHERE {condition} AND {found}
+         ORDER BY {order} LIMIT $4"
+    );
+    let parameters = params![
+        state,
+        page.before.as_str(),
+        page.wanted.as_str(),
+        page.limit_and_one()
+    ];
     connection
-        .query(&sql, params![state, before, limit])
+        .query(&sql, parameters)
         .await?
         .iter()
         .map(read_request)
@@ -465,23 +490,6 @@ pub async fn find_request(
     let sql = format!("SELECT {REQUEST_COLUMNS} FROM subscription_requests WHERE request_id = $1");
     let row = connection.query_optional(&sql, params![request_id]).await?;
     row.as_ref().map(read_request).transpose()
-}
-
-/// Wishes that wait, the most urgent first.
-pub async fn list_waiting(
-    connection: &Connection,
-    limit: i64,
-) -> Result<Vec<Request>, DatabaseError> {
-    let sql = format!(
-        "SELECT {REQUEST_COLUMNS} FROM subscription_requests WHERE outcome IS NULL
-         ORDER BY due_at_ms, request_id LIMIT $1"
-    );
-    connection
-        .query(&sql, params![limit])
-        .await?
-        .iter()
-        .map(read_request)
-        .collect()
 }
 
 /// Place of a waiting wish in the queue, from 1.

@@ -18,6 +18,27 @@ on_every_database! {
         };
         let preview = portal.get(&format!("{subscription}/plan-changes/preview?plan_id={}", plan("Starter").as_str().unwrap()), &actor.token).await.expect(200).json();
         assert_eq!(preview["needs_approval"], true);
+        // It has a price: billing details come first, and the way there leads back.
+        assert_eq!(preview["missing_billing_details"], json!(["legal name", "address", "country"]));
+        let refused = portal.post(&format!("{subscription}/plan-changes"), &actor.token, json!({ "plan_id": plan("Starter") })).await.expect(409);
+        assert_eq!(refused.code(), "billing_details_required");
+        let billing = format!("/organisations/{}/billing", actor.organisation_id);
+        let detail = refused.json()["detail"].as_str().unwrap().to_owned();
+        assert!(detail.contains("legal name, address, country") && detail.contains(&billing), "{detail}");
+        let page = format!("{}/plan", subscription.strip_prefix("/api/v1").unwrap());
+        let starter = plan("Starter").as_str().unwrap().to_owned();
+        let sent_back = portal.submit(&page, &actor.token, &[("plan_id", &starter), ("when", "now")]).await.expect(303);
+        let preview_page = format!("{page}?plan_id={starter}&when=now");
+        assert_eq!(sent_back.header("location"), preview_page);
+        let shown = portal.page(&preview_page, &actor.token).await.expect(200).text();
+        assert!(shown.contains("still to give: legal name, address, country") && !shown.contains("Ask for it"), "{shown}");
+        let form = portal.page(&format!("{billing}?next={preview_page}"), &actor.token).await.expect(200).text();
+        assert!(form.contains("name=\"next\""), "{form}");
+        let details = [("legal_name", "Partner Ltd"), ("address", "1 Main Street"), ("country", "DE"), ("next", preview_page.as_str())];
+        let back = portal.submit(&format!("{billing}/account"), &actor.token, &details).await.expect(303);
+        assert_eq!(back.header("location"), preview_page);
+        let shown = portal.page(&preview_page, &actor.token).await.expect(200).text();
+        assert!(shown.contains("Ask for it"), "{shown}");
         // Starter: the sandbox success rate speaks for it.
         let changed = portal.post(&format!("{subscription}/plan-changes"), &actor.token, json!({ "plan_id": plan("Starter") })).await.expect(200).json();
         assert_eq!((changed["plan_name"].as_str(), changed["request"]["state"].as_str()), (Some("Starter"), Some("approved")));

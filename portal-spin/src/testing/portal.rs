@@ -134,6 +134,7 @@ impl TestPortal {
             all.0.insert(name, (*value).to_owned());
         }
         other.app = App::new(ports, &all).await;
+        other.randomness = self.randomness.clone();
         other
     }
 

@@ -10,7 +10,7 @@ use crate::context::Context;
 use crate::organisations::store::find_organisation;
 use crate::partners::clean_tags;
 use crate::routes::Outcome;
-use crate::web::paging::PageRequest;
+use crate::web::paging::{PageRequest, finds};
 use crate::web::{Failure, response};
 use crate::{audit, params};
 
@@ -35,14 +35,15 @@ pub(super) async fn queue(context: &Context) -> Result<ThreadList, Failure> {
             ));
         }
     };
+    let searched = finds("$8", &["t.subject", "o.name", "a.name", "t.thread_id"]);
     let found = list_where(
         &context.connection,
         &format!(
             "t.thread_id < $1 AND {condition} AND ($2 = '' OR t.organisation_id = $3)
                 AND ($4 = '' OR t.app_id = $5)
                 AND ($6 = '' OR EXISTS (SELECT 1 FROM thread_tags g
-                    WHERE g.thread_id = t.thread_id AND g.tag = $7))
-             ORDER BY t.thread_id DESC LIMIT $8"
+                    WHERE g.thread_id = t.thread_id AND g.tag = $7)) AND {searched}
+             ORDER BY t.thread_id DESC LIMIT $9"
         ),
         params![
             page.before.as_str(),
@@ -52,6 +53,7 @@ pub(super) async fn queue(context: &Context) -> Result<ThreadList, Failure> {
             query("app"),
             query("tag").to_lowercase(),
             query("tag").to_lowercase(),
+            page.wanted.as_str(),
             page.limit_and_one()
         ],
     )

@@ -9,13 +9,13 @@ use super::store::{self, Subject, find_thread};
 use crate::apps::find_app;
 use crate::context::Context;
 use crate::database::DatabaseError;
-use crate::emails::{Message as Email, queue_email};
+use crate::emails;
 use crate::organisations::MemberRole;
 use crate::organisations::store::list_member_emails;
 use crate::params;
 use crate::partners::{self, clean_tags};
 use crate::routes::Outcome;
-use crate::web::paging::PageRequest;
+use crate::web::paging::{PageRequest, finds};
 use crate::web::{Failure, response};
 
 /// `GET /api/v1/organisations/{organisation_id}/threads?app=&tag=`
@@ -26,12 +26,15 @@ pub async fn list_threads(context: &Context) -> Outcome {
 pub(super) async fn threads_of_partner(context: &Context) -> Result<ThreadList, Failure> {
     let page = PageRequest::read(context)?;
     let query = |name: &str| context.query(name).unwrap_or_default();
+    let searched = finds("$7", &["t.subject", "a.name", "t.thread_id"]);
     let found = store::list_where(
         &context.connection,
-        "t.organisation_id = $1 AND t.thread_id < $2 AND ($3 = '' OR t.app_id = $4)
-            AND ($5 = '' OR EXISTS (SELECT 1 FROM thread_tags g
-                WHERE g.thread_id = t.thread_id AND g.tag = $6))
-         ORDER BY t.thread_id DESC LIMIT $7",
+        &format!(
+            "t.organisation_id = $1 AND t.thread_id < $2 AND ($3 = '' OR t.app_id = $4)
+                AND ($5 = '' OR EXISTS (SELECT 1 FROM thread_tags g
+                    WHERE g.thread_id = t.thread_id AND g.tag = $6)) AND {searched}
+             ORDER BY t.thread_id DESC LIMIT $8"
+        ),
         params![
             context.organisation_id()?,
             page.before.as_str(),
@@ -39,6 +42,7 @@ pub(super) async fn threads_of_partner(context: &Context) -> Result<ThreadList, 
             query("app"),
             query("tag"),
             query("tag"),
+            page.wanted.as_str(),
             page.limit_and_one()
         ],
     )
@@ -192,18 +196,14 @@ async fn tell(
         }
         (readers, "operator/threads")
     };
+    let link = format!("{}/{path}/{id}", context.configuration().public_url);
+    let values = [
+        ("subject", subject),
+        ("message", message.body.as_str()),
+        ("link", link.as_str()),
+    ];
     for to in readers {
-        let email = Email {
-            to,
-            subject: format!("A message: {subject}"),
-            text: format!(
-                "{}\n\nAnswer it here:\n{}/{path}/{id}",
-                message.body,
-                context.configuration().public_url,
-            ),
-            code: None,
-        };
-        queue_email(context, &email).await?;
+        emails::send(context, "thread-message", &to, &values).await?;
     }
     Ok(())
 }

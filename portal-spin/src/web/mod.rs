@@ -12,6 +12,9 @@ pub mod health;
 pub mod help;
 pub mod idempotency;
 pub mod layout;
+#[cfg(test)]
+mod list_tests;
+pub mod listed;
 pub mod lists;
 pub mod markdown;
 pub mod multipart;

@@ -50,12 +50,7 @@ pub fn document() -> Value {
 }
 
 fn operation(route: &Route, generator: &mut schemars::SchemaGenerator, problem: &Value) -> Value {
-    let parameters: Vec<Value> = route
-        .parameters()
-        .map(|name| {
-            json!({ "name": name, "in": "path", "required": true, "schema": { "type": "string" } })
-        })
-        .collect();
+    let parameters = parameters_of(route);
     let (status, body) = match &route.gives {
         Some((status, describe)) => (*status, describe.map(|describe| describe(generator))),
         None => (200, None),
@@ -95,6 +90,45 @@ fn operation(route: &Route, generator: &mut schemars::SchemaGenerator, problem: 
         );
     }
     operation
+}
+
+/// What a request says besides its body.
+fn parameters_of(route: &Route) -> Vec<Value> {
+    let text = json!({ "type": "string" });
+    let mut parameters: Vec<Value> = route
+        .parameters()
+        .map(|name| json!({ "name": name, "in": "path", "required": true, "schema": text }))
+        .collect();
+    let mut add = |name: &str, schema: Value, description: &str| {
+        parameters.push(json!({
+            "name": name, "in": "query", "schema": schema, "description": description,
+        }));
+    };
+    if let Some(filters) = route.filters {
+        add("q", text.clone(), "Only rows in which this text stands.");
+        for name in filters {
+            add(name, text.clone(), "Only rows that have this.");
+        }
+        let limit = json!({ "type": "integer", "minimum": 1, "maximum": 200, "default": 50 });
+        add("limit", limit, "How many rows; of a file, up to 10 000.");
+        add(
+            "cursor",
+            text.clone(),
+            "The `next_cursor` of the page before.",
+        );
+        let format = json!({ "type": "string", "enum": ["json", "csv"], "default": "json" });
+        add("format", format, "`csv` answers the rows as a file.");
+    }
+    for name in route.asks {
+        add(name, text.clone(), "");
+    }
+    if route.method == http::Method::POST {
+        parameters.push(json!({
+            "name": "Idempotency-Key", "in": "header", "schema": text,
+            "description": "The same key and body get the first answer again.",
+        }));
+    }
+    parameters
 }
 
 /// `revoke_session` → `Revoke session`.

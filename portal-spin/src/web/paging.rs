@@ -1,9 +1,13 @@
-//! Lists in pages: `?limit=50&cursor=…`, answered with `next_cursor`.
+//! Lists in pages: `?q=&limit=50&cursor=…`, answered with `next_cursor`.
 //!
-//! With `?format=csv` a page is a file of up to 10 000 rows (see [`super::lists`]). A cursor is the last row's sort key, opaque to clients. Lists are sorted by id (ids sort by time),
-//! newest first, so that rows that arrive meanwhile never shift a page.
+//! With `?format=csv` a page is a file of up to 10 000 rows (see [`super::lists`]). A cursor is the last
+//! row's sort key, opaque to clients. Lists that grow are searched and cut by the database: sorted by id
+//! (ids sort by time), newest first, so that rows that arrive meanwhile never shift a page. Lists that
+//! stay short are read whole and answered by [`whole`]. What a list can be filtered by stands beside its
+//! URL in the table of routes.
 
 use serde::Serialize;
+use serde_json::Value;
 
 use super::Failure;
 use crate::context::Context;
@@ -15,6 +19,97 @@ pub struct PageRequest {
     pub limit: i64,
     /// Rows before this id only. Without a cursor, a text that sorts after every id.
     pub before: String,
+    /// What `q` looks for, as a pattern for [`finds`].
+    pub wanted: String,
+}
+
+/// A condition in SQL: whether one of the columns contains what a [`PageRequest::wanted`] at the
+/// placeholder looks for.
+pub fn finds(placeholder: &str, columns: &[&str]) -> String {
+    let any: Vec<String> = columns
+        .iter()
+        .map(|column| format!("LOWER(COALESCE({column}, '')) LIKE {placeholder} ESCAPE '!'"))
+        .collect();
+    format!("({})", any.join(" OR "))
+}
+
+/// `q` as a pattern that is found anywhere in a text, in either case.
+fn pattern_of(question: &str) -> String {
+    let mut pattern = "%".to_owned();
+    for character in question.trim().to_lowercase().chars().take(200) {
+        if matches!(character, '%' | '_' | '!') {
+            pattern.push('!');
+        }
+        pattern.push(character);
+    }
+    if pattern.len() > 1 {
+        pattern.push('%');
+    }
+    pattern
+}
+
+/// A page of a list that was read whole: rows in which `q` stands, which have what the route's filters
+/// ask for, after the row that the cursor names.
+pub fn whole<T: Serialize>(
+    context: &Context,
+    items: Vec<T>,
+    id_of: impl Fn(&T) -> String,
+) -> Result<PageOf<T>, Failure> {
+    let request = PageRequest::read(context)?;
+    let question = context.query("q").unwrap_or_default();
+    let question = question.trim().to_lowercase();
+    let filters: Vec<(&str, String)> = context
+        .route
+        .filters
+        .unwrap_or_default()
+        .iter()
+        .filter_map(|name| Some((*name, context.query(name).filter(|text| !text.is_empty())?)))
+        .collect();
+    let mut found = Vec::with_capacity(items.len());
+    for item in items {
+        let row = serde_json::to_value(&item).unwrap_or_default();
+        let fits =
+            |(name, wanted): &(&str, String)| row.get(name).is_some_and(|value| is(value, wanted));
+        if contains(&row, &question) && filters.iter().all(fits) {
+            found.push(item);
+        }
+    }
+    if let Some(cursor) = context.query("cursor") {
+        let at = found.iter().position(|item| id_of(item) == cursor);
+        let at = at.ok_or_else(unknown_cursor)?;
+        found.drain(..=at);
+    }
+    Ok(request.page_of(found, id_of))
+}
+
+/// A cursor that no page of the list has given.
+pub fn unknown_cursor() -> Failure {
+    Failure::field(
+        "cursor",
+        "unknown_cursor",
+        "Send the `next_cursor` of the page before, with the same search; or none, to begin anew.",
+    )
+}
+
+/// Whether a text stands anywhere in a value.
+fn contains(value: &Value, wanted: &str) -> bool {
+    match value {
+        _ if wanted.is_empty() => true,
+        Value::String(text) => text.to_lowercase().contains(wanted),
+        Value::Array(values) => values.iter().any(|value| contains(value, wanted)),
+        Value::Object(members) => members.values().any(|value| contains(value, wanted)),
+        _ => false,
+    }
+}
+
+/// Whether a member is what a filter names; of a list, whether it holds it.
+fn is(value: &Value, wanted: &str) -> bool {
+    match value {
+        Value::String(text) => text == wanted,
+        Value::Array(values) => values.iter().any(|value| is(value, wanted)),
+        Value::Bool(_) | Value::Number(_) => value.to_string() == wanted,
+        Value::Null | Value::Object(_) => false,
+    }
 }
 
 /// One page of a list.
@@ -44,8 +139,20 @@ impl PageRequest {
                     Failure::field("limit", "out_of_range", detail)
                 })?,
         };
-        let before = context.query("cursor").unwrap_or_else(|| "~".to_owned());
-        Ok(Self { limit, before })
+        Ok(Self {
+            limit,
+            before: context.query("cursor").unwrap_or_else(|| "~".to_owned()),
+            wanted: pattern_of(&context.query("q").unwrap_or_default()),
+        })
+    }
+
+    /// The first rows of everything.
+    pub fn first(limit: i64) -> Self {
+        Self {
+            limit,
+            before: "~".to_owned(),
+            wanted: pattern_of(""),
+        }
     }
 
     /// One more row than asked for tells whether there is a next page: use as SQL `LIMIT`.
@@ -74,6 +181,8 @@ pub struct Stretch {
     pub limit: i64,
     /// How many rows came before.
     pub from: i64,
+    /// As [`PageRequest::wanted`].
+    pub wanted: String,
 }
 
 impl Stretch {
@@ -90,13 +199,12 @@ impl Stretch {
                 .parse()
                 .ok()
                 .filter(|from| (0..1_000_000_000).contains(from))
-                .ok_or_else(|| {
-                    Failure::field("cursor", "malformed", "Give the `next_cursor` of a list.")
-                })?,
+                .ok_or_else(unknown_cursor)?,
         };
         Ok(Self {
             limit: if has_wish { request.limit } else { usual },
             from,
+            wanted: request.wanted,
         })
     }
 

@@ -10,7 +10,7 @@ use super::store::{self, Due};
 use super::{secrets, signature};
 use crate::context::Context;
 use crate::database::DatabaseError;
-use crate::emails::{Message, queue_email};
+use crate::emails;
 use crate::organisations::{MemberRole, store::list_member_emails};
 use crate::{audit, params};
 
@@ -224,17 +224,12 @@ async fn disable(context: &Context, endpoint: &Endpoint) -> Result<(), DatabaseE
         ),
     };
     for to in readers {
-        let message = Message {
-            to,
-            subject: "A webhook endpoint was disabled".to_owned(),
-            text: format!(
-                "No events are sent to {} any more.\n\n{}\n\n\
-                 Mend it and switch it on again: what was waiting is sent then.\n\n{page}",
-                endpoint.url, endpoint.disabled_reason,
-            ),
-            code: None,
-        };
-        queue_email(context, &message).await?;
+        let values = [
+            ("url", endpoint.url.as_str()),
+            ("reason", &endpoint.disabled_reason),
+            ("link", &page),
+        ];
+        emails::send(context, "webhook-disabled", &to, &values).await?;
     }
     Ok(())
 }

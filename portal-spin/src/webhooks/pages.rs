@@ -13,6 +13,7 @@ use crate::encoding::readable_time;
 use crate::organisations::OperatorRole;
 use crate::routes::{ADMINISTRATORS, Outcome};
 use crate::web::forms::{Form, Shown};
+use crate::web::listed::Listed;
 use crate::web::{Failure, Page, response};
 
 #[derive(Template)]
@@ -38,7 +39,7 @@ struct EndpointPage {
     new_secret: Option<String>,
     state: String,
     deliveries: Vec<DeliveryView>,
-    next_cursor: Option<String>,
+    listed: Listed,
     events: Vec<&'static EventType>,
     may_change: bool,
 }
@@ -142,7 +143,11 @@ async fn endpoint_page(
         new_secret,
         state: state_wanted(context)?,
         deliveries: deliveries.items,
-        next_cursor: deliveries.next_cursor,
+        listed: {
+            let path = format!("{base}/{}", endpoint.id);
+            let api = format!("{path}/deliveries");
+            Listed::of(context, &path, &api, deliveries.next_cursor.as_deref())
+        },
         events: events_of(context)?,
         may_change: may_change(context),
     })
@@ -168,16 +173,17 @@ pub async fn create_webhook_form(context: &Context) -> Outcome {
     match endpoints::create(context, &body_of(&form)).await {
         Ok((endpoint, secret)) => {
             let (base, list) = places(context)?;
+            let base = format!("{base}/{}", endpoint.id);
             response::html(&EndpointPage {
                 page: page_of_owner(context, "Webhook endpoint").await?,
                 shown: Shown::default(),
-                base: format!("{base}/{}", endpoint.id),
+                listed: Listed::of(context, &base, &format!("{base}/deliveries"), None),
+                base,
                 list,
                 endpoint: EndpointView::from(&endpoint),
                 new_secret: Some(secret),
                 state: String::new(),
                 deliveries: Vec::new(),
-                next_cursor: None,
                 events: events_of(context)?,
                 may_change: true,
             })

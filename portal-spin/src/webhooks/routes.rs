@@ -9,24 +9,16 @@ use super::model::{AttemptView, DeliveryView, EndpointView};
 use super::store;
 use crate::context::Context;
 use crate::routes::Outcome;
-use crate::web::paging::{PageOf, PageRequest};
+use crate::web::paging::{PageOf, PageRequest, whole};
 use crate::web::{Failure, response};
 
 pub use super::endpoints::{EndpointBody, SecretBody};
 
 /// The catalogue of events.
-#[derive(Serialize, JsonSchema)]
-pub struct EventTypeList {
-    /// By name.
-    pub items: &'static [EventType],
-}
+pub type EventTypeList = PageOf<EventType>;
 
 /// Every endpoint of the owner; there are few.
-#[derive(Serialize, JsonSchema)]
-pub struct EndpointList {
-    /// Newest first.
-    pub items: Vec<EndpointView>,
-}
+pub type EndpointList = PageOf<EndpointView>;
 
 /// A new endpoint or secret.
 #[derive(Serialize, JsonSchema)]
@@ -60,16 +52,18 @@ pub struct QueuedEvent {
 
 /// `GET /api/v1/webhook-events`
 pub async fn list_webhook_events(context: &Context) -> Outcome {
-    let known = context.header("if-none-match");
-    response::json_with_etag(known, &EventTypeList { items: EVENTS })
+    response::ok(&whole(context, EVENTS.to_vec(), |event| {
+        event.name.to_owned()
+    })?)
 }
 
 /// `GET …/webhook-endpoints`
 pub async fn list_webhook_endpoints(context: &Context) -> Outcome {
     let endpoints = store::list_endpoints(context, owner(context)?).await?;
-    response::ok(&EndpointList {
-        items: endpoints.iter().map(EndpointView::from).collect(),
-    })
+    let views = endpoints.iter().map(EndpointView::from).collect();
+    response::ok(&whole(context, views, |endpoint: &EndpointView| {
+        endpoint.id.clone()
+    })?)
 }
 
 /// `POST …/webhook-endpoints`
@@ -132,8 +126,7 @@ pub(super) async fn deliveries_page(context: &Context) -> Result<DeliveryList, F
     let page = PageRequest::read(context)?;
     let state = state_wanted(context)?;
     let endpoint = endpoints::endpoint_of_path(context).await?;
-    let limit = page.limit_and_one();
-    let rows = store::list_deliveries(context, endpoint.id, &state, &page.before, limit).await?;
+    let rows = store::list_deliveries(context, endpoint.id, &state, &page).await?;
     Ok(page.page_of(rows, |row: &DeliveryView| row.event_id.clone()))
 }
 

@@ -6,6 +6,7 @@ use super::model::{AttemptView, DeliveryView, Endpoint};
 use crate::context::Context;
 use crate::database::{DatabaseError, Row};
 use crate::params;
+use crate::web::paging::{PageRequest, finds};
 
 const ENDPOINT: &str = "SELECT webhook_endpoint_id, organisation_id, url, description, event_types,
     created_at_ms, failing_since_ms, disabled_at_ms, disabled_reason FROM webhook_endpoints";
@@ -432,18 +433,27 @@ pub async fn list_deliveries(
     context: &Context,
     endpoint_id: WebhookEndpointId,
     state: &str,
-    before: &str,
-    limit: i64,
+    page: &PageRequest,
 ) -> Result<Vec<DeliveryView>, DatabaseError> {
+    let found = finds("$4", &["v.event_type", "d.event_id"]);
     context
         .connection
         .query(
-            "SELECT d.event_id, v.event_type, d.state, d.tries, v.created_at_ms, d.next_try_at_ms,
-                d.delivered_at_ms
-             FROM webhook_deliveries d JOIN webhook_events v ON v.event_id = d.event_id
-             WHERE d.webhook_endpoint_id = $1 AND d.event_id < $2 AND (d.state = $3 OR $3 = '')
-             ORDER BY d.event_id DESC LIMIT $4",
-            params![endpoint_id.to_string(), before, state, limit],
+            &format!(
+                "SELECT d.event_id, v.event_type, d.state, d.tries, v.created_at_ms, d.next_try_at_ms,
+                    d.delivered_at_ms
+                 FROM webhook_deliveries d JOIN webhook_events v ON v.event_id = d.event_id
+                 WHERE d.webhook_endpoint_id = $1 AND d.event_id < $2 AND (d.state = $3 OR $3 = '')
+                    AND {found}
+                 ORDER BY d.event_id DESC LIMIT $5"
+            ),
+            params![
+                endpoint_id.to_string(),
+                page.before.as_str(),
+                state,
+                page.wanted.as_str(),
+                page.limit_and_one()
+            ],
         )
         .await?
         .iter()

@@ -14,6 +14,7 @@ use super::store::{
 use crate::analytics;
 use crate::context::Context;
 use crate::routes::Outcome;
+use crate::web::paging::{PageOf, whole};
 use crate::web::{Failure, response};
 use crate::{audit, params};
 
@@ -76,12 +77,8 @@ pub struct MoveList {
     pub left: usize,
 }
 
-/// A partner's moves.
-#[derive(Debug, Serialize, JsonSchema)]
-pub struct TierChangeList {
-    /// Newest first.
-    pub items: Vec<TierChange>,
-}
+/// A partner's moves, newest first.
+pub type TierChangeList = PageOf<TierChange>;
 
 pub(super) async fn view(context: &Context) -> Result<TieringView, Failure> {
     let connection = &context.connection;
@@ -236,7 +233,9 @@ pub async fn run_tiering(context: &Context) -> Outcome {
 pub async fn list_tier_changes(context: &Context) -> Outcome {
     let id: OrganisationId = context.path_id("organisation_id")?;
     let items = list_changes(&context.connection, id).await?;
-    response::ok(&TierChangeList { items })
+    response::ok(&whole(context, items, |change: &TierChange| {
+        format!("{} {}", change.changed_at, change.to)
+    })?)
 }
 
 /// `DELETE /api/v1/operator/organisations/{organisation_id}/tier-hold`: rules may move it again.

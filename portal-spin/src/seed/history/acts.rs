@@ -89,6 +89,11 @@ async fn act_as_owner(
         }
         Act::Ask(plan) => {
             let plan_id = find_plan(stage, *plan, known).await?;
+            let account = json!({
+                "legal_name": format!("{} Ltd", story.organisation), "address": "1 Market Street", "country": "US",
+            });
+            let path = format!("/api/v1/organisations/{organisation}/billing/account");
+            stage.send("PUT", &path, &account).await?;
             let note = "We expect to call more in the coming months.";
             let body = json!({ "plan_id": plan_id.to_string(), "note": note });
             stage
