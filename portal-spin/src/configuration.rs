@@ -115,6 +115,11 @@ pub const VARIABLES: &[(&str, &str, &str)] = &[
         "days after the due date at which live calls stop; `never` to keep them",
     ),
     (
+        "uncollectible_restores",
+        "no",
+        "whether live calls that an overdue invoice stopped pass again once it is marked uncollectible (`yes`), or only once it is paid or void (`no`)",
+    ),
+    (
         "usage_events_url",
         "",
         "a CloudEvents sink that hours of usage are sent to; empty sends none",

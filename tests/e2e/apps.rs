@@ -3,6 +3,7 @@
 use anyhow::{Context as _, Result, ensure};
 use reqwest::{Client, Method, Url, redirect};
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 use tests::actors::{ApiClient, Partner, Visitor, expect_refusal};
 use tests::stack::Stack;
@@ -12,6 +13,23 @@ use tests::wait::eventually;
 const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
 const REDIRECT: &str = "http://127.0.0.1:9/callback";
+
+/// Waits until the usage of the billing period has calls of so many installations.
+async fn expect_installations(partner: &Partner, app: &str, expected: usize) -> Result<()> {
+    let mut said = Value::Null;
+    let what = format!("{expected} installations to be counted");
+    eventually(&what, Duration::from_secs(20), async || {
+        let path = format!("/api/v1/apps/{app}/usage");
+        said = partner.call(Method::GET, &path, None).await.ok()?["meters"].clone();
+        let meters = said.as_array()?.iter();
+        let counted = meters
+            .filter(|meter| meter["meter"] == "Installations")
+            .filter_map(|meter| meter["quantity"].as_u64());
+        (counted.sum::<u64>() == expected as u64).then_some(())
+    })
+    .await
+    .with_context(|| format!("the meters say {said}"))
+}
 
 struct OAuthApp {
     client: Client,
@@ -305,6 +323,9 @@ async fn an_app_goes_from_submission_to_an_installation_that_calls_and_ends() ->
     )
     .await?;
 
+    // Two calls, one installation: that is what its meter counts.
+    expect_installations(&partner, &app, 1).await?;
+
     // Removed by the customer, then suspended by a reviewer: refused within a second, both times.
     customer
         .call(
@@ -320,6 +341,8 @@ async fn an_app_goes_from_submission_to_an_installation_that_calls_and_ends() ->
         client.status_of("/v1/orders").await? == 200,
         "a new installation works"
     );
+    let installations = BTreeSet::from([installation, text(&again["installation_id"])?]);
+    expect_installations(&partner, &app, installations.len()).await?;
     let suspend = json!({
         "event": "suspend", "rules": ["compliance.data_use"], "evidence": "Data was kept for a year.",
         "deadline": "2099-01-01T00:00:00Z",

@@ -1,10 +1,12 @@
 //! Who pays: the address on invoices, the budget, and the lock of an organisation's billing.
 
+use std::collections::HashMap;
+
 use shared::ids::OrganisationId;
 use shared::money::Currency;
 
 use super::invoice::Party;
-use crate::database::{Connection, DatabaseError};
+use crate::database::{Connection, DatabaseError, Row, Value, placeholders};
 use crate::params;
 
 /// An organisation's billing account.
@@ -62,16 +64,44 @@ pub async fn find_account(
     connection: &Connection,
     organisation_id: OrganisationId,
 ) -> Result<Account, DatabaseError> {
-    let row = connection
-        .query_one(
-            "SELECT o.name, COALESCE(b.legal_name, ''), COALESCE(b.address, ''), COALESCE(b.country, ''),
+    list_accounts(connection, &[organisation_id])
+        .await?
+        .remove(&organisation_id)
+        .ok_or_else(|| DatabaseError::Shape(format!("{organisation_id} is gone")))
+}
+
+/// The accounts of organisations, with defaults where nothing was filled in.
+pub async fn list_accounts(
+    connection: &Connection,
+    organisations: &[OrganisationId],
+) -> Result<HashMap<OrganisationId, Account>, DatabaseError> {
+    let rows = connection
+        .query(
+            &format!(
+                "SELECT o.name, COALESCE(b.legal_name, ''), COALESCE(b.address, ''), COALESCE(b.country, ''),
                 COALESCE(b.region, ''), COALESCE(b.tax_id, ''), COALESCE(b.email, ''), b.budget_minor,
-                COALESCE(b.budget_currency, ''), b.suspended_at_ms, b.provider_customer
+                COALESCE(b.budget_currency, ''), b.suspended_at_ms, b.provider_customer, o.organisation_id
              FROM organisations o LEFT JOIN billing_accounts b ON b.organisation_id = o.organisation_id
-             WHERE o.organisation_id = $1",
-            params![organisation_id.to_string()],
+             WHERE o.organisation_id IN {}",
+                placeholders(1, organisations.len())
+            ),
+            ids(organisations),
         )
         .await?;
+    rows.iter()
+        .map(|row| Ok((row.parse(11)?, read(row)?)))
+        .collect()
+}
+
+/// Ids as parameters.
+pub(super) fn ids(organisations: &[OrganisationId]) -> Vec<Value> {
+    organisations
+        .iter()
+        .map(|id| id.to_string().into())
+        .collect()
+}
+
+fn read(row: &Row) -> Result<Account, DatabaseError> {
     let currency: String = row.get(8)?;
     Ok(Account {
         organisation: row.get(0)?,
@@ -93,14 +123,25 @@ pub async fn lock_account(
     connection: &Connection,
     organisation_id: OrganisationId,
 ) -> Result<(), DatabaseError> {
-    connection
-        .execute(
-            "INSERT INTO billing_accounts (organisation_id, legal_name, address, country, region,
-                tax_id, email, budget_currency) VALUES ($1, '', '', '', '', '', '', '')
-             ON CONFLICT (organisation_id) DO UPDATE SET email = billing_accounts.email",
-            params![organisation_id.to_string()],
-        )
-        .await?;
+    lock_accounts(connection, &[organisation_id]).await
+}
+
+/// Locks the billing of several organisations until the transaction ends. They are locked in the order
+/// given: two who lock more than one must both sort them.
+pub async fn lock_accounts(
+    connection: &Connection,
+    organisations: &[OrganisationId],
+) -> Result<(), DatabaseError> {
+    let rows: Vec<String> = (1..=organisations.len())
+        .map(|place| format!("(${place}, '', '', '', '', '', '', '')"))
+        .collect();
+    let sql = format!(
+        "INSERT INTO billing_accounts (organisation_id, legal_name, address, country, region,
+            tax_id, email, budget_currency) VALUES {}
+         ON CONFLICT (organisation_id) DO UPDATE SET email = billing_accounts.email",
+        rows.join(", ")
+    );
+    connection.execute(&sql, ids(organisations)).await?;
     Ok(())
 }
 

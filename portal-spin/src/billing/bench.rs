@@ -140,6 +140,7 @@ async fn fill(portal: &TestPortal, subscriptions: i64, operations: i64) {
                 connection.execute("INSERT INTO apps (app_id, organisation_id, name, description, created_at_ms) VALUES ($1, $2, $3, '', $4)", params![&app_id, &organisation_id, &app, start]).await?;
                 connection.execute("INSERT INTO subscriptions (subscription_id, app_id, product_id, plan_id, created_at_ms, live_from_ms, anchor_ms, periods_until_ms) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)", params![&subscription, &app_id, &product, &plan, start, start, start, start + 400 * DAY_MS]).await?;
                 connection.execute("INSERT INTO subscription_phases (subscription_id, from_ms, plan_id) VALUES ($1, $2, $3)", params![&subscription, start, &plan]).await?;
+                connection.execute("INSERT INTO billing_accounts (organisation_id, legal_name, address, country, region, tax_id, email, budget_currency) VALUES ($1, '', '', '', '', '', $2, '')", params![&organisation_id, format!("bills@{index}.example")]).await?;
                 connection.execute("INSERT INTO billing_cursors (subscription_id, next_bill_at_ms) VALUES ($1, $2)", params![&subscription, start + 31 * DAY_MS]).await?;
                 for operation in 0..operations {
                     let series = id(8, index * 1_000 + operation);

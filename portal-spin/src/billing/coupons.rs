@@ -1,14 +1,17 @@
 //! Coupons: an amount or a percentage off, for a number of invoices or for good.
 
+use std::collections::HashMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shared::ids::OrganisationId;
 use shared::money::{Currency, Money};
 
+use super::accounts::ids;
 use super::invoice::Coupon;
 use super::taxes::read_percent;
 use crate::context::Context;
-use crate::database::{Connection, DatabaseError};
+use crate::database::{Connection, DatabaseError, placeholders};
 use crate::params;
 use crate::web::Failure;
 
@@ -217,39 +220,55 @@ pub async fn redeem(
     Ok(())
 }
 
-/// Coupons that take something off an organisation's next invoice in this currency, oldest first.
-pub async fn list_applying(
+/// A coupon that an organisation redeemed: the discount, and the currency it is for, if only for one.
+pub struct Redeemed {
+    coupon: Coupon,
+    currency: Option<Currency>,
+}
+
+/// What these organisations redeemed and have not used up. Each coupon states which of its uses the next
+/// invoice is.
+pub async fn list_redeemed(
     connection: &Connection,
-    organisation_id: OrganisationId,
-    currency: Currency,
-) -> Result<Vec<Coupon>, DatabaseError> {
-    let rows = connection
-        .query(
-            "SELECT r.redemption_id, c.code, c.percent, c.amount_minor, c.periods,
-                (SELECT COUNT(*) FROM coupon_uses u WHERE u.redemption_id = r.redemption_id)
-             FROM coupon_redemptions r JOIN coupons c ON c.coupon_id = r.coupon_id
-             WHERE r.organisation_id = $1 AND (c.currency = '' OR c.currency = $2)
-             ORDER BY r.redemption_id",
-            params![organisation_id.to_string(), currency.as_str()],
-        )
-        .await?;
-    let mut coupons = Vec::new();
-    for row in rows {
-        let used: i64 = row.get(5)?;
-        let periods: Option<i64> = row.get(4)?;
+    organisations: &[OrganisationId],
+) -> Result<HashMap<OrganisationId, Vec<Redeemed>>, DatabaseError> {
+    let sql = format!(
+        "SELECT r.organisation_id, r.redemption_id, c.code, c.percent, c.amount_minor, c.periods,
+            (SELECT COUNT(*) FROM coupon_uses u WHERE u.redemption_id = r.redemption_id), c.currency
+         FROM coupon_redemptions r JOIN coupons c ON c.coupon_id = r.coupon_id
+         WHERE r.organisation_id IN {} ORDER BY r.redemption_id",
+        placeholders(1, organisations.len())
+    );
+    let mut all: HashMap<OrganisationId, Vec<Redeemed>> = HashMap::new();
+    for row in connection.query(&sql, ids(organisations)).await? {
+        let used: i64 = row.get(6)?;
+        let periods: Option<i64> = row.get(5)?;
         if periods.is_some_and(|periods| used >= periods) {
             continue;
         }
-        coupons.push(Coupon {
-            redemption_id: row.get(0)?,
-            code: row.get(1)?,
-            percent: row.get(2)?,
-            amount_minor: row.get(3)?,
-            use_number: used + 1,
-            periods,
+        let currency: String = row.get(7)?;
+        all.entry(row.parse(0)?).or_default().push(Redeemed {
+            coupon: Coupon {
+                redemption_id: row.get(1)?,
+                code: row.get(2)?,
+                percent: row.get(3)?,
+                amount_minor: row.get(4)?,
+                use_number: used + 1,
+                periods,
+            },
+            currency: currency.parse().ok(),
         });
     }
-    Ok(coupons)
+    Ok(all)
+}
+
+/// Those that apply to an invoice in a currency.
+pub fn applying(redeemed: &[Redeemed], currency: Currency) -> Vec<Coupon> {
+    redeemed
+        .iter()
+        .filter(|one| one.currency.is_none_or(|only| only == currency))
+        .map(|one| one.coupon.clone())
+        .collect()
 }
 
 /// Every coupon, newest first.

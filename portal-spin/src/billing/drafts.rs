@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 use schemars::JsonSchema;
 use serde::Serialize;
 use shared::ids::{OrganisationId, PlanId, SubscriptionId};
-use shared::money::Currency;
 
 use super::facts::{PlanCache, Subject};
 use super::gather;
+use super::inputs;
 use super::invoice::{Document, compose};
 use super::items::{Item, ItemKey, Owed};
 use super::price::FieldProblem;
@@ -82,11 +82,11 @@ pub async fn list_drafts(
             }
             for item in gather::list_items(connection, &plans, subject, bill_at_ms).await? {
                 if seen.insert(item.key.clone()) {
-                    items.push((item.currency, item));
+                    items.push(item);
                 }
             }
         }
-        for mut inputs in gather::inputs_of(context, organisation_id, bill_at_ms, items).await? {
+        for mut inputs in inputs::inputs_of(context, organisation_id, bill_at_ms, items).await? {
             let so_far = compose(&inputs).map_err(|problem| shape(&problem))?;
             for item in &mut inputs.items {
                 extrapolate(item, context.now_ms);
@@ -168,13 +168,9 @@ pub async fn preview_change(
     });
     // A change at the period's end shows on the invoice of that boundary: its amounts in advance.
     let bill_at_ms = subject.next_bill_at_ms.max(from_ms);
-    let items: Vec<(Currency, Item)> = gather::list_items(connection, &plans, &subject, bill_at_ms)
-        .await?
-        .into_iter()
-        .map(|item| (item.currency, item))
-        .collect();
+    let items = gather::list_items(connection, &plans, &subject, bill_at_ms).await?;
     let mut documents = Vec::new();
-    for inputs in gather::inputs_of(context, organisation_id, bill_at_ms, items).await? {
+    for inputs in inputs::inputs_of(context, organisation_id, bill_at_ms, items).await? {
         documents.push(
             compose(&inputs)
                 .map_err(|problem| shape(&problem))?

@@ -170,8 +170,11 @@ pub async fn release_if_settled(
              WHERE organisation_id = $1 AND suspended_at_ms IS NOT NULL AND NOT EXISTS (
                 SELECT 1 FROM invoices i JOIN billing_notices n ON n.subject = i.invoice_id
                 WHERE i.organisation_id = $1 AND n.notice = 'suspended' AND i.paid_at_ms IS NULL
-                    AND i.voided_at_ms IS NULL AND i.uncollectible_at_ms IS NULL)",
-            params![organisation_id.to_string()],
+                    AND i.voided_at_ms IS NULL AND (i.uncollectible_at_ms IS NULL OR $2 <> 'yes'))",
+            params![
+                organisation_id.to_string(),
+                context.configuration().get("uncollectible_restores")
+            ],
         )
         .await?;
     Ok(released == 1)

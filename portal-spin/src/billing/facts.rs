@@ -5,15 +5,14 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use shared::ids::{MeterId, OrganisationId, PlanId, ProductId, SubscriptionId};
-use shared::plan::{Counting, MeterSource};
+use shared::plan::Counting;
 
-use super::charges::CheckedCharge;
+use super::charges::{Basis, CheckedCharge, Counted};
 use super::period::Calendar;
 use super::proration::Proration;
 use super::timeline::{Phase, Timeline};
-use crate::catalogue::{self, Meter, PeriodRule};
-use crate::database::{Connection, DatabaseError};
-use crate::params;
+use crate::catalogue::{self, Meter, MeterSource, PeriodRule};
+use crate::database::{Connection, DatabaseError, Value, placeholders};
 
 /// A plan version as billing needs it.
 #[derive(Debug)]
@@ -42,6 +41,25 @@ impl PlanFacts {
                 .iter()
                 .find(|meter| meter.source == MeterSource::Weight)
                 .or_else(|| self.meters.first()),
+        }
+    }
+
+    /// What of a meter is counted where a charge asks for it so: of one that counts installations, those.
+    pub fn counted(&self, meter: Option<&str>, counts: Counted) -> Counted {
+        let found = self.find_meter(meter).map(|meter| &meter.source);
+        match (counts, found) {
+            (Counted::Units, Some(MeterSource::DistinctInstallations)) => {
+                Counted::DistinctInstallations
+            }
+            _ => counts,
+        }
+    }
+
+    /// What a charge counts; nothing where it is not for usage.
+    pub fn counted_by(&self, charge: &CheckedCharge) -> Option<Counted> {
+        match &charge.basis {
+            Basis::Usage { meter, counts, .. } => Some(self.counted(meter.as_deref(), *counts)),
+            _ => None,
         }
     }
 
@@ -122,21 +140,31 @@ impl PlanCache {
         connection: &Connection,
         organisation_id: OrganisationId,
     ) -> Result<Vec<Subject>, DatabaseError> {
-        let rows = connection
-            .query(
-                "SELECT s.subscription_id, a.name, s.anchor_ms, s.live_from_ms,
-                    COALESCE(s.cancelled_at_ms, s.ends_at_ms), c.next_bill_at_ms, p.from_ms, p.plan_id,
-                    a.app_id
-                 FROM apps a JOIN subscriptions s ON s.app_id = a.app_id
-                 JOIN subscription_phases p ON p.subscription_id = s.subscription_id
-                 LEFT JOIN billing_cursors c ON c.subscription_id = s.subscription_id
-                 WHERE a.organisation_id = $1 AND s.live_from_ms IS NOT NULL AND c.finished_at_ms IS NULL
-                 ORDER BY s.subscription_id, p.from_ms",
-                params![organisation_id.to_string()],
-            )
-            .await?;
-        let mut subjects: Vec<Subject> = Vec::new();
-        for row in rows {
+        let mut subjects = self.subjects_of(connection, &[organisation_id]).await?;
+        Ok(subjects.remove(&organisation_id).unwrap_or_default())
+    }
+
+    /// As [`Self::list_subjects`], of several organisations at once.
+    pub async fn subjects_of(
+        &self,
+        connection: &Connection,
+        organisations: &[OrganisationId],
+    ) -> Result<HashMap<OrganisationId, Vec<Subject>>, DatabaseError> {
+        let sql = format!(
+            "SELECT s.subscription_id, a.name, s.anchor_ms, s.live_from_ms,
+                COALESCE(s.cancelled_at_ms, s.ends_at_ms), c.next_bill_at_ms, p.from_ms, p.plan_id,
+                a.app_id, a.organisation_id
+             FROM apps a JOIN subscriptions s ON s.app_id = a.app_id
+             JOIN subscription_phases p ON p.subscription_id = s.subscription_id
+             LEFT JOIN billing_cursors c ON c.subscription_id = s.subscription_id
+             WHERE a.organisation_id IN {} AND s.live_from_ms IS NOT NULL AND c.finished_at_ms IS NULL
+             ORDER BY s.subscription_id, p.from_ms",
+            placeholders(1, organisations.len())
+        );
+        let ids = organisations.iter().map(|id| Value::from(id.to_string()));
+        let mut all: HashMap<OrganisationId, Vec<Subject>> = HashMap::new();
+        for row in connection.query(&sql, ids.collect()).await? {
+            let subjects = all.entry(row.parse(9)?).or_default();
             let id: SubscriptionId = row.parse(0)?;
             let anchor_ms: i64 = row.get(2)?;
             let plan_id: PlanId = row.parse(7)?;
@@ -165,6 +193,6 @@ impl PlanCache {
                 next_bill_at_ms: next.unwrap_or(live_from_ms),
             });
         }
-        Ok(subjects)
+        Ok(all)
     }
 }

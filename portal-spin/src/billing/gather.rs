@@ -1,74 +1,42 @@
-//! From what is stored to the inputs of an invoice: what each subscription owes at a boundary.
+//! From what is stored to what each subscription owes at a boundary.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-
-use shared::credential::Environment;
-use shared::ids::{MeterId, OrganisationId};
-use shared::money::Currency;
+use std::collections::BTreeSet;
 
 use super::charges::{Basis, CheckedCharge, Counted};
 use super::decimal::plain;
 use super::facts::{PlanCache, PlanFacts, Subject};
-use super::invoice::Inputs;
 use super::items::{Billed, Item, ItemKey, Owed};
 use super::period::{Calendar, Period};
+use super::readings::{Readings, parts_before};
 use super::timeline::Part;
-use super::{accounts, coupons, taxes, wallet};
-use crate::context::Context;
 use crate::database::{Connection, DatabaseError};
-use crate::edges::{self, Gap};
 use crate::metering::{self, UsageSum};
-use crate::params;
 
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 /// How far back a boundary looks for what changed: an edge may be away for 35 days, and the cells it
 /// brings then belong to a period that may have begun a month before.
 pub const LOOK_BACK_MS: i64 = 75 * DAY_MS;
 
-/// What was billed for the keys of a subscription.
-pub type BilledBefore = HashMap<ItemKey, Billed>;
-
-/// Reads what was billed for the parts that a boundary looks back to.
-pub async fn read_billed(
-    connection: &Connection,
-    subject: &Subject,
-    bill_at_ms: i64,
-) -> Result<BilledBefore, DatabaseError> {
-    let rows = connection
-        .query(
-            "SELECT plan_id, charge, start_ms, amount_minor, quantity, invoice FROM billed_items
-             WHERE subscription_id = $1 AND (start_ms >= $2 OR start_ms = 0)",
-            // A part begins at most a period before what is looked back to.
-            params![subject.id.to_string(), bill_at_ms - 2 * LOOK_BACK_MS],
-        )
-        .await?;
-    rows.iter()
-        .map(|row| {
-            let key = ItemKey {
-                subscription_id: subject.id.to_string(),
-                plan_id: row.get(0)?,
-                charge: row.get(1)?,
-                start_ms: row.get(2)?,
-            };
-            let billed = Billed {
-                amount_minor: row.get(3)?,
-                quantity: row.get(4)?,
-                invoice: row.get(5)?,
-            };
-            Ok((key, billed))
-        })
-        .collect()
-}
-
-/// All that a subscription owes at a boundary: usage of parts that have ended, recurring amounts of
-/// parts that have begun, and what is charged once.
+/// What one subscription owes at a boundary.
 pub async fn list_items(
     connection: &Connection,
     plans: &PlanCache,
     subject: &Subject,
     bill_at_ms: i64,
 ) -> Result<Vec<Item>, DatabaseError> {
-    let billed = read_billed(connection, subject, bill_at_ms).await?;
+    let readings = Readings::read(connection, plans, &[(subject, bill_at_ms)]).await?;
+    items_of(connection, plans, &readings, subject, bill_at_ms).await
+}
+
+/// All that a subscription owes at a boundary: usage of parts that have ended, recurring amounts of
+/// parts that have begun, and what is charged once.
+pub async fn items_of(
+    connection: &Connection,
+    plans: &PlanCache,
+    readings: &Readings,
+    subject: &Subject,
+    bill_at_ms: i64,
+) -> Result<Vec<Item>, DatabaseError> {
     let from_ms = bill_at_ms - LOOK_BACK_MS;
     let mut items = Vec::new();
     for part in subject.timeline.parts(from_ms, bill_at_ms)? {
@@ -79,7 +47,6 @@ pub async fn list_items(
             .map(|phase| phase.calendar.clone())
             .ok_or_else(|| DatabaseError::Shape("a subscription has no phase".to_owned()))?;
         let has_ended = part.served.end_ms <= bill_at_ms;
-        let mut usage: Option<Vec<UsageSum>> = None;
         for charge in &plan.charges {
             let mut start_ms = part.served.start_ms;
             let owed = match &charge.basis {
@@ -96,13 +63,10 @@ pub async fn list_items(
                     }
                 }
                 Basis::Usage { .. } if has_ended => {
-                    if usage.is_none() {
-                        let span = metered_span(subject, &part);
-                        let sums =
-                            metering::list_usage(connection, subject.id, Environment::Live, span);
-                        usage = Some(sums.await?);
-                    }
-                    owed_usage(&plan, charge, usage.as_deref().unwrap_or_default())?
+                    let sums = readings.usage(subject, &part);
+                    let before =
+                        seen_before(connection, plans, readings, subject, &part, charge).await?;
+                    owed_usage(&plan, charge, sums, &before)?
                 }
                 _ => continue,
             };
@@ -112,13 +76,13 @@ pub async fn list_items(
                 charge: charge.name.clone(),
                 start_ms,
             };
-            let before = billed.get(&key).cloned();
+            let before = readings.billed(subject, &key).cloned();
             items.push(item(
                 subject, &plan, charge, &calendar, &part, key, owed, before,
             )?);
         }
     }
-    add_unserved(subject, plans, connection, &billed, from_ms, &mut items).await?;
+    add_unserved(subject, plans, connection, readings, from_ms, &mut items).await?;
     Ok(items)
 }
 
@@ -146,14 +110,34 @@ async fn is_first_time(
     Ok(false)
 }
 
-/// The span whose minutes belong to a part. A minute belongs to the part that it begins in; the one in
-/// which the subscription went live begins before it and holds no live call from before.
-fn metered_span(subject: &Subject, part: &Part) -> Period {
-    let mut span = part.served;
-    if span.start_ms == subject.timeline.live_from_ms {
-        span.start_ms -= span.start_ms.rem_euclid(60_000);
+/// Installations that a charge of this name counted in an earlier part of the same period: each counts
+/// once in a period, in the part that saw it first. Whatever parts a plan's changes cut a period into,
+/// what they count sums to what the whole period would.
+async fn seen_before<'a>(
+    connection: &Connection,
+    plans: &PlanCache,
+    readings: &'a Readings,
+    subject: &Subject,
+    part: &Part,
+    charge: &CheckedCharge,
+) -> Result<BTreeSet<&'a str>, DatabaseError> {
+    let mut seen = BTreeSet::new();
+    let plan = plans.plan(connection, part.plan_id).await?;
+    if plan.counted_by(charge) != Some(Counted::DistinctInstallations) {
+        return Ok(seen);
     }
-    span
+    for before in parts_before(subject, part)? {
+        let plan = plans.plan(connection, before.plan_id).await?;
+        let same = plan.charges.iter().find(|other| {
+            other.name == charge.name
+                && plan.counted_by(other) == Some(Counted::DistinctInstallations)
+        });
+        if let Some(same) = same {
+            let counted = counted_sums(&plan, same, readings.usage(subject, &before));
+            seen.extend(metering::distinct_installations(counted));
+        }
+    }
+    Ok(seen)
 }
 
 /// Recurring amounts that were billed in advance for parts that never came: the plan changed, or the
@@ -162,13 +146,13 @@ async fn add_unserved(
     subject: &Subject,
     plans: &PlanCache,
     connection: &Connection,
-    billed: &BilledBefore,
+    readings: &Readings,
     from_ms: i64,
     items: &mut Vec<Item>,
 ) -> Result<(), DatabaseError> {
     let known: BTreeSet<ItemKey> = items.iter().map(|item| item.key.clone()).collect();
-    let mut missing: Vec<(&ItemKey, &Billed)> = billed
-        .iter()
+    let mut missing: Vec<(&ItemKey, &Billed)> = readings
+        .all_billed(subject)
         .filter(|(key, before)| {
             key.start_ms >= from_ms && before.amount_minor != 0 && !known.contains(*key)
         })
@@ -251,51 +235,64 @@ fn item(
     })
 }
 
-/// What a usage charge counts of these sums.
+/// The sums that a usage charge counts: of its meter, its operations and the outcomes that its plan counts.
+fn counted_sums<'a>(
+    plan: &PlanFacts,
+    charge: &CheckedCharge,
+    sums: &'a [UsageSum],
+) -> Vec<&'a UsageSum> {
+    let Basis::Usage {
+        meter, operations, ..
+    } = &charge.basis
+    else {
+        return Vec::new();
+    };
+    let meter_id = match plan.counted_by(charge) {
+        Some(Counted::Units) => plan.find_meter(meter.as_deref()).map(|meter| meter.id),
+        _ => plan.calls_meter(),
+    };
+    let Some(meter_id) = meter_id.map(|id| id.to_string()) else {
+        return Vec::new();
+    };
+    sums.iter()
+        .filter(|sum| {
+            sum.meter_id == meter_id
+                && metering::counts(&plan.counting, &sum.outcome)
+                && (operations.is_empty() || operations.contains(&sum.operation))
+        })
+        .collect()
+}
+
+/// What a usage charge counts of these sums; `seen` are installations that count already.
 fn owed_usage(
     plan: &PlanFacts,
     charge: &CheckedCharge,
     sums: &[UsageSum],
+    seen: &BTreeSet<&str>,
 ) -> Result<Owed, DatabaseError> {
-    let Basis::Usage {
-        meter,
-        counts,
-        operations,
-        price,
-    } = &charge.basis
-    else {
+    let Basis::Usage { meter, price, .. } = &charge.basis else {
         return Err(DatabaseError::Shape("a charge is not for usage".to_owned()));
     };
-    let found = plan.find_meter(meter.as_deref());
-    let meter_id: Option<MeterId> = match counts {
-        Counted::Units => found.map(|meter| meter.id),
-        Counted::Calls | Counted::DistinctInstallations => plan.calls_meter(),
-    };
-    let counted: Vec<&UsageSum> = sums
-        .iter()
-        .filter(|sum| {
-            meter_id.is_some_and(|meter| sum.meter_id == meter.to_string())
-                && metering::counts(&plan.counting, &sum.outcome)
-                && (operations.is_empty() || operations.contains(&sum.operation))
-        })
-        .collect();
+    let counted = counted_sums(plan, charge, sums);
     let total = |part: fn(&UsageSum) -> i64| -> i128 {
         counted.iter().map(|sum| i128::from(part(sum))).sum()
     };
     let events = total(|sum| sum.calls);
-    let (quantity, words) = match counts {
-        Counted::Units => {
+    let (quantity, words) = match plan.counted_by(charge) {
+        Some(Counted::Calls) => (events, "calls".to_owned()),
+        Some(Counted::DistinctInstallations) => {
+            let all = metering::distinct_installations(counted.iter().copied());
+            let words = if seen.is_empty() {
+                "distinct installations with a call that counts"
+            } else {
+                "distinct installations with a call that counts, without those of the period's earlier part"
+            };
+            (all.difference(seen).count() as i128, words.to_owned())
+        }
+        _ => {
+            let found = plan.find_meter(meter.as_deref());
             let name = found.map_or("units", |meter| meter.name.as_str());
             (total(|sum| sum.units), name.to_owned())
-        }
-        Counted::Calls => (events, "calls".to_owned()),
-        Counted::DistinctInstallations => {
-            let seen: BTreeSet<&str> = counted
-                .iter()
-                .filter(|sum| sum.calls > 0 && !sum.installation_id.is_empty())
-                .map(|sum| sum.installation_id.as_str())
-                .collect();
-            (seen.len() as i128, "distinct installations".to_owned())
         }
     };
     Ok(Owed::Usage {
@@ -304,66 +301,4 @@ fn owed_usage(
         events: u64::try_from(events).unwrap_or(u64::MAX),
         counts: words,
     })
-}
-
-/// The inputs of what an organisation owes at one boundary, per currency: these subscriptions' items
-/// with the organisation's coupons, taxes and credit.
-pub async fn inputs_of(
-    context: &Context,
-    organisation_id: OrganisationId,
-    bill_at_ms: i64,
-    items: Vec<(Currency, Item)>,
-) -> Result<Vec<Inputs>, DatabaseError> {
-    let connection = &context.connection;
-    let mut by_currency: BTreeMap<Currency, Vec<Item>> = BTreeMap::new();
-    for (currency, item) in items {
-        by_currency.entry(currency).or_default().push(item);
-    }
-    if by_currency.is_empty() {
-        return Ok(Vec::new());
-    }
-    let account = accounts::find_account(connection, organisation_id).await?;
-    let mut inputs = Vec::with_capacity(by_currency.len());
-    for (currency, items) in by_currency {
-        let new = items.iter().filter(|item| item.billed.is_none());
-        let served_from_ms = new
-            .clone()
-            .map(|item| item.served.0)
-            .filter(|start| *start < bill_at_ms)
-            .min();
-        // What was served until now; where nothing was, what is charged in advance; a moment else.
-        let period = match served_from_ms {
-            Some(start_ms) => (start_ms, bill_at_ms),
-            None => (
-                bill_at_ms,
-                new.map(|item| item.served.1).max().unwrap_or(bill_at_ms),
-            ),
-        };
-        let gaps = list_gaps(connection, &items).await?;
-        inputs.push(Inputs {
-            seller: context.configuration().get("invoice_seller").to_owned(),
-            buyer: account.party(organisation_id),
-            currency,
-            period,
-            items,
-            coupons: coupons::list_applying(connection, organisation_id, currency).await?,
-            taxes: taxes::list_applying(connection, &account, bill_at_ms).await?,
-            wallet_minor: wallet::balance(connection, organisation_id, currency).await?,
-            gaps,
-        });
-    }
-    Ok(inputs)
-}
-
-/// Gaps in the spans whose usage is billed for the first time. They concern every caller of an edge.
-async fn list_gaps(connection: &Connection, items: &[Item]) -> Result<Vec<String>, DatabaseError> {
-    let new = items
-        .iter()
-        .filter(|item| item.billed.is_none() && item.quantity().is_some());
-    let Some(from_ms) = new.clone().map(|item| item.served.0).min() else {
-        return Ok(Vec::new());
-    };
-    let until_ms = new.map(|item| item.served.1).max().unwrap_or(from_ms);
-    let gaps = edges::boots::list_gaps(connection, from_ms, until_ms).await?;
-    Ok(gaps.iter().map(Gap::describe).collect())
 }

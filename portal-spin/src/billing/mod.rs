@@ -2,8 +2,8 @@
 //!
 //! Owns prices and their JSON, rating, billing periods, proration, invoices and
 //! their runs, credit, coupons, taxes and payment. Rating and composing are pure
-//! functions of stored inputs; SQL is in `accounts`, `coupons`, `facts`, `gather`,
-//! `run`, `store`, `taxes` and `wallet`. Owns no metering: quantities come from
+//! functions of stored inputs; SQL is in `accounts`, `coupons`, `facts`, `inputs`,
+//! `issuing`, `readings`, `run`, `store`, `taxes` and `wallet`. Owns no metering: quantities come from
 //! `metering`.
 
 pub mod accounts;
@@ -18,7 +18,9 @@ pub mod dunning;
 pub mod explanation;
 mod facts;
 mod gather;
+mod inputs;
 pub mod invoice;
+mod issuing;
 pub mod items;
 mod notices;
 mod operator_pages;
@@ -31,6 +33,7 @@ pub mod price;
 mod price_json;
 pub mod proration;
 pub mod rating;
+mod readings;
 mod routes;
 mod run;
 pub mod shadow;
@@ -44,6 +47,8 @@ pub mod wallet;
 mod bench;
 #[cfg(test)]
 mod example_tests;
+#[cfg(test)]
+mod installation_tests;
 #[cfg(test)]
 mod money_tests;
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! What partners and the operator are told about money: mails, each sent once.
 
+use std::collections::HashMap;
+
 use shared::ids::OrganisationId;
 
 use super::accounts;
@@ -8,20 +10,31 @@ use crate::context::Context;
 use crate::database::DatabaseError;
 use crate::emails;
 use crate::encoding::readable_time;
-use crate::organisations::{MemberRole, store::list_member_emails};
+use crate::organisations::{MemberRole, store::member_emails_of};
 use crate::params;
 
 /// Those who are told of money: the billing address, or everyone who pays.
 async fn recipients(
     context: &Context,
-    organisation_id: OrganisationId,
-) -> Result<Vec<String>, DatabaseError> {
-    let account = accounts::find_account(&context.connection, organisation_id).await?;
-    if !account.email.is_empty() {
-        return Ok(vec![account.email]);
+    organisations: &[OrganisationId],
+) -> Result<HashMap<OrganisationId, Vec<String>>, DatabaseError> {
+    let connection = &context.connection;
+    let mut recipients = HashMap::new();
+    for (id, account) in accounts::list_accounts(connection, organisations).await? {
+        if !account.email.is_empty() {
+            recipients.insert(id, vec![account.email]);
+        }
     }
-    let payers = [MemberRole::Owner, MemberRole::Billing];
-    list_member_emails(&context.connection, organisation_id, &payers).await
+    let others: Vec<OrganisationId> = organisations
+        .iter()
+        .filter(|id| !recipients.contains_key(id))
+        .copied()
+        .collect();
+    if !others.is_empty() {
+        let payers = [MemberRole::Owner, MemberRole::Billing];
+        recipients.extend(member_emails_of(connection, &others, &payers).await?);
+    }
+    Ok(recipients)
 }
 
 /// Mails everyone who pays. Call it inside a transaction.
@@ -31,9 +44,10 @@ pub async fn tell_payers(
     subject: &str,
     text: &str,
 ) -> Result<(), DatabaseError> {
-    for to in recipients(context, organisation_id).await? {
+    let recipients = recipients(context, &[organisation_id]).await?;
+    for to in recipients.get(&organisation_id).into_iter().flatten() {
         let values = [("headline", subject), ("details", text)];
-        emails::send(context, "money", &to, &values).await?;
+        emails::send(context, "money", to, &values).await?;
     }
     Ok(())
 }
@@ -86,17 +100,41 @@ pub fn link(context: &Context, invoice_id: &str) -> String {
     )
 }
 
-/// Tells of a new invoice or credit note.
-pub async fn tell_issued(
-    context: &Context,
-    organisation_id: OrganisationId,
-    number: &str,
-    invoice_id: &str,
-    document: &Document,
-    due_at_ms: i64,
-) -> Result<(), DatabaseError> {
+/// A new invoice or credit note, to tell of.
+pub struct News<'a> {
+    pub organisation_id: OrganisationId,
+    pub number: &'a str,
+    pub invoice_id: String,
+    pub document: &'a Document,
+    pub due_at_ms: i64,
+}
+
+/// Tells of new invoices and credit notes.
+pub async fn tell_issued(context: &Context, news: &[News<'_>]) -> Result<(), DatabaseError> {
+    let mut organisations: Vec<OrganisationId> =
+        news.iter().map(|one| one.organisation_id).collect();
+    organisations.dedup();
+    if organisations.is_empty() {
+        return Ok(());
+    }
+    let recipients = recipients(context, &organisations).await?;
+    for one in news {
+        let (subject, text) = words(context, one);
+        let values = [("headline", subject.as_str()), ("details", text.as_str())];
+        for to in recipients.get(&one.organisation_id).into_iter().flatten() {
+            emails::send(context, "money", to, &values).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Subject and text of the mail.
+fn words(context: &Context, news: &News<'_>) -> (String, String) {
+    let News {
+        number, document, ..
+    } = news;
     let currency = document.currency;
-    let link = link(context, invoice_id);
+    let link = link(context, &news.invoice_id);
     let (subject, first) = if document.kind == "credit_note" {
         let amount = document.total.trim_start_matches('-');
         (
@@ -119,7 +157,7 @@ pub async fn tell_issued(
             format!(
                 "{} {currency} are due by {}.",
                 document.amount_due,
-                readable_time(due_at_ms)
+                readable_time(news.due_at_ms)
             ),
         )
     };
@@ -137,5 +175,5 @@ pub async fn tell_issued(
         "{first}\n\n{}\n\nHow each line was computed, to print and as CSV:\n{link}",
         lines.join("\n")
     );
-    tell_payers(context, organisation_id, &subject, &text).await
+    (subject, text)
 }

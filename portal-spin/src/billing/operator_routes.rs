@@ -157,7 +157,10 @@ pub(super) async fn close_invoice(context: &Context, closing: Closing<'_>) -> Re
     context
         .connection
         .transaction(async || {
-            let invoice = store::lock_open_invoice(context, invoice_id).await?;
+            let invoice = match closing {
+                Closing::Paid(_) => store::lock_payable_invoice(context, invoice_id).await?,
+                _ => store::lock_open_invoice(context, invoice_id).await?,
+            };
             let reason = json!({ "reason": text });
             match closing {
                 Closing::Paid(_) => {

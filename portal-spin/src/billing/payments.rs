@@ -282,7 +282,7 @@ async fn take_payment(context: &Context, event: &Event) -> Result<&'static str, 
     let Some(invoice_id) = store::find_by_provider(&context.connection, &object.id).await? else {
         return Ok("unknown_invoice");
     };
-    let invoice = match store::lock_open_invoice(context, invoice_id).await {
+    let invoice = match store::lock_payable_invoice(context, invoice_id).await {
         Ok(invoice) => invoice,
         Err(failure) if failure.code == "invoice_closed" => return Ok("already_closed"),
         Err(failure) => return Err(failure),

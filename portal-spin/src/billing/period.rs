@@ -52,7 +52,7 @@ pub struct Calendar {
 }
 
 /// A half-open span of time, `start_ms` included and `end_ms` not, in Unix milliseconds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Period {
     pub start_ms: i64,
     pub end_ms: i64,

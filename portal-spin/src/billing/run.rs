@@ -1,26 +1,30 @@
-//! The billing run: what is due is composed and issued, organisation by organisation.
+//! The billing run: what is due is composed and issued, a few organisations at a time.
 //!
-//! One transaction bills one organisation at one boundary: it locks the account, reads what is due,
-//! issues, and moves the cursors of the subscriptions it billed. A run that is killed anywhere leaves
-//! whole invoices behind and goes on with the rest; two runs at once take turns at the lock, and the
-//! second finds nothing due.
+//! One transaction bills a few organisations, each at one boundary: it locks their accounts, reads what is
+//! due, issues, and moves the cursors of the subscriptions it billed. A run that is killed anywhere leaves
+//! whole invoices behind and goes on with the rest; two runs at once take turns at the locks, and the
+//! second finds nothing due. What cannot be billed is tried again by itself, so that it stops nobody else.
 
-use serde_json::json;
-use shared::ids::{InvoiceId, OrganisationId};
-use shared::money::Money;
+use std::collections::VecDeque;
 
-use super::facts::PlanCache;
+use shared::ids::OrganisationId;
+
+use super::facts::{PlanCache, Subject};
 use super::gather::{self, LOOK_BACK_MS};
-use super::invoice::{Composed, Inputs, compose};
+use super::inputs::{self, Due};
+use super::invoice::compose;
+use super::issuing::{Ready, issue};
 use super::items::Item;
-use super::{accounts, notices, store, wallet};
+use super::readings::Readings;
+use super::{accounts, invoice::Inputs};
 use crate::context::Context;
-use crate::database::{DatabaseError, next_number, placeholders};
-use crate::{audit, params};
+use crate::database::{DatabaseError, placeholders};
+use crate::params;
 
 const HOUR_MS: i64 = 3_600_000;
-const DAY_MS: i64 = 24 * HOUR_MS;
 const ROWS_PER_STATEMENT: usize = 100;
+/// Organisations that share a transaction, and with it every statement that reads. Others wait for it.
+const ORGANISATIONS_PER_TRANSACTION: usize = 20;
 /// Organisations per run; the next tick goes on.
 const ORGANISATIONS_PER_RUN: i64 = 500;
 /// Boundaries of one organisation per run.
@@ -54,18 +58,45 @@ pub async fn run_billing(context: &Context) -> Result<u64, DatabaseError> {
         )
         .await?;
     let plans = PlanCache::default();
-    let mut issued = 0;
     let organisations = due.len();
-    for row in due {
-        let organisation_id: OrganisationId = row.parse(0)?;
-        let has_failed = row.get::<i64>(2)? > 0;
-        match bill_organisation(context, &plans, organisation_id, before_ms, has_failed).await {
-            Ok(invoices) => issued += invoices,
-            // Nothing of this organisation is half done; the others do not wait for it.
-            Err(DatabaseError::Shape(detail) | DatabaseError::Conflict(detail)) => {
-                note_failure(context, organisation_id, &detail).await?
+    let due = due
+        .iter()
+        .map(|row| {
+            Ok(Organisation {
+                id: row.parse(0)?,
+                has_failed: row.get::<i64>(2)? > 0,
+            })
+        })
+        .collect::<Result<Vec<Organisation>, DatabaseError>>()?;
+    let mut work: VecDeque<(Vec<Organisation>, u32)> = due
+        .chunks(ORGANISATIONS_PER_TRANSACTION)
+        .map(|some| (some.to_vec(), BOUNDARIES_PER_RUN))
+        .collect();
+    let mut issued = 0;
+    while let Some((mut some, boundaries)) = work.pop_front() {
+        // Everybody locks in the same order.
+        some.sort_unstable_by_key(|organisation| organisation.id);
+        let billed = context
+            .connection
+            .transaction(async || bill_next(context, &plans, &some, before_ms).await)
+            .await;
+        match (billed, some.as_slice()) {
+            (Ok(billed), _) => {
+                issued += billed.invoices;
+                if boundaries > 1 && !billed.more.is_empty() {
+                    work.push_front((billed.more, boundaries - 1));
+                }
             }
-            Err(error) => return Err(error),
+            // Nothing of these organisations is half done; the others do not wait for it.
+            (Err(DatabaseError::Shape(detail) | DatabaseError::Conflict(detail)), [one]) => {
+                note_failure(context, one.id, &detail).await?;
+            }
+            (Err(DatabaseError::Shape(_) | DatabaseError::Conflict(_)), several) => {
+                for one in several.iter().rev() {
+                    work.push_front((vec![*one], boundaries));
+                }
+            }
+            (Err(error), _) => return Err(error),
         }
     }
     if issued > 0 {
@@ -106,123 +137,181 @@ async fn note_failure(
     Ok(())
 }
 
-async fn forget_failure(
+async fn forget_failures(
     context: &Context,
-    organisation_id: OrganisationId,
+    organisations: &[Organisation],
 ) -> Result<(), DatabaseError> {
+    let failed: Vec<OrganisationId> = organisations
+        .iter()
+        .filter(|organisation| organisation.has_failed)
+        .map(|organisation| organisation.id)
+        .collect();
+    if failed.is_empty() {
+        return Ok(());
+    }
+    let sql = format!(
+        "DELETE FROM billing_failures WHERE organisation_id IN {}",
+        placeholders(1, failed.len())
+    );
     context
         .connection
-        .execute(
-            "DELETE FROM billing_failures WHERE organisation_id = $1",
-            params![organisation_id.to_string()],
-        )
+        .execute(&sql, accounts::ids(&failed))
         .await?;
     Ok(())
 }
 
-/// What billing one boundary did.
+/// An organisation that is due.
+#[derive(Debug, Clone, Copy)]
+struct Organisation {
+    id: OrganisationId,
+    has_failed: bool,
+}
+
+/// What a transaction did.
 struct Billed {
     invoices: u64,
-    /// Whether another boundary is due.
+    /// Organisations of which another boundary is due.
+    more: Vec<Organisation>,
+}
+
+/// An organisation's oldest boundary that is due, with the subscriptions that are.
+struct Boundary {
+    organisation: Organisation,
+    bill_at_ms: i64,
+    subjects: Vec<Subject>,
     is_more_due: bool,
 }
 
-/// Bills an organisation up to this boundary, one transaction per boundary.
-async fn bill_organisation(
-    context: &Context,
-    plans: &PlanCache,
-    organisation_id: OrganisationId,
-    before_ms: i64,
-    has_failed: bool,
-) -> Result<u64, DatabaseError> {
-    let mut issued = 0;
-    for _ in 0..BOUNDARIES_PER_RUN {
-        let billed = context
-            .connection
-            .transaction(async || {
-                let billed = bill_next(context, plans, organisation_id, before_ms).await?;
-                if has_failed {
-                    forget_failure(context, organisation_id).await?;
-                }
-                Ok::<_, DatabaseError>(billed)
-            })
-            .await?;
-        issued += billed.invoices;
-        if !billed.is_more_due {
-            break;
-        }
+impl Boundary {
+    fn oldest(
+        organisation: Organisation,
+        mut subjects: Vec<Subject>,
+        before_ms: i64,
+    ) -> Option<Self> {
+        let bill_at_ms = subjects
+            .iter()
+            .map(|subject| subject.next_bill_at_ms)
+            .filter(|at| *at <= before_ms)
+            .min()?;
+        let is_more_due = subjects
+            .iter()
+            .any(|subject| (bill_at_ms + 1..=before_ms).contains(&subject.next_bill_at_ms));
+        subjects.retain(|subject| subject.next_bill_at_ms == bill_at_ms);
+        Some(Self {
+            organisation,
+            bill_at_ms,
+            subjects,
+            is_more_due,
+        })
     }
-    Ok(issued)
 }
 
-/// Bills the oldest boundary that is due, if one is.
+/// Bills the oldest boundary that is due of each of these organisations.
 async fn bill_next(
     context: &Context,
     plans: &PlanCache,
-    organisation_id: OrganisationId,
+    organisations: &[Organisation],
     before_ms: i64,
 ) -> Result<Billed, DatabaseError> {
     let connection = &context.connection;
-    accounts::lock_account(connection, organisation_id).await?;
-    let mut subjects = plans.list_subjects(connection, organisation_id).await?;
-    let Some(bill_at_ms) = subjects
+    let ids: Vec<OrganisationId> = organisations.iter().map(|one| one.id).collect();
+    accounts::lock_accounts(connection, &ids).await?;
+    let mut subjects = plans.subjects_of(connection, &ids).await?;
+    let mut boundaries: Vec<Boundary> = organisations
         .iter()
-        .map(|subject| subject.next_bill_at_ms)
-        .filter(|at| *at <= before_ms)
-        .min()
-    else {
-        return Ok(Billed {
-            invoices: 0,
-            is_more_due: false,
-        });
-    };
-    let mut is_more_due = subjects
+        .filter_map(|organisation| {
+            let own = subjects.remove(&organisation.id)?;
+            Boundary::oldest(*organisation, own, before_ms)
+        })
+        .collect();
+    let ready = list_ready(context, plans, &boundaries).await?;
+    let invoices = issue(context, &ready).await?;
+    move_cursors(context, &mut boundaries, before_ms).await?;
+    forget_failures(context, organisations).await?;
+    Ok(Billed {
+        invoices,
+        more: boundaries
+            .iter()
+            .filter(|boundary| boundary.is_more_due)
+            .map(|boundary| boundary.organisation)
+            .collect(),
+    })
+}
+
+/// The documents of these boundaries, in the order in which they are numbered.
+async fn list_ready(
+    context: &Context,
+    plans: &PlanCache,
+    boundaries: &[Boundary],
+) -> Result<Vec<Ready>, DatabaseError> {
+    let connection = &context.connection;
+    let wanted: Vec<(&Subject, i64)> = boundaries
         .iter()
-        .any(|subject| (bill_at_ms + 1..=before_ms).contains(&subject.next_bill_at_ms));
-    subjects.retain(|subject| subject.next_bill_at_ms == bill_at_ms);
-    let mut items = Vec::new();
-    for subject in &subjects {
-        for item in gather::list_items(connection, plans, subject, bill_at_ms).await? {
-            if is_changed(&item)? {
-                items.push((item.currency, item));
+        .flat_map(|one| one.subjects.iter().map(|subject| (subject, one.bill_at_ms)))
+        .collect();
+    let readings = Readings::read(connection, plans, &wanted).await?;
+    let mut dues = Vec::with_capacity(boundaries.len());
+    for boundary in boundaries {
+        let at_ms = boundary.bill_at_ms;
+        let mut items = Vec::new();
+        for subject in &boundary.subjects {
+            for item in gather::items_of(connection, plans, &readings, subject, at_ms).await? {
+                if is_changed(&item)? {
+                    items.push(item);
+                }
             }
         }
+        dues.push(Due {
+            organisation_id: boundary.organisation.id,
+            bill_at_ms: at_ms,
+            items,
+        });
     }
-    let mut issued = 0;
-    for inputs in gather::inputs_of(context, organisation_id, bill_at_ms, items).await? {
-        let composed = compose(&inputs).map_err(|problem| {
-            DatabaseError::Shape(format!("the invoice cannot be computed: {problem}"))
-        })?;
-        let number = if composed.has_amounts() {
-            issued += 1;
-            issue(
-                context,
-                organisation_id,
-                Some(bill_at_ms),
-                &inputs,
-                &composed,
-            )
-            .await?
-            .1
-        } else {
-            String::new()
-        };
-        note_billed(context, &composed, &number).await?;
+    let inputs = inputs::list_inputs(context, dues).await?;
+    let mut ready = Vec::with_capacity(inputs.len());
+    for (boundary, inputs) in boundaries.iter().zip(inputs) {
+        for inputs in inputs {
+            ready.push(compose_ready(boundary, inputs)?);
+        }
     }
-    let mut cursors = Vec::with_capacity(subjects.len() * 3);
-    for subject in &subjects {
-        let next_ms = subject.timeline.boundary_after(bill_at_ms)?;
-        // After its end a subscription is looked back to until no edge can bring anything more.
-        let finished = subject
-            .timeline
-            .ends_at_ms
-            .is_some_and(|end| bill_at_ms >= end + LOOK_BACK_MS);
-        is_more_due |= !finished && next_ms <= before_ms;
-        cursors.extend(params![
-            subject.id.to_string(),
-            next_ms,
-            finished.then_some(context.now_ms)
-        ]);
+    Ok(ready)
+}
+
+fn compose_ready(boundary: &Boundary, inputs: Inputs) -> Result<Ready, DatabaseError> {
+    let composed = compose(&inputs).map_err(|problem| {
+        DatabaseError::Shape(format!("the invoice cannot be computed: {problem}"))
+    })?;
+    Ok(Ready {
+        organisation_id: boundary.organisation.id,
+        bill_at_ms: boundary.bill_at_ms,
+        inputs,
+        composed,
+    })
+}
+
+/// The subscriptions' next boundaries, and whether these are due too.
+async fn move_cursors(
+    context: &Context,
+    boundaries: &mut [Boundary],
+    before_ms: i64,
+) -> Result<(), DatabaseError> {
+    let mut cursors = Vec::new();
+    for boundary in boundaries {
+        let at_ms = boundary.bill_at_ms;
+        for subject in &boundary.subjects {
+            let next_ms = subject.timeline.boundary_after(at_ms)?;
+            // After its end a subscription is looked back to until no edge can bring anything more.
+            let finished = subject
+                .timeline
+                .ends_at_ms
+                .is_some_and(|end| at_ms >= end + LOOK_BACK_MS);
+            boundary.is_more_due |= !finished && next_ms <= before_ms;
+            cursors.extend(params![
+                subject.id.to_string(),
+                next_ms,
+                finished.then_some(context.now_ms)
+            ]);
+        }
     }
     for rows in cursors.chunks(3 * ROWS_PER_STATEMENT) {
         let sql = format!(
@@ -231,12 +320,9 @@ async fn bill_next(
                 next_bill_at_ms = excluded.next_bill_at_ms, finished_at_ms = excluded.finished_at_ms",
             placeholders(rows.len() / 3, 3)
         );
-        connection.execute(&sql, rows.to_vec()).await?;
+        context.connection.execute(&sql, rows.to_vec()).await?;
     }
-    Ok(Billed {
-        invoices: issued,
-        is_more_due,
-    })
+    Ok(())
 }
 
 /// Whether an item makes a line. One that was billed as it stands is left out: a plan by the day would
@@ -249,139 +335,4 @@ fn is_changed(item: &Item) -> Result<bool, DatabaseError> {
         DatabaseError::Shape(format!("the invoice cannot be computed: {problem}"))
     })?;
     Ok(line.is_some())
-}
-
-/// Stores an invoice or credit note under its number, draws the credit, tells the partner. Call it
-/// inside a transaction, behind the account's lock.
-pub async fn issue(
-    context: &Context,
-    organisation_id: OrganisationId,
-    bill_at_ms: Option<i64>,
-    inputs: &Inputs,
-    composed: &Composed,
-) -> Result<(InvoiceId, String), DatabaseError> {
-    let connection = &context.connection;
-    let kind = composed.document.kind;
-    let (sequence, prefix) = match kind {
-        "credit_note" => ("credit_notes", "CRN"),
-        _ => ("invoices", "INV"),
-    };
-    let count = next_number(connection, sequence).await?;
-    let number = format!("{prefix}-{count:06}");
-    let invoice_id = store::new_invoice_id(context, count);
-    let terms: i64 = context
-        .configuration()
-        .get("payment_terms_days")
-        .parse()
-        .unwrap_or(14);
-    let due_at_ms = context.now_ms + terms.clamp(0, 365) * DAY_MS;
-    let json = |value: serde_json::Result<String>| {
-        value.map_err(|error| {
-            DatabaseError::Shape(format!("an invoice does not serialise: {error}"))
-        })
-    };
-    connection
-        .execute(
-            "INSERT INTO invoices (invoice_id, organisation_id, kind, number, currency, bill_at_ms,
-                period_start_ms, period_end_ms, issued_at_ms, due_at_ms, total_minor, wallet_minor,
-                credited_minor, amount_due_minor, paid_at_ms, inputs, document)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, 0, $13, $14, $15, $16)",
-            params![
-                invoice_id.to_string(),
-                organisation_id.to_string(),
-                kind,
-                &number,
-                inputs.currency.as_str(),
-                bill_at_ms,
-                inputs.period.0,
-                inputs.period.1,
-                context.now_ms,
-                due_at_ms,
-                composed.total_minor,
-                composed.drawn_minor,
-                composed.due_minor,
-                (composed.due_minor == 0).then_some(context.now_ms),
-                json(serde_json::to_string(inputs))?,
-                json(serde_json::to_string(&composed.document))?,
-            ],
-        )
-        .await?;
-    let text = invoice_id.to_string();
-    let credit = if composed.total_minor < 0 {
-        -composed.total_minor
-    } else {
-        -composed.drawn_minor
-    };
-    if credit != 0 {
-        let entry_kind = if credit > 0 { "credit_note" } else { "drawn" };
-        let amount = Money::from_minor(inputs.currency, credit);
-        wallet::add_entry(
-            context,
-            organisation_id,
-            amount,
-            entry_kind,
-            Some(&text),
-            &number,
-        )
-        .await?;
-    }
-    for redemption in &composed.redemptions {
-        connection
-            .execute(
-                "INSERT INTO coupon_uses (redemption_id, invoice_id) VALUES ($1, $2)",
-                params![redemption, &text],
-            )
-            .await?;
-    }
-    notices::tell_issued(
-        context,
-        organisation_id,
-        &number,
-        &text,
-        &composed.document,
-        due_at_ms,
-    )
-    .await?;
-    audit::record(
-        context,
-        Some(organisation_id),
-        if kind == "invoice" { "invoice.issued" } else { "credit_note.issued" },
-        &text,
-        json!({ "number": number, "total": composed.document.total, "currency": inputs.currency.as_str() }),
-    )
-    .await?;
-    Ok((invoice_id, number))
-}
-
-/// Adds what the lines bill to what is billed for their keys.
-async fn note_billed(
-    context: &Context,
-    composed: &Composed,
-    number: &str,
-) -> Result<(), DatabaseError> {
-    for rows in composed.billed.chunks(ROWS_PER_STATEMENT) {
-        let mut parameters = Vec::with_capacity(rows.len() * 7);
-        for (key, change, quantity) in rows {
-            parameters.extend(params![
-                &key.subscription_id,
-                &key.plan_id,
-                &key.charge,
-                key.start_ms,
-                *change,
-                quantity,
-                number
-            ]);
-        }
-        let sql = format!(
-            "INSERT INTO billed_items (subscription_id, plan_id, charge, start_ms, amount_minor,
-                quantity, invoice) VALUES {}
-             ON CONFLICT (subscription_id, plan_id, charge, start_ms) DO UPDATE SET
-                amount_minor = billed_items.amount_minor + excluded.amount_minor,
-                quantity = excluded.quantity,
-                invoice = CASE WHEN excluded.invoice = '' THEN billed_items.invoice ELSE excluded.invoice END",
-            placeholders(rows.len(), 7)
-        );
-        context.connection.execute(&sql, parameters).await?;
-    }
-    Ok(())
 }

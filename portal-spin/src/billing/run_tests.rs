@@ -89,8 +89,8 @@ on_every_database! {
         let last = documents(&portal).await.pop().unwrap();
         assert_eq!((last.0.as_str(), &last.1["total"]), ("CRN-000001", &json!("-31.00")), "{}", last.1);
         let context = portal.context().await;
-        let organisation = scene.actor.organisation_id.parse().unwrap();
-        assert_eq!(super::super::wallet::balance(&context.connection, organisation, "USD".parse().unwrap()).await.unwrap(), 3_100);
+        let organisation: shared::ids::OrganisationId = scene.actor.organisation_id.parse().unwrap();
+        assert_eq!(super::super::wallet::list_balances(&context.connection, &[organisation]).await.unwrap()[&(organisation, "USD".parse().unwrap())], 3_100);
     }
 
     async fn what_is_charged_once_is_charged_with_every_plan_that_is_entered_and_not_again(portal: TestPortal) {

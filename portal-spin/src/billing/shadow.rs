@@ -12,6 +12,7 @@ use shared::money::{Currency, Money};
 use super::drafts::{extrapolate, shape};
 use super::facts::{PlanCache, Subject};
 use super::gather;
+use super::inputs;
 use super::invoice::{Document, compose};
 use super::items::{Item, Owed};
 use super::period::Period;
@@ -255,11 +256,7 @@ pub async fn shadow_invoice(
         return Ok(None);
     }
     let (period, items) = imagine(context, &plans, &subject, plan_id, at_ms).await?;
-    let items = items
-        .into_iter()
-        .map(|item| (item.currency, item))
-        .collect();
-    let inputs = gather::inputs_of(context, organisation_id, period.end_ms, items).await?;
+    let inputs = inputs::inputs_of(context, organisation_id, period.end_ms, items).await?;
     // A plan has one currency, and one document with it.
     let Some(mut inputs) = inputs.into_iter().next() else {
         return Ok(None);

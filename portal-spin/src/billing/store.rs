@@ -264,11 +264,27 @@ pub async fn lock_open_invoice(
     context: &Context,
     invoice_id: InvoiceId,
 ) -> Result<StoredInvoice, Failure> {
+    lock_invoice(context, invoice_id, &["open", "overdue"]).await
+}
+
+/// An invoice that can be paid: open, or given up and paid after all. As [`lock_open_invoice`].
+pub async fn lock_payable_invoice(
+    context: &Context,
+    invoice_id: InvoiceId,
+) -> Result<StoredInvoice, Failure> {
+    lock_invoice(context, invoice_id, &["open", "overdue", "uncollectible"]).await
+}
+
+async fn lock_invoice(
+    context: &Context,
+    invoice_id: InvoiceId,
+    states: &[&str],
+) -> Result<StoredInvoice, Failure> {
     let find = || find_invoice(&context.connection, invoice_id, context.now_ms);
     let known = find().await?.ok_or_else(Failure::not_found)?;
     accounts::lock_account(&context.connection, known.organisation_id).await?;
     let invoice = find().await?.ok_or_else(Failure::not_found)?;
-    if !matches!(invoice.view.state.as_str(), "open" | "overdue") {
+    if !states.contains(&invoice.view.state.as_str()) {
         return Err(Failure::conflict(
             "invoice_closed",
             format!(
@@ -280,8 +296,8 @@ pub async fn lock_open_invoice(
     Ok(invoice)
 }
 
-/// Notes a payment of what is due. The same reference again changes nothing. Call it inside a
-/// transaction.
+/// Notes a payment of what is due. The same reference again changes nothing. A provider that was told that
+/// nobody would pay is told anew. Call it inside a transaction.
 pub async fn pay_invoice(
     context: &Context,
     invoice: &StoredInvoice,
@@ -308,6 +324,14 @@ pub async fn pay_invoice(
             ],
         )
         .await?;
+    if adapter == "manual" && invoice.view.state == "uncollectible" {
+        connection
+            .execute(
+                "UPDATE invoices SET provider_told_at_ms = NULL WHERE invoice_id = $1",
+                params![invoice.id.to_string()],
+            )
+            .await?;
+    }
     close(
         context,
         invoice,
@@ -336,7 +360,9 @@ pub async fn close(
         detail.insert("number".to_owned(), invoice.view.number.clone().into());
         detail.insert(
             "amount_due".to_owned(),
-            invoice.view.amount_due.clone().into(),
+            Money::from_minor(invoice.currency, invoice.due_minor)
+                .to_major()
+                .into(),
         );
         detail.insert("currency".to_owned(), invoice.view.currency.clone().into());
     }

@@ -1,5 +1,7 @@
 //! The operator's table of tax rates, and which of them an invoice carries.
 
+use std::collections::BTreeSet;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -7,7 +9,7 @@ use super::accounts::Account;
 use super::decimal::{Decimal, parse_decimal};
 use super::invoice::Tax;
 use crate::context::Context;
-use crate::database::{Connection, DatabaseError};
+use crate::database::{Connection, DatabaseError, Row, Value, placeholders};
 use crate::params;
 use crate::web::Failure;
 
@@ -137,54 +139,65 @@ pub async fn end_rate(context: &Context, tax_rate_id: &str) -> Result<bool, Data
     Ok(ended == 1)
 }
 
-/// The whole table, newest first.
-pub async fn list_rates(connection: &Connection) -> Result<Vec<TaxRate>, DatabaseError> {
-    let rows = connection
-        .query(
-            "SELECT tax_rate_id, name, country, region, percent, reverse_charge, from_ms, until_ms
-             FROM tax_rates ORDER BY tax_rate_id DESC LIMIT 500",
-            vec![],
-        )
-        .await?;
-    rows.iter()
-        .map(|row| {
-            Ok(TaxRate {
-                id: row.get(0)?,
-                name: row.get(1)?,
-                country: row.get(2)?,
-                region: row.get(3)?,
-                percent: row.get(4)?,
-                reverse_charge: row.get(5)?,
-                from: row.get(6)?,
-                until: row.get(7)?,
-            })
-        })
-        .collect()
+const COLUMNS: &str =
+    "tax_rate_id, name, country, region, percent, reverse_charge, from_ms, until_ms";
+
+fn read(row: &Row) -> Result<TaxRate, DatabaseError> {
+    Ok(TaxRate {
+        id: row.get(0)?,
+        name: row.get(1)?,
+        country: row.get(2)?,
+        region: row.get(3)?,
+        percent: row.get(4)?,
+        reverse_charge: row.get(5)?,
+        from: row.get(6)?,
+        until: row.get(7)?,
+    })
 }
 
-/// Rates in force for a buyer at the boundary that is billed.
-pub async fn list_applying(
+/// The table, newest first.
+pub async fn list_rates(connection: &Connection) -> Result<Vec<TaxRate>, DatabaseError> {
+    let sql = format!("SELECT {COLUMNS} FROM tax_rates ORDER BY tax_rate_id DESC LIMIT 500");
+    let rows = connection.query(&sql, vec![]).await?;
+    rows.iter().map(read).collect()
+}
+
+/// Every rate of these buyers' countries, present and past.
+pub async fn list_rates_for<'a>(
     connection: &Connection,
-    account: &Account,
-    at_ms: i64,
-) -> Result<Vec<Tax>, DatabaseError> {
-    let rows = connection
-        .query(
-            "SELECT name, percent, reverse_charge FROM tax_rates
-             WHERE country = $1 AND (region = '' OR region = $2)
-                AND from_ms <= $3 AND (until_ms IS NULL OR until_ms > $3)
-             ORDER BY region, tax_rate_id",
-            params![&account.country, &account.region, at_ms],
-        )
-        .await?;
-    rows.iter()
-        .map(|row| {
-            let reverse_charge: bool = row.get(2)?;
-            Ok(Tax {
-                name: row.get(0)?,
-                percent: row.get(1)?,
-                is_reversed: reverse_charge && !account.tax_id.is_empty(),
-            })
+    buyers: impl Iterator<Item = &'a Account>,
+) -> Result<Vec<TaxRate>, DatabaseError> {
+    let countries: BTreeSet<&str> = buyers
+        .map(|account| account.country.as_str())
+        .filter(|country| !country.is_empty())
+        .collect();
+    if countries.is_empty() {
+        return Ok(Vec::new());
+    }
+    let sql = format!(
+        "SELECT {COLUMNS} FROM tax_rates WHERE country IN {} ORDER BY region, tax_rate_id",
+        placeholders(1, countries.len())
+    );
+    let countries = countries.into_iter().map(Value::from).collect();
+    let rows = connection.query(&sql, countries).await?;
+    rows.iter().map(read).collect()
+}
+
+/// Rates in force for a buyer at the boundary that is billed, of [`list_rates_for`].
+pub fn applying(rates: &[TaxRate], account: &Account, at_ms: i64) -> Vec<Tax> {
+    let is_theirs = |rate: &&TaxRate| {
+        rate.country == account.country
+            && (rate.region.is_empty() || rate.region == account.region)
+            && rate.from <= at_ms
+            && rate.until.is_none_or(|until| until > at_ms)
+    };
+    rates
+        .iter()
+        .filter(is_theirs)
+        .map(|rate| Tax {
+            name: rate.name.clone(),
+            percent: rate.percent.clone(),
+            is_reversed: rate.reverse_charge && !account.tax_id.is_empty(),
         })
         .collect()
 }

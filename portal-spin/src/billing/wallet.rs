@@ -1,12 +1,15 @@
 //! Credit of an organisation: paid in, given back, drawn by invoices. The balance is the sum of entries.
 
+use std::collections::HashMap;
+
 use schemars::JsonSchema;
 use serde::Serialize;
 use shared::ids::OrganisationId;
 use shared::money::{Currency, Money};
 
+use super::accounts::ids;
 use crate::context::Context;
-use crate::database::{Connection, DatabaseError};
+use crate::database::{Connection, DatabaseError, placeholders};
 use crate::params;
 
 /// An entry.
@@ -70,20 +73,20 @@ pub async fn list_wallets(
         .collect()
 }
 
-/// What is left.
-pub async fn balance(
+/// What is left to each organisation in each currency; none where nothing ever was.
+pub async fn list_balances(
     connection: &Connection,
-    organisation_id: OrganisationId,
-    currency: Currency,
-) -> Result<i64, DatabaseError> {
-    connection
-        .query_one(
-            "SELECT COALESCE(CAST(SUM(amount_minor) AS BIGINT), 0) FROM wallet_entries
-             WHERE organisation_id = $1 AND currency = $2",
-            params![organisation_id.to_string(), currency.as_str()],
-        )
-        .await?
-        .get(0)
+    organisations: &[OrganisationId],
+) -> Result<HashMap<(OrganisationId, Currency), i64>, DatabaseError> {
+    let sql = format!(
+        "SELECT organisation_id, currency, CAST(SUM(amount_minor) AS BIGINT) FROM wallet_entries
+         WHERE organisation_id IN {} GROUP BY organisation_id, currency",
+        placeholders(1, organisations.len())
+    );
+    let rows = connection.query(&sql, ids(organisations)).await?;
+    rows.iter()
+        .map(|row| Ok(((row.parse(0)?, row.parse(1)?), row.get(2)?)))
+        .collect()
 }
 
 /// What is left, in every currency that has an entry.

@@ -7,6 +7,7 @@
 mod charge_form;
 mod document;
 mod form_fields;
+mod meters;
 mod model;
 mod operator_pages;
 mod pages;
@@ -25,7 +26,8 @@ mod views;
 #[cfg(test)]
 mod tests;
 
-pub use model::{Meter, Plan, PlanView, Product, ProductView, slug_of};
+pub use meters::{Meter, MeterSource};
+pub use model::{MeterView, Plan, PlanView, Product, ProductView, slug_of};
 use shared::ids::ProductId;
 use shared::plan::Operation;
 

@@ -2,9 +2,10 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use shared::ids::{MeterId, OrganisationId, PlanId, ProductId};
-use shared::plan::{self, MeterSource, Operation};
+use shared::ids::{OrganisationId, PlanId, ProductId};
+use shared::plan::{self, Operation};
 
+use super::meters::{Meter, MeterSource};
 use super::terms::PlanTerms;
 
 /// A product with the version that is in force, or the draft before the first.
@@ -39,17 +40,6 @@ impl Product {
     }
 }
 
-/// A meter of a product.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Meter {
-    /// The meter.
-    pub id: MeterId,
-    /// Its name on pages and invoices.
-    pub name: String,
-    /// Where its quantity comes from.
-    pub source: MeterSource,
-}
-
 /// The product as edges need it.
 pub fn wire_product(
     product_id: ProductId,
@@ -61,21 +51,14 @@ pub fn wire_product(
         operations,
         meters: meters
             .iter()
-            .map(|meter| plan::Meter {
-                meter: meter.id,
-                source: meter.source.clone(),
+            .filter_map(|meter| {
+                Some(plan::Meter {
+                    meter: meter.id,
+                    source: meter.source.at_edges()?,
+                })
             })
             .collect(),
     }
-}
-
-/// The meter whose units a quota counts: the weights where they are metered, else calls.
-pub fn quota_meter(meters: &[Meter]) -> Option<MeterId> {
-    meters
-        .iter()
-        .find(|meter| meter.source == MeterSource::Weight)
-        .or_else(|| meters.first())
-        .map(|meter| meter.id)
 }
 
 /// A plan version.
@@ -199,7 +182,8 @@ pub struct MeterView {
     pub id: String,
     /// Its name on pages and invoices.
     pub name: String,
-    /// `{"from": "calls" | "weight" | "bytes"}` or `{"from": "response_header", "name": "x-rows"}`.
+    /// `{"from": "calls" | "weight" | "bytes" | "distinct_installations"}` or
+    /// `{"from": "response_header", "name": "x-rows"}`.
     #[schemars(with = "serde_json::Value")]
     pub source: MeterSource,
 }

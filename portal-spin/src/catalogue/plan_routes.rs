@@ -5,6 +5,7 @@ use serde::Deserialize;
 use serde_json::json;
 use shared::ids::{OrganisationId, PlanId, ProductId};
 
+use super::meters::unknown_meters;
 use super::model::{Plan, PlanView, slug_of};
 use super::plans;
 use super::routes::{product_of_path, record, text};
@@ -114,7 +115,8 @@ pub(super) async fn put_plan(
     if let Some(terms) = body.terms {
         plan.terms = terms;
     }
-    let problems = plan.terms.problems();
+    let mut problems = plan.terms.problems();
+    problems.extend(unknown_meters(context, plan.product_id, &plan.terms.charges).await?);
     if !problems.is_empty() {
         return Err(Failure::fields(problems));
     }

@@ -2,9 +2,10 @@
 
 use shared::feed::Change;
 use shared::ids::{MeterId, ProductId};
-use shared::plan::{MeterSource, Operation};
+use shared::plan::Operation;
 
-use super::model::{Meter, Product, quota_meter, wire_product};
+use super::meters::{Meter, MeterSource, quota_meter};
+use super::model::{Product, wire_product};
 use crate::database::{Connection, DatabaseError, Row};
 use crate::edges::feed;
 use crate::params;

@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use shared::ids::{MeterId, ProductId};
-use shared::plan::{MeterSource, Operation};
+use shared::ids::ProductId;
+use shared::plan::Operation;
 
 use super::document::read_operations;
-use super::model::{Meter, MeterView, OperationView, Product, ProductView, slug_of};
+use super::meters::new_meters;
+use super::model::{MeterView, OperationView, Product, ProductView, slug_of};
 use super::products;
 use super::views::{Viewer, view};
 use crate::audit;
@@ -212,19 +213,11 @@ pub(crate) async fn create(context: &Context, body: ProductBody) -> Result<Produ
         published_at_ms: None,
         withdrawn_at_ms: None,
     };
-    let mut meters = vec![Meter {
-        id: context.new_id(MeterId::new),
-        name: "Calls".to_owned(),
-        source: MeterSource::Calls,
-    }];
-    for meter in body.meters.unwrap_or_default() {
-        let name = text("meters", Some(meter.name), 80, true)?;
-        meters.push(Meter {
-            id: context.new_id(MeterId::new),
-            name,
-            source: meter.source,
-        });
-    }
+    let wanted = body.meters.unwrap_or_default().into_iter();
+    let meters = new_meters(
+        context,
+        wanted.map(|meter| (meter.name, meter.source)).collect(),
+    )?;
     context
         .connection
         .transaction(async || {

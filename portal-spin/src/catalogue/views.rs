@@ -1,8 +1,9 @@
 //! A product as its viewer may see it, and what a draft lacks.
 
-use shared::plan::{MeterSource, Operation};
+use shared::plan::Operation;
 
-use super::model::{Meter, MeterView, OperationView, Plan, PlanView, Product, ProductView, state};
+use super::meters::{Meter, MeterSource};
+use super::model::{MeterView, OperationView, Plan, PlanView, Product, ProductView, state};
 use super::{plans, products};
 use crate::context::Context;
 use crate::database::DatabaseError;

@@ -186,13 +186,23 @@ impl Drop for Connection {
 /// The next number of a named sequence, from 1, without gaps: the row stays locked until the
 /// transaction ends, so numbers appear in commit order. Call it inside a transaction.
 pub async fn next_number(connection: &Connection, name: &str) -> Result<i64, DatabaseError> {
-    connection
+    next_numbers(connection, name, 1).await
+}
+
+/// As [`next_number`], so many at once: answers the first of them.
+pub async fn next_numbers(
+    connection: &Connection,
+    name: &str,
+    count: i64,
+) -> Result<i64, DatabaseError> {
+    let last: i64 = connection
         .query_one(
-            "INSERT INTO sequences (name, value) VALUES ($1, 1)
-             ON CONFLICT (name) DO UPDATE SET value = sequences.value + 1
+            "INSERT INTO sequences (name, value) VALUES ($1, $2)
+             ON CONFLICT (name) DO UPDATE SET value = sequences.value + excluded.value
              RETURNING value",
-            params![name],
+            params![name, count],
         )
         .await?
-        .get(0)
+        .get(0)?;
+    Ok(last - count + 1)
 }

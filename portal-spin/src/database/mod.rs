@@ -14,7 +14,7 @@ mod tests;
 mod turn;
 mod value;
 
-pub use connection::{Connection, next_number};
+pub use connection::{Connection, next_number, next_numbers};
 pub use turn::Turn;
 pub use value::{FromValue, Row, Value};
 

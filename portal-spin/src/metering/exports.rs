@@ -35,7 +35,7 @@ pub async fn export_usage(context: &Context) -> Result<u64, DatabaseError> {
         .query(
             "SELECT h.series, h.hour, h.units, h.count, COALESCE(e.units, 0), COALESCE(e.count, 0),
                 a.organisation_id, s.app_id, s.subscription_id, s.meter_id, s.operation, s.outcome,
-                s.environment
+                s.environment, s.installation_id
              FROM usage_hours h JOIN usage_series s ON s.series = h.series
              JOIN apps a ON a.app_id = s.app_id
              LEFT JOIN usage_exported e ON e.series = h.series AND e.hour = h.hour
@@ -59,6 +59,7 @@ pub async fn export_usage(context: &Context) -> Result<u64, DatabaseError> {
             count: row.get(3)?,
         };
         let (units, count): (i64, i64) = (row.get(4)?, row.get(5)?);
+        let installation: String = row.get(13)?;
         events.push(json!({
             "specversion": "1.0",
             "id": format!("{}-{}-{}-{}", hex(&one.series), one.hour, one.count, one.units),
@@ -74,6 +75,7 @@ pub async fn export_usage(context: &Context) -> Result<u64, DatabaseError> {
                 "operation": row.get::<String>(10)?,
                 "outcome": row.get::<String>(11)?,
                 "environment": row.get::<String>(12)?,
+                "installation_id": Some(installation).filter(|id| !id.is_empty()),
                 "units": one.units - units,
                 "calls": one.count - count,
             },

@@ -6,6 +6,7 @@
 
 mod cells;
 mod exports;
+mod meter_use;
 mod model;
 mod organisation_reads;
 mod pages;
@@ -25,13 +26,14 @@ mod tests;
 
 pub use cells::merge_cells;
 pub use exports::export_usage;
+pub use meter_use::MeterUse;
 pub use model::{Granularity, QuotaView, UsageView, is_refusal, percentile};
 pub use organisation_reads::{
     CallFilter, CallSum, SampledRequest, list_calls, list_latencies, list_sampled_requests,
 };
 pub use pages::show_usage_page;
 pub use production::{Behaviour, list_behaviour};
-pub use quantities::{UsageSum, counts, list_usage, used_units};
+pub use quantities::{UsageSum, counts, distinct_installations, list_usage, used_units};
 pub use reads::{counted_calls, insert_calls_of_days, last_used, sandbox_facts, take_changed_days};
 pub use rollup_routes::{RollupCheckView, check_rollups, rebuild_rollups};
 pub use rollups::{check_next as check_next_rollup, roll_up};

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::meter_use::MeterUse;
 use crate::edges::Gap;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -102,6 +103,8 @@ pub struct UsageView {
     pub series: Vec<Point>,
     /// Quotas of the app's subscriptions in their current period.
     pub quotas: Vec<QuotaView>,
+    /// What counts as used of each meter in the current period.
+    pub meters: Vec<MeterUse>,
     /// Spans in which an edge ended without a last report, or is silent: calls of these may be missing.
     pub gaps: Vec<Gap>,
 }

@@ -1,5 +1,7 @@
 //! The one rule of what counts, and the one sum that quota, usage page and invoice share.
 
+use std::collections::{BTreeSet, HashMap};
+
 use shared::credential::Environment;
 use shared::ids::{MeterId, SubscriptionId};
 use shared::plan::Counting;
@@ -7,7 +9,7 @@ use shared::usage::outcome;
 
 use super::spans::{Coarsest, Span};
 use crate::billing::period::Period;
-use crate::database::{Connection, DatabaseError};
+use crate::database::{Connection, DatabaseError, Value, placeholders};
 use crate::params;
 
 /// Whether calls with this outcome count as used under these rules. Refused calls never do.
@@ -69,36 +71,61 @@ pub struct UsageSum {
     pub calls: i64,
 }
 
-/// What a subscription used in a span, from the same cells as [`used_units`].
+/// Subscriptions that one statement reads.
+const SUBSCRIPTIONS_PER_STATEMENT: usize = 200;
+
+/// What these subscriptions used in a span, from the same cells as [`used_units`]. One that used nothing
+/// is left out.
 pub async fn list_usage(
     connection: &Connection,
-    subscription_id: SubscriptionId,
+    subscriptions: &[SubscriptionId],
     environment: Environment,
     span: Period,
-) -> Result<Vec<UsageSum>, DatabaseError> {
-    let rows = Span {
-        select: "c.meter_id, c.operation, c.outcome, c.installation_id,
-            CAST(SUM(c.units) AS BIGINT), CAST(SUM(c.count) AS BIGINT)",
-        scope: "s.subscription_id = $1 AND s.environment = $2",
-        group: "GROUP BY c.meter_id, c.operation, c.outcome, c.installation_id",
-        scope_parameters: params![subscription_id.to_string(), environment.as_str()],
-        from: minute_from(span.start_ms),
-        to: minute_from(span.end_ms),
-        coarsest: Coarsest::Day,
+) -> Result<HashMap<SubscriptionId, Vec<UsageSum>>, DatabaseError> {
+    let mut usage: HashMap<SubscriptionId, Vec<UsageSum>> = HashMap::new();
+    for some in subscriptions.chunks(SUBSCRIPTIONS_PER_STATEMENT) {
+        let mut scope_parameters: Vec<Value> =
+            some.iter().map(|id| id.to_string().into()).collect();
+        scope_parameters.push(environment.as_str().into());
+        let scope = format!(
+            "s.subscription_id IN {} AND s.environment = ${}",
+            placeholders(1, some.len()),
+            scope_parameters.len()
+        );
+        let rows = Span {
+            select: "c.subscription_id, c.meter_id, c.operation, c.outcome, c.installation_id,
+                CAST(SUM(c.units) AS BIGINT), CAST(SUM(c.count) AS BIGINT)",
+            scope: &scope,
+            group: "GROUP BY c.subscription_id, c.meter_id, c.operation, c.outcome, c.installation_id",
+            scope_parameters,
+            from: minute_from(span.start_ms),
+            to: minute_from(span.end_ms),
+            coarsest: Coarsest::Day,
+        }
+        .read(connection)
+        .await?;
+        for row in rows {
+            let sum = UsageSum {
+                meter_id: row.get(1)?,
+                operation: row.get(2)?,
+                outcome: row.get(3)?,
+                installation_id: row.get(4)?,
+                units: row.get(5)?,
+                calls: row.get(6)?,
+            };
+            usage.entry(row.parse(0)?).or_default().push(sum);
+        }
     }
-    .read(connection)
-    .await?;
-    rows.iter()
-        .map(|row| {
-            Ok(UsageSum {
-                meter_id: row.get(0)?,
-                operation: row.get(1)?,
-                outcome: row.get(2)?,
-                installation_id: row.get(3)?,
-                units: row.get(4)?,
-                calls: row.get(5)?,
-            })
-        })
+    Ok(usage)
+}
+
+/// The installations with a call among these sums.
+pub fn distinct_installations<'a>(
+    sums: impl IntoIterator<Item = &'a UsageSum>,
+) -> BTreeSet<&'a str> {
+    sums.into_iter()
+        .filter(|sum| sum.calls > 0 && !sum.installation_id.is_empty())
+        .map(|sum| sum.installation_id.as_str())
         .collect()
 }
 

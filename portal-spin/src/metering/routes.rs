@@ -7,6 +7,7 @@ use shared::ids::AppId;
 use shared::usage::LATENCY_BUCKETS;
 
 use super::cells::parse_latency;
+use super::meter_use::list_meter_use;
 use super::model::{Granularity, QuotaView, Sum, UsageView, summarise};
 use super::quantities::{counts, minute_from, used_units};
 use super::spans::{Coarsest, Span};
@@ -129,6 +130,7 @@ pub(super) async fn usage(context: &Context, question: &Question) -> Result<Usag
         by_outcome,
         series,
         quotas: quotas(context, &terms).await?,
+        meters: list_meter_use(&context.connection, &terms, context.now_ms).await?,
         gaps: edges::boots::list_gaps(&context.connection, question.from_ms, question.to_ms)
             .await?,
     })

@@ -1,12 +1,14 @@
 //! SQL of people, organisations and members.
 
+use std::collections::HashMap;
+
 use schemars::JsonSchema;
 use serde::Serialize;
 use shared::ids::{MemberId, OrganisationId, PersonId};
 
 use super::model::{MemberRole, OperatorRole};
 use crate::context::Context;
-use crate::database::{Connection, DatabaseError, Row};
+use crate::database::{Connection, DatabaseError, Row, Value, placeholders};
 use crate::params;
 
 /// A person who can log in.
@@ -243,17 +245,27 @@ pub async fn list_member_emails(
     organisation_id: OrganisationId,
     roles: &[MemberRole],
 ) -> Result<Vec<String>, DatabaseError> {
-    let rows = connection
-        .query(
-            "SELECT p.email, m.role FROM members m JOIN people p ON p.person_id = m.person_id
-             WHERE m.organisation_id = $1 AND p.disabled_at IS NULL ORDER BY m.member_id",
-            params![organisation_id],
-        )
-        .await?;
-    let mut emails = Vec::new();
-    for row in rows {
+    let mut emails = member_emails_of(connection, &[organisation_id], roles).await?;
+    Ok(emails.remove(&organisation_id).unwrap_or_default())
+}
+
+/// As [`list_member_emails`], of several organisations at once.
+pub async fn member_emails_of(
+    connection: &Connection,
+    organisations: &[OrganisationId],
+    roles: &[MemberRole],
+) -> Result<HashMap<OrganisationId, Vec<String>>, DatabaseError> {
+    let sql = format!(
+        "SELECT p.email, m.role, m.organisation_id FROM members m
+         JOIN people p ON p.person_id = m.person_id
+         WHERE m.organisation_id IN {} AND p.disabled_at IS NULL ORDER BY m.member_id",
+        placeholders(1, organisations.len())
+    );
+    let ids = organisations.iter().map(|id| Value::from(id.to_string()));
+    let mut emails: HashMap<OrganisationId, Vec<String>> = HashMap::new();
+    for row in connection.query(&sql, ids.collect()).await? {
         if roles.contains(&row.parse(1)?) {
-            emails.push(row.get(0)?);
+            emails.entry(row.parse(2)?).or_default().push(row.get(0)?);
         }
     }
     Ok(emails)

@@ -7,7 +7,7 @@ use crate::agreements::publishing::{
     AgreementRequest, VersionRequest, create_agreement, publish_version,
 };
 use crate::agreements::{Kind, store as agreements};
-use crate::catalogue::{self, PlanBody, ProductBody, VersionBody};
+use crate::catalogue::{self, MeterSource, MeterView, PlanBody, ProductBody, VersionBody};
 use crate::context::Context;
 use crate::organisations::passwords::hash_password;
 use crate::organisations::{OperatorRole, store as people};
@@ -105,7 +105,11 @@ fn product_body(context: &Context) -> ProductBody {
         is_public: Some(true),
         is_self_service: Some(true),
         sandbox_url: Some(sandbox_url.to_owned()),
-        meters: None,
+        meters: Some(vec![MeterView {
+            id: String::new(),
+            name: "Installations".to_owned(),
+            source: MeterSource::DistinctInstallations,
+        }]),
     }
 }
 

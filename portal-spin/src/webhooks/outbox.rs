@@ -6,6 +6,7 @@ use shared::ids::{EventId, OrganisationId};
 
 use super::events::{self, Audience, EventType};
 use super::store;
+use crate::audit::Happened;
 use crate::context::Context;
 use crate::database::DatabaseError;
 use crate::encoding::rfc3339;
@@ -27,24 +28,40 @@ pub async fn emit(
     emit_kind(context, organisation_id, kind, data).await
 }
 
-/// What the audit log does with every record: its action is an event if the catalogue has it.
+/// What the audit log does with its records: an action is an event if the catalogue has it.
 pub(crate) async fn emit_recorded(
     context: &Context,
-    organisation_id: Option<OrganisationId>,
-    action: &str,
-    object: &str,
-    detail: &Json,
+    happened: &[Happened],
 ) -> Result<(), DatabaseError> {
-    let Some(kind) = events::find(action) else {
-        return Ok(());
-    };
-    let mut data = json!({ "id": object });
-    if let (Some(data), Some(detail)) = (data.as_object_mut(), detail.as_object()) {
-        for (name, value) in detail {
-            data.insert(name.clone(), value.clone());
+    let mut unwanted: Option<&str> = None;
+    for (index, one) in happened.iter().enumerate() {
+        let Some(kind) = events::find(&one.action) else {
+            continue;
+        };
+        // Of many alike, it is asked once whether anybody listens at all.
+        if unwanted == Some(kind.name) {
+            continue;
         }
+        let is_first = index == 0
+            || happened
+                .get(index - 1)
+                .is_none_or(|last| last.action != one.action);
+        let has_more = happened
+            .get(index + 1)
+            .is_some_and(|next| next.action == one.action);
+        if is_first && has_more && !store::is_wanted(&context.connection, kind.name).await? {
+            unwanted = Some(kind.name);
+            continue;
+        }
+        let mut data = json!({ "id": one.object });
+        if let (Some(data), Some(detail)) = (data.as_object_mut(), one.detail.as_object()) {
+            for (name, value) in detail {
+                data.insert(name.clone(), value.clone());
+            }
+        }
+        emit_kind(context, one.organisation_id, kind, data).await?;
     }
-    emit_kind(context, organisation_id, kind, data).await
+    Ok(())
 }
 
 async fn emit_kind(

@@ -4,7 +4,7 @@ use shared::ids::{OrganisationId, WebhookEndpointId};
 
 use super::model::{AttemptView, DeliveryView, Endpoint};
 use crate::context::Context;
-use crate::database::{DatabaseError, Row};
+use crate::database::{Connection, DatabaseError, Row};
 use crate::params;
 use crate::web::paging::{PageRequest, finds};
 
@@ -190,6 +190,18 @@ pub async fn list_sealed_secrets(
         .iter()
         .map(|row| row.get(0))
         .collect()
+}
+
+/// Whether any endpoint wants events of this type, be it the operator's or a partner's.
+pub async fn is_wanted(connection: &Connection, event_type: &str) -> Result<bool, DatabaseError> {
+    let found = connection
+        .query_optional(
+            "SELECT 1 FROM webhook_endpoints WHERE deleted_at_ms IS NULL
+                AND (event_types = '' OR ' ' || event_types || ' ' LIKE $1) LIMIT 1",
+            params![format!("% {event_type} %")],
+        )
+        .await?;
+    Ok(found.is_some())
 }
 
 /// Queues an event for every endpoint that wants it: the operator's, and those of one organisation or of
