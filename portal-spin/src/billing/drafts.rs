@@ -11,10 +11,12 @@ use super::gather;
 use super::inputs;
 use super::invoice::{Document, compose};
 use super::items::{Item, ItemKey, Owed};
+use super::period::describe_span;
 use super::price::FieldProblem;
 use super::timeline::Phase;
 use crate::context::Context;
 use crate::database::DatabaseError;
+use crate::encoding::rfc3339;
 
 /// How the forecast is made; printed beside it.
 pub const FORECAST_METHOD: &str =
@@ -42,6 +44,15 @@ pub struct DraftView {
     pub forecast_total: String,
     /// How the forecast is made.
     pub forecast_method: String,
+}
+
+impl DraftView {
+    /// The period's last day, in the time zone of its lines.
+    pub fn last_day(&self) -> String {
+        let last_ms = self.period_end - 1;
+        let zone = self.so_far.time_zone.as_deref().unwrap_or("UTC");
+        describe_span(last_ms, last_ms, zone).unwrap_or_else(|_| rfc3339(self.period_end))
+    }
 }
 
 pub(super) fn shape(problem: &FieldProblem) -> DatabaseError {
