@@ -3,7 +3,8 @@
 
 use serde_json::json;
 use shared::ids::{
-    AppId, CredentialId, EdgeBootId, OrganisationId, SubmissionId, SubscriptionId, ThreadId,
+    AppId, CredentialId, EdgeBootId, OrganisationId, ProductId, SubmissionId, SubscriptionId,
+    ThreadId,
 };
 use shared::money::Money;
 use shared::usage::Cell;
@@ -34,7 +35,7 @@ pub fn app_of(number: usize) -> String {
 }
 
 pub fn product_of(number: usize) -> String {
-    format!("prd_bench{number}")
+    ProductId::from_bytes(bytes(number, 1)).to_string()
 }
 
 async fn insert(context: &Context, table: &str, columns: &str, rows: Vec<Vec<Value>>) {
