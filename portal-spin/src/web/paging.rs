@@ -107,7 +107,10 @@ fn is(value: &Value, wanted: &str) -> bool {
     match value {
         Value::String(text) => text == wanted,
         Value::Array(values) => values.iter().any(|value| is(value, wanted)),
-        Value::Bool(_) | Value::Number(_) => value.to_string() == wanted,
+        Value::Bool(_) | Value::Number(_) => {
+            let text = value.to_string();
+            text == wanted
+        }
         Value::Null | Value::Object(_) => false,
     }
 }
