@@ -27,7 +27,7 @@ pub fn document() -> Value {
     {
         let item = paths.entry(route.template).or_insert_with(|| json!({}));
         if let Some(item) = item.as_object_mut() {
-            let operation = operation(route, &mut generator, &json!(problem));
+            let operation = operation(route, &mut generator);
             item.insert(route.method.as_str().to_ascii_lowercase(), operation);
         }
     }
@@ -41,6 +41,13 @@ pub fn document() -> Value {
         "paths": paths,
         "components": {
             "schemas": generator.take_definitions(true),
+            "parameters": common_parameters(),
+            "responses": {
+                "Problem": {
+                    "description": "What went wrong.",
+                    "content": { "application/problem+json": { "schema": problem } }
+                }
+            },
             "securitySchemes": {
                 "session": { "type": "http", "scheme": "bearer", "description": "A session token." },
                 "edge": { "type": "apiKey", "in": "header", "name": shared::signing::SIGNATURE_HEADER }
@@ -49,7 +56,7 @@ pub fn document() -> Value {
     })
 }
 
-fn operation(route: &Route, generator: &mut schemars::SchemaGenerator, problem: &Value) -> Value {
+fn operation(route: &Route, generator: &mut schemars::SchemaGenerator) -> Value {
     let parameters = parameters_of(route);
     let (status, body) = match &route.gives {
         Some((status, describe)) => (*status, describe.map(|describe| describe(generator))),
@@ -69,10 +76,7 @@ fn operation(route: &Route, generator: &mut schemars::SchemaGenerator, problem: 
         "parameters": parameters,
         "responses": {
             status.to_string(): success,
-            "default": {
-                "description": "What went wrong.",
-                "content": { "application/problem+json": { "schema": problem } }
-            }
+            "default": { "$ref": "#/components/responses/Problem" }
         },
         "security": match route.access {
             Access::Public | Access::Development => json!([]),
@@ -99,36 +103,46 @@ fn parameters_of(route: &Route) -> Vec<Value> {
         .parameters()
         .map(|name| json!({ "name": name, "in": "path", "required": true, "schema": text }))
         .collect();
-    let mut add = |name: &str, schema: Value, description: &str| {
-        parameters.push(json!({
-            "name": name, "in": "query", "schema": schema, "description": description,
-        }));
-    };
+    let named = |name: &str, description: &str| json!({ "name": name, "in": "query", "schema": text, "description": description });
+    let common = |name: &str| json!({ "$ref": format!("#/components/parameters/{name}") });
     if let Some(filters) = route.filters {
-        add("q", text.clone(), "Only rows in which this text stands.");
-        for name in filters {
-            add(name, text.clone(), "Only rows that have this.");
-        }
-        let limit = json!({ "type": "integer", "minimum": 1, "maximum": 200, "default": 50 });
-        add("limit", limit, "How many rows; of a file, up to 10 000.");
-        add(
-            "cursor",
-            text.clone(),
-            "The `next_cursor` of the page before.",
+        parameters.push(common("q"));
+        parameters.extend(
+            filters
+                .iter()
+                .map(|name| named(name, "Only rows that have this.")),
         );
-        let format = json!({ "type": "string", "enum": ["json", "csv"], "default": "json" });
-        add("format", format, "`csv` answers the rows as a file.");
+        parameters.extend(["limit", "cursor", "format"].map(common));
     }
-    for name in route.asks {
-        add(name, text.clone(), "");
-    }
+    parameters.extend(route.asks.iter().map(|name| named(name, "")));
     if route.method == http::Method::POST {
-        parameters.push(json!({
-            "name": "Idempotency-Key", "in": "header", "schema": text,
-            "description": "The same key and body get the first answer again.",
-        }));
+        parameters.push(common("Idempotency-Key"));
     }
     parameters
+}
+
+/// What every list takes, and every request that makes something.
+fn common_parameters() -> Value {
+    let text = json!({ "type": "string" });
+    let query = |name: &str, schema: Value, description: &str| json!({ "name": name, "in": "query", "schema": schema, "description": description });
+    json!({
+        "q": query("q", text.clone(), "Only rows in which this text stands."),
+        "limit": query(
+            "limit",
+            json!({ "type": "integer", "minimum": 1, "maximum": 200, "default": 50 }),
+            "How many rows; of a file, up to 10 000.",
+        ),
+        "cursor": query("cursor", text.clone(), "The `next_cursor` of the page before."),
+        "format": query(
+            "format",
+            json!({ "type": "string", "enum": ["json", "csv"], "default": "json" }),
+            "`csv` answers the rows as a file.",
+        ),
+        "Idempotency-Key": {
+            "name": "Idempotency-Key", "in": "header", "schema": text,
+            "description": "The same key and body get the first answer again.",
+        },
+    })
 }
 
 /// `revoke_session` → `Revoke session`.
