@@ -324,7 +324,7 @@ async fn an_app_goes_from_submission_to_an_installation_that_calls_and_ends() ->
     .await?;
 
     // Two calls, one installation: that is what its meter counts.
-    expect_installations(&partner, &app, 1).await?;
+    expect_installations(&partner, app, 1).await?;
 
     // Removed by the customer, then suspended by a reviewer: refused within a second, both times.
     customer
@@ -342,7 +342,7 @@ async fn an_app_goes_from_submission_to_an_installation_that_calls_and_ends() ->
         "a new installation works"
     );
     let installations = BTreeSet::from([installation, text(&again["installation_id"])?]);
-    expect_installations(&partner, &app, installations.len()).await?;
+    expect_installations(&partner, app, installations.len()).await?;
     let suspend = json!({
         "event": "suspend", "rules": ["compliance.data_use"], "evidence": "Data was kept for a year.",
         "deadline": "2099-01-01T00:00:00Z",
