@@ -10,6 +10,7 @@ pub mod allowed_hosts;
 pub mod blocked_networks;
 pub mod commands;
 pub mod demo_upstream;
+mod epoch;
 pub mod key_value;
 pub mod manifest;
 mod outbound_connection;

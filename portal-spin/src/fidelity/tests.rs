@@ -1,8 +1,9 @@
 //! Reports, through their routes.
 
 use serde_json::{Value, json};
+use shared::usage::Cell;
 
-use crate::edges::test_edge::TestEdge;
+use crate::credentials::test_partner::key_at_edge;
 use crate::testing::{TestPortal, on_every_database};
 
 fn report() -> Value {
@@ -27,24 +28,19 @@ async fn count_calls(portal: &TestPortal) {
         .await
         .expect(201)
         .json();
-    let app_id = app["id"].as_str().unwrap();
-    let path = format!("/api/v1/apps/{app_id}/credentials");
-    let wanted = json!({ "environment": "test" });
-    let issued = portal
-        .post(&path, &actor.token, wanted)
-        .await
-        .expect(201)
-        .json();
-    let mut edge = TestEdge::new(portal, "edge-1", 1);
-    edge.beat(portal).await;
-    let credential = edge
-        .find_key(portal, issued["key"].as_str().unwrap())
-        .unwrap();
-    let mut fine = edge.cell(portal, app_id, credential, "2xx", 90);
-    fine.latency = vec![(12, 80), (20, 10)];
-    let mut broken = edge.cell(portal, app_id, credential, "5xx", 10);
-    broken.latency = vec![(30, 10)];
-    let refused = edge.cell(portal, app_id, credential, "rate_limited", 500);
+    let app = format!("/api/v1/apps/{}", app["id"].as_str().unwrap());
+    let (mut edge, cell) = key_at_edge(portal, &actor, &app, "test").await;
+    let of = |outcome: &str, count: u64, latency: &[(u8, u64)]| Cell {
+        outcome: outcome.to_owned(),
+        count,
+        units: count,
+        bytes_out: 100 * count,
+        latency: latency.to_vec(),
+        ..cell.clone()
+    };
+    let fine = of("2xx", 90, &[(12, 80), (20, 10)]);
+    let broken = of("5xx", 10, &[(30, 10)]);
+    let refused = of("rate_limited", 500, &[(4, 500)]);
     edge.report_cells(portal, vec![fine, broken, refused]).await;
 }
 

@@ -1,7 +1,6 @@
 //! The wasmtime engine: compilation cache, instance pool, interruption.
 
 use std::path::Path;
-use std::time::Duration;
 
 use anyhow::{Context, Result};
 use wasmtime::{
@@ -9,9 +8,7 @@ use wasmtime::{
 };
 
 use super::application::MAX_INSTANCES;
-
-/// How often a running guest is made to give way to the host, as in Spin.
-const EPOCH_TICK: Duration = Duration::from_millis(10);
+use crate::epoch::add_ticks;
 
 /// Builds an engine that keeps compiled components below `cache_dir`, so that a
 /// second start does not compile again, and starts its epoch ticker.
@@ -50,15 +47,6 @@ pub fn build_engine(cache_dir: &Path) -> Result<Engine> {
         Engine::new(&config)
     })?;
 
-    let ticked = engine.weak();
-    std::thread::Builder::new()
-        .name("epoch".to_owned())
-        .spawn(move || {
-            while let Some(engine) = ticked.upgrade() {
-                engine.increment_epoch();
-                drop(engine);
-                std::thread::sleep(EPOCH_TICK);
-            }
-        })?;
+    add_ticks(&engine)?;
     Ok(engine)
 }

@@ -4,13 +4,11 @@ use std::time::Duration;
 
 use sandbox_mock::handler::HandlerCall;
 use sandbox_mock::random::Random;
+use wasmtime::ResourceLimiter;
 use wasmtime::component::ResourceTable;
-use wasmtime::{Engine, ResourceLimiter};
 use wasmtime_wasi::random::Deterministic;
 use wasmtime_wasi::{HostWallClock, WasiCtx, WasiCtxView, WasiView};
 
-/// How often a running handler gives way.
-const EPOCH_TICK: Duration = Duration::from_millis(10);
 const MOST_TABLE_ELEMENTS: usize = 100_000;
 /// Random bytes before they repeat.
 const RANDOM_WORDS: usize = 128;
@@ -104,19 +102,4 @@ impl HostWallClock for TenantClock {
     fn now(&self) -> Duration {
         self.now
     }
-}
-
-/// Moves the epoch on for as long as the engine lives.
-pub(super) fn add_ticks(engine: &Engine) -> std::io::Result<()> {
-    let ticked = engine.weak();
-    std::thread::Builder::new()
-        .name("handler-epoch".to_owned())
-        .spawn(move || {
-            while let Some(engine) = ticked.upgrade() {
-                engine.increment_epoch();
-                drop(engine);
-                std::thread::sleep(EPOCH_TICK);
-            }
-        })?;
-    Ok(())
 }

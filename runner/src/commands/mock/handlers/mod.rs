@@ -16,7 +16,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use bounds::{Guest, add_ticks};
+use bounds::Guest;
+
+use crate::epoch::add_ticks;
 use sandbox_mock::handler::{Handled, HandlerCall, HandlerFailure};
 use sandbox_mock::serve::Handlers;
 use tokio::sync::Semaphore;
