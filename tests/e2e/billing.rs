@@ -139,44 +139,6 @@ fn usage_line(document: &Value) -> Option<&Value> {
         .find(|line| line["charge"] == "Usage" && line["quantity"] != "0")
 }
 
-/// Usage page, quota counter and the invoice so far say the same number.
-async fn expect_one_number(scene: &Scene) -> Result<()> {
-    let mut said = Value::Null;
-    eventually(
-        "the calls to be counted",
-        Duration::from_secs(20),
-        async || {
-            said = scene.live_usage().await.ok()?["totals"].clone();
-            (said["units"] == CALLS).then_some(())
-        },
-    )
-    .await
-    .with_context(|| format!("the usage page says {said}"))?;
-    let usage = scene.live_usage().await?;
-    let quota = usage["quotas"]
-        .as_array()
-        .and_then(|quotas| quotas.iter().find(|quota| quota["environment"] == "live"))
-        .context("no quota")?;
-    ensure!(quota["used"] == CALLS, "{quota}");
-    ensure!(usage["totals"]["refused"].as_u64() > Some(0), "{usage}");
-    let billing = scene
-        .get(&format!(
-            "/api/v1/organisations/{}/billing",
-            scene.organisation
-        ))
-        .await?;
-    let drafts = billing["drafts"].as_array().context("no drafts")?;
-    let line = drafts
-        .iter()
-        .find_map(|draft| usage_line(&draft["so_far"]))
-        .with_context(|| format!("no line of usage: {billing}"))?;
-    ensure!(
-        line["quantity"].as_str() == Some(CALLS.to_string().as_str()),
-        "{line}"
-    );
-    Ok(())
-}
-
 #[tokio::test]
 async fn calls_become_an_invoice_whose_payment_opens_the_gateway_within_one_second() -> Result<()> {
     let data = DataFolder::new()?;
@@ -211,7 +173,13 @@ async fn calls_become_an_invoice_whose_payment_opens_the_gateway_within_one_seco
     tokio::time::sleep(Duration::from_secs(2)).await;
     let refused = call(&live, CALLS).await?;
     ensure!(refused > 0, "no call met the rate limit");
-    expect_one_number(&scene).await?;
+    let one = scene
+        .partner
+        .expect_one_number(&scene.app, "live", Some(&live))
+        .await?;
+    ensure!(one == CALLS, "{one}");
+    let usage = scene.live_usage().await?;
+    ensure!(usage["totals"]["refused"].as_u64() > Some(0), "{usage}");
 
     // The month ends.
     stack.stop()?;

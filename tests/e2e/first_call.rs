@@ -3,8 +3,9 @@
 use anyhow::{Result, ensure};
 use std::process::Command;
 use std::time::{Duration, Instant};
-use tests::actors::{ApiClient, Visitor};
+use tests::actors::{ApiClient, Partner, Visitor};
 use tests::stack::{Stack, repository};
+use tests::wait::eventually;
 
 #[tokio::test]
 async fn a_stranger_makes_a_first_call_and_the_portal_counts_it() -> Result<()> {
@@ -29,6 +30,10 @@ async fn a_stranger_makes_a_first_call_and_the_portal_counts_it() -> Result<()> 
         called.elapsed() < Duration::from_secs(5),
         "promised within five seconds"
     );
+    let one = partner
+        .expect_one_number(&app, "test", Some(&client))
+        .await?;
+    ensure!(one == 1, "{one}");
     Ok(())
 }
 
@@ -54,6 +59,10 @@ async fn a_call_without_an_account_goes_through_envoy_and_is_claimed_at_sign_up(
         client.get("/v1/orders").await?.status() == 200,
         "the key stays"
     );
+    let one = partner
+        .expect_one_number(app, "test", Some(&client))
+        .await?;
+    ensure!(one == 2, "{one}");
     Ok(())
 }
 
@@ -94,6 +103,16 @@ async fn test_keys_reach_the_sandbox_and_live_keys_the_company() -> Result<()> {
             is_company == (environment == "live"),
             "{name} and the company's API"
         );
+    }
+    // Other tests call with the demo's keys too: the gateway's counter is theirs as well.
+    let partner = Partner::log_in(stack.endpoints(), &demo["partner"]).await?;
+    let app = demo["app_id"].as_str().unwrap_or_default();
+    for environment in ["test", "live"] {
+        eventually(environment, Duration::from_secs(20), async || {
+            let one = partner.expect_one_number(app, environment, None).await;
+            one.ok().filter(|one| *one > 0)
+        })
+        .await?;
     }
     Ok(())
 }

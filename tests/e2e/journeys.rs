@@ -427,6 +427,10 @@ async fn an_app_is_built_reviewed_published_installed_and_removed_in_browsers() 
         installed.status_of("/v1/orders").await? == 200,
         "the token works"
     );
+    for (environment, client) in [("test", &test), ("live", &installed)] {
+        api.expect_one_number(app, environment, Some(client))
+            .await?;
+    }
 
     // They say what they think, and the operator shows it.
     customer.open("/installations").await?;

@@ -2,7 +2,6 @@
 
 use anyhow::{Result, ensure};
 use std::path::Path;
-use std::time::Duration;
 use tests::actors::{ApiClient, Visitor};
 use tests::stack::{DataFolder, Stack};
 
@@ -17,7 +16,7 @@ async fn no_raw_key_is_in_files_stats_config_dump_or_logs() -> Result<()> {
     ensure!(client.status_of("/v1/orders").await? == 200);
     ensure!(client.status_of("/v1/no-such-thing").await? >= 400);
     partner
-        .wait_for_calls(&app, 1, Duration::from_secs(10))
+        .expect_one_number(&app, "test", Some(&client))
         .await?;
 
     let secrets = std::fs::read_to_string(data.path().join("secrets.json"))?;

@@ -3,10 +3,12 @@
 use crate::person::Person;
 use anyhow::{Context as _, Result, ensure};
 use fantoccini::Locator;
-use serde_json::Value;
-use tests::actors::ApiClient;
+use reqwest::Method;
+use serde_json::{Value, json};
+use tests::actors::{ApiClient, Partner};
 use tests::stack::Stack;
 
+const PASSWORD: &str = "a long password of a stranger";
 const EMAIL: &str = "grace@stranger.example";
 
 /// What a stranger had to do so far.
@@ -49,7 +51,7 @@ async fn a_stranger_needs_four_screens_ten_clicks_and_one_mail_to_the_first_2xx(
     let account = [
         ("email", EMAIL),
         ("organisation_name", "Stranger Ltd"),
-        ("password", "a long password of a stranger"),
+        ("password", PASSWORD),
     ];
     effort
         .screen(&grace, &account, "form[action='/register'] button")
@@ -73,16 +75,23 @@ async fn a_stranger_needs_four_screens_ten_clicks_and_one_mail_to_the_first_2xx(
         .nth(1)
         .and_then(|rest| rest.split('"').next())
         .context("no key in the line")?;
-    let answer = ApiClient::new(stack.endpoints(), Some(key))
-        .get("/v1/orders")
-        .await?;
-    ensure!(answer.status() == 200, "{}", answer.status());
+    let client = ApiClient::new(stack.endpoints(), Some(key));
+    let answer = client.get("/v1/orders").await?;
+    let status = answer.status();
+    ensure!(status == 200, "{status}: {}", answer.text().await?);
     ensure!(effort.screens <= 4 && effort.clicks <= 10, "{effort:?}");
     ensure!(mails(&stack).await?.len() == 1, "more mails than one");
     println!("{effort:?}, 1 mail, no operator");
 
     // The page notices the call, and an account that exists is told of by mail alone.
     grace.reads("Last call").await?;
+    let log_in = json!({ "email": EMAIL, "password": PASSWORD });
+    let api = Partner::log_in(stack.endpoints(), &log_in).await?;
+    let apps = format!("/api/v1/organisations/{}/apps", api.organisation);
+    let apps = api.call(Method::GET, &apps, None).await?;
+    let app = apps["items"][0]["id"].as_str().context("no app")?;
+    let one = api.expect_one_number(app, "test", Some(&client)).await?;
+    ensure!(one == 1, "{one}");
     let log_out = Locator::Css("form[action='/log-out'] button");
     grace.window().find(log_out).await?.click().await?;
     grace.open("/register").await?;

@@ -34,6 +34,9 @@ async fn a_second_start_keeps_the_data_and_fresh_starts_over() -> Result<()> {
         "the key still works: {status} {}",
         answer.text().await?
     );
+    partner
+        .expect_one_number(&app, "test", Some(&client))
+        .await?;
     stack.stop()?;
     drop(stack);
 

@@ -5,6 +5,7 @@ use crate::wait::eventually;
 use anyhow::{Context as _, Result, ensure};
 use reqwest::{Client, Method, Response, StatusCode};
 use serde_json::{Value, json};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
@@ -307,6 +308,8 @@ pub struct ApiClient {
     client: Client,
     gateway: String,
     key: Option<String>,
+    /// The `RateLimit` header of the last answer that had one.
+    limits: Mutex<String>,
 }
 
 impl ApiClient {
@@ -317,7 +320,16 @@ impl ApiClient {
             client: Client::new(),
             gateway: endpoints.gateway.clone(),
             key: key.map(str::to_owned),
+            limits: Mutex::default(),
         }
+    }
+
+    /// How much the gateway's counter left of this limit at the last call.
+    #[must_use]
+    pub fn left_of(&self, limit: &str) -> Option<u64> {
+        let limits = self.limits.lock().ok()?;
+        let (_, behind) = limits.split_once(&format!("\"{limit}\";r="))?;
+        behind.split(&[';', ','][..]).next()?.parse().ok()
     }
 
     /// `GET path`.
@@ -329,7 +341,12 @@ impl ApiClient {
         if let Some(key) = &self.key {
             request = request.bearer_auth(key);
         }
-        Ok(request.send().await?)
+        let answer = request.send().await?;
+        let said = answer.headers().get("ratelimit");
+        if let (Some(said), Ok(mut limits)) = (said, self.limits.lock()) {
+            said.to_str()?.clone_into(&mut limits);
+        }
+        Ok(answer)
     }
 
     /// The status of `GET path`.

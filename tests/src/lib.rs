@@ -8,6 +8,7 @@
 pub mod actors;
 pub mod browser;
 pub mod database;
+mod one_number;
 pub mod partner_app;
 pub mod ports;
 pub mod process;

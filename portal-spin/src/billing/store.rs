@@ -21,6 +21,8 @@ pub struct InvoiceView {
     pub id: String,
     /// Who pays.
     pub organisation_id: String,
+    /// Its name.
+    pub organisation: String,
     /// `invoice` or `credit_note`.
     pub kind: String,
     /// Without holes per operator and kind.
@@ -81,7 +83,8 @@ pub fn new_invoice_id(context: &Context, count: i64) -> InvoiceId {
 
 const COLUMNS: &str = "invoice_id, organisation_id, kind, number, currency, period_start_ms,
     period_end_ms, issued_at_ms, due_at_ms, total_minor, amount_due_minor, paid_at_ms, voided_at_ms,
-    uncollectible_at_ms, payment_url, document, provider_invoice";
+    uncollectible_at_ms, payment_url, document, provider_invoice,
+    (SELECT o.name FROM organisations o WHERE o.organisation_id = invoices.organisation_id)";
 
 fn read(row: &Row, now_ms: i64) -> Result<StoredInvoice, DatabaseError> {
     let currency: Currency = row.parse(4)?;
@@ -107,6 +110,7 @@ fn read(row: &Row, now_ms: i64) -> Result<StoredInvoice, DatabaseError> {
         view: InvoiceView {
             id: row.get(0)?,
             organisation_id: row.get(1)?,
+            organisation: row.get::<Option<String>>(17)?.unwrap_or_default(),
             kind,
             number: row.get(3)?,
             state: state.to_owned(),

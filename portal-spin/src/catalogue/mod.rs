@@ -7,6 +7,7 @@
 mod charge_form;
 mod document;
 mod form_fields;
+mod meter_form;
 mod meters;
 mod model;
 mod operator_pages;

@@ -7,13 +7,15 @@ use super::model::{Plan, PlanView, ProductView};
 use super::plan_routes::{
     change_draft, make_version, new_plan, plan_of_path, publish_draft, withdraw_of_path,
 };
+use super::products::list_meters;
 use super::routes::{
     create, product_of_path, publish, put_version, update_of_path, withdraw_product_of_path,
 };
 use super::variants::{VariantBody, make_variant};
 use super::views::{Viewer, view};
 use super::{
-    FirstDay, PlanBody, ProductBody, VersionBody, charge_form, plan_form, price_form, rule_form,
+    FirstDay, PlanBody, ProductBody, VersionBody, charge_form, meter_form, plan_form, price_form,
+    rule_form,
 };
 use crate::billing::period::zone_names;
 use crate::context::Context;
@@ -31,7 +33,20 @@ struct ProductsPage {
     shown: Shown,
     products: Vec<ProductView>,
     listed: Listed,
+    meter_rows: Vec<usize>,
     may_manage: bool,
+}
+
+impl ProductsPage {
+    /// The value of a part of a row of meters.
+    fn meter_cell(&self, index: &usize, part: &str) -> &str {
+        self.shown.value(&format!("meter_{index}_{part}"))
+    }
+
+    /// What is wrong with a row of meters.
+    fn meter_error(&self, index: &usize) -> String {
+        errors_of_row(&self.shown, "meter", *index)
+    }
 }
 
 #[derive(Template)]
@@ -54,6 +69,9 @@ struct PlanPage {
     tiers: Vec<usize>,
     rules: Vec<usize>,
     charges: Vec<usize>,
+    metered: Vec<usize>,
+    meters: Vec<(String, String)>,
+    unshown_charges: Vec<String>,
     zones: Vec<String>,
     periods: String,
     price: String,
@@ -72,17 +90,25 @@ impl PlanPage {
 
     /// What is wrong with a row.
     fn row_error(&self, row: &str, index: &usize) -> String {
-        ROW_PARTS
-            .map(|part| self.shown.error(&format!("{row}_{index}_{part}")))
-            .join(" ")
-            .trim()
-            .to_owned()
+        errors_of_row(&self.shown, row, *index)
     }
 }
 
+fn errors_of_row(shown: &Shown, row: &str, index: usize) -> String {
+    let errors: Vec<&str> = ROW_PARTS
+        .iter()
+        .map(|part| shown.error(&format!("{row}_{index}_{part}")))
+        .filter(|error| !error.is_empty())
+        .collect();
+    errors.join(" ")
+}
+
 /// Every part of every row of the form.
-const ROW_PARTS: [&str; 13] = [
+const ROW_PARTS: [&str; 16] = [
     "name",
+    "header",
+    "meter",
+    "included_units",
     "label",
     "amount",
     "limit",
@@ -111,6 +137,7 @@ async fn products_page(context: &Context, status: StatusCode, shown: Shown) -> O
         shown,
         listed: Listed::of(context, path, path, found.next_cursor.as_deref()),
         products: found.items,
+        meter_rows: (0..meter_form::ROWS).collect(),
         may_manage: may_manage(context),
     };
     response::html_with(status, &page)
@@ -136,12 +163,17 @@ fn body_of(form: &Form) -> ProductBody {
 /// `POST /operator/products`
 pub async fn create_product_form(context: &Context) -> Outcome {
     let form = context.form();
-    match create(context, body_of(&form)).await {
+    let body = ProductBody {
+        meters: meter_form::read(&form),
+        ..body_of(&form)
+    };
+    match create(context, body).await {
         Ok(product) => Ok(response::see_other(&format!(
             "/operator/products/{}?done=saved",
             product.id
         ))),
         Err(failure) => {
+            let failure = meter_form::named_as_in_form(failure, &form);
             let status = failure.status;
             products_page(context, status, Shown::again(form, failure)?).await
         }
@@ -312,6 +344,13 @@ async fn page_of(context: &Context, plan: &Plan, shown: Shown) -> Result<PlanPag
         tiers: price_form::rows(plan.terms.price.as_ref()),
         rules: rule_form::rows(&plan.terms.approval),
         charges: charge_form::rows(&plan.terms.charges),
+        metered: charge_form::metered_rows(&plan.terms.charges),
+        meters: list_meters(&context.connection, plan.product_id)
+            .await?
+            .into_iter()
+            .map(|meter| (meter.name.clone(), meter.name))
+            .collect(),
+        unshown_charges: charge_form::unshown(&plan.terms.charges),
         zones: if plan.published_at_ms.is_none() {
             zone_names()
         } else {

@@ -91,10 +91,13 @@ on_every_database! {
         let manager = portal.sign_up("manager@operator.example", "Operator").await;
         portal.make_operator(&manager, "manager").await;
         let token = &manager.token;
-        let made = portal.submit("/operator/products", token, &[("name", "Rates API"), ("sandbox_url", "https://sandbox.example.com"), ("is_public", "yes")]).await.expect(303);
+        let product = [("name", "Rates API"), ("sandbox_url", "https://sandbox.example.com"), ("is_public", "yes"), ("meter_1_name", "Rows"), ("meter_1_source", "response_header")];
+        let unnamed = portal.submit("/operator/products", token, &product).await.expect(422).text();
+        assert!(unnamed.contains("Give the header&#39;s name, such as `x-rows`."), "{unnamed}");
+        let made = portal.submit("/operator/products", token, &[product.as_slice(), &[("meter_1_header", "X-Rows")]].concat()).await.expect(303);
         let product = made.header("location").split('?').next().unwrap().to_owned();
         let page = portal.page(&product, token).await.expect(200).text();
-        assert!(page.contains("upload an OpenAPI document"));
+        assert!(page.contains("upload an OpenAPI document") && page.contains("response header x-rows"));
         let wrong = portal.submit(&format!("{product}/versions"), token, &[("document", "openapi: 3.1.0\npaths:\n  /a:\n    get:\n      summary: x\n")]).await.expect(422).text();
         assert!(wrong.contains("GET /a has no `operationId`") && wrong.contains("line "), "{wrong}");
         let nothing = portal.submit(&format!("{product}/versions"), token, &[("document", " ")]).await.expect(422).text();
@@ -129,21 +132,22 @@ on_every_database! {
             ("price_model", "per_unit"), ("price_currency", "usd"), ("price_unit_amount", ""), ("successful_calls", "3"),
             ("quota_limit", "1000"), ("quota_kind", "corridor"), ("quota_ceiling", "50"), ("time_zone", "Berlin"), ("week_starts_on", "sunday"), ("proration", "by_second"),
             ("charge_0_kind", "one_off"), ("charge_0_label", "Set-up"), ("charge_0_amount", "10.005"), ("limit_0_name", "burst"), ("limit_0_limit", "0"), ("limit_0_window", "1"),
+            ("metered_0_label", "Rows read"), ("metered_0_meter", "Rows"), ("metered_0_unit_amount", "many"), ("metered_0_included_units", "100"),
         ];
         let wrong = portal.submit(&plan, token, &fields).await.expect(422).text();
         for words in ["price_unit_amount-error", "Say why: the partner reads it.", "This fact is a text", "between 101 and 1000 percent", "Allow at least 1 request",
-            "Give the name of an IANA time zone", "has more digits than USD"] {
+            "Give the name of an IANA time zone", "has more digits than USD", "decimal"] {
             assert!(wrong.contains(words), "{words} is not in {wrong}");
         }
-        for (name, value) in [("price_unit_amount", "0.01"), ("quota_ceiling", "120"), ("limit_0_limit", "5"), ("rule_0_reason", "it works."), ("cycle", "week"), ("time_zone", "Europe/Berlin"), ("charge_0_amount", "10"),
+        for (name, value) in [("price_unit_amount", "0.01"), ("quota_ceiling", "120"), ("limit_0_limit", "5"), ("rule_0_reason", "it works."), ("cycle", "week"), ("time_zone", "Europe/Berlin"), ("charge_0_amount", "10"), ("metered_0_unit_amount", "0.002"),
             ("rule_1_condition", "one_of"), ("rule_1_value", "pilot, friends")] {
             fields.iter_mut().find(|(known, _)| *known == name).unwrap().1 = value;
         }
         portal.submit(&plan, token, &fields).await.expect(303);
         let saved = portal.page(&plan, token).await.expect(200).text();
         for part in ["value=\"sandbox_calls\" selected", "value=\"pilot, friends\"", "value=\"it works.\"", "value=\"per_unit\" selected", "value=\"0.01\"",
-            "value=\"Europe/Berlin\" aria", "value=\"sunday\" selected", "value=\"by_second\" selected", "value=\"Set-up\"",
-            "Price: 10 USD once (Set-up); 0.01 USD a unit. Billing periods: weeks from Sunday, Europe/Berlin."] {
+            "value=\"Europe/Berlin\" aria", "value=\"sunday\" selected", "value=\"by_second\" selected", "value=\"Set-up\"", "value=\"Rows read\"", "value=\"Rows\" selected", "value=\"0.002\"",
+            "Price: 10 USD once (Set-up); 0.01 USD a unit; Rows read: 100 units included, then 0.002 USD a unit. Billing periods: weeks from Sunday, Europe/Berlin."] {
             assert!(saved.contains(part), "{part} is not in {saved}");
         }
         let preview = portal.page(&format!("{plan}?subscribers=at_once"), token).await.expect(200).text();

@@ -11,7 +11,7 @@ use crate::agreements;
 use crate::apps;
 use crate::catalogue;
 use crate::context::Context;
-use crate::credentials;
+use crate::credentials::{self, Awaited, STEPS_OF_PAGE, wait_for};
 use crate::encoding::readable_time;
 use crate::guides;
 use crate::metering::{self, QuotaView};
@@ -301,7 +301,9 @@ pub async fn issue_first_key(context: &Context) -> Outcome {
             .ok_or_else(Failure::not_found)?,
         None => apps::create_first(context, organisation_id).await?,
     };
-    let (_, key) = credentials::issue_first(context, &app).await?;
+    let (credential, key) = credentials::issue_first(context, &app).await?;
+    // The line with the key works as soon as it can be read: no gateway refuses it for being new.
+    wait_for(context, credential, Awaited::Active, STEPS_OF_PAGE).await?;
     render(context, Some(key.expose().to_owned())).await
 }
 
