@@ -27,6 +27,8 @@ pub struct Circumstances<'a> {
     pub help_base: &'a str,
     /// The realm for `WWW-Authenticate`.
     pub realm: &'a str,
+    /// What is said instead of the code's usual sentence.
+    pub detail: Option<&'static str>,
     /// Names of the policies that refused.
     pub violated: Vec<String>,
     /// For `Retry-After`.
@@ -44,8 +46,8 @@ impl Refusal {
     pub fn of(denial: &Denial, circumstances: Circumstances<'_>) -> Self {
         let code = denial.code;
         let mut problem = code.problem(circumstances.request_id, circumstances.help_base);
-        if let Some(detail) = &denial.detail {
-            problem.detail.clone_from(detail);
+        if let Some(detail) = denial.detail.as_deref().or(circumstances.detail) {
+            detail.clone_into(&mut problem.detail);
         }
         problem.violated_policies = circumstances.violated;
         let mut headers = vec![

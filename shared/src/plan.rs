@@ -171,11 +171,11 @@ impl Quota {
 }
 
 /// What an edge does with a hard quota whose lease is spent and cannot be renewed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "kind")]
 pub enum WithoutLease {
-    /// Refuse: never over the limit.
-    #[default]
+    /// Refuse: never over the limit, and no call ever waits. A burst that is faster than the lease
+    /// is renewed is refused although the pool has more.
     Refuse,
     /// Allow this many more units on each edge.
     Overdraft {
@@ -192,6 +192,19 @@ pub enum WithoutLease {
 
 /// The longest that a call may be held for a lease, in milliseconds.
 pub const MAX_WAIT_MS: u32 = 2_000;
+
+/// The longest wait where a plan says nothing.
+const USUAL_WAIT_MS: u32 = 1_000;
+
+impl Default for WithoutLease {
+    /// A short wait: a first burst finds a small lease, and being told that the allowance is used up
+    /// while nearly all of it is left is worse than some milliseconds.
+    fn default() -> Self {
+        Self::Wait {
+            most_ms: USUAL_WAIT_MS,
+        }
+    }
+}
 
 /// Which calls spend quota and are metered. Refused calls never do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

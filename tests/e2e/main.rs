@@ -10,6 +10,7 @@ mod demo_programme;
 mod documents;
 mod first_call;
 mod journeys;
+mod meters;
 mod oauth_library;
 mod operator_files;
 mod outages;

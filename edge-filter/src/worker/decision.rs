@@ -23,6 +23,9 @@ use shared::plan::WhenStale;
 use shared::problem::Code;
 use std::rc::Rc;
 
+/// What a call is told that finds the lease spent while the pool has more.
+const LEASE_SPENT: &str = "This gateway has spent its share of the allowance and is fetching more. Try again in a second; the allowance itself is not used up.";
+
 impl Worker {
     /// Decides a request from its header list.
     pub fn decide<'a>(&mut self, host: &impl Host, stream: u32, pairs: &'a [u8]) -> Verdict<'a> {
@@ -282,6 +285,10 @@ impl Worker {
         now_ms: u64,
     ) -> Verdict<'a> {
         let plan = &prepared.permit.plan;
+        let detail = match &decision.outcome {
+            Outcome::QuotaExceeded(NoRoom::LeaseSpent) => Some(LEASE_SPENT),
+            _ => None,
+        };
         let (code, violated, retry_after_secs) = match &decision.outcome {
             Outcome::RateLimited { violated, wait_ns } => {
                 let limits = violated.iter().filter_map(|at| plan.rate_limits.get(*at));
@@ -304,6 +311,7 @@ impl Worker {
             state: core::mem::take(&mut record.limit_state),
         });
         let circumstances = Circumstances {
+            detail,
             violated,
             retry_after_secs: Some(retry_after_secs),
             limits,

@@ -296,15 +296,21 @@ fn without_the_portal_a_hard_quota_stops_at_its_lease_or_its_overdraft() {
 }
 
 #[test]
-fn a_plan_that_prefers_a_wait_refuses_no_call_while_units_are_left() {
-    let programme = programme_of(limited(1_000, WithoutLease::Wait { most_ms: 2_000 }));
-    let envoy = Envoy::start(&programme.portal, &Options::default());
-    programme.portal.wait_until_applied();
-    // Far more at once than the first lease has.
-    assert_eq!(storm(&[&envoy], &programme.live_key, 8, 700), 700);
-    assert_eq!(storm(&[&envoy], &programme.live_key, 8, 700), 300);
-    programme.portal.wait_until_counted("2xx", 1_000);
-    programme.portal.wait_until_counted("quota_exceeded", 400);
+fn a_plan_that_does_not_say_otherwise_refuses_no_call_while_units_are_left() {
+    for limit in [100, 1_000] {
+        let programme = programme_of(limited(limit, WithoutLease::default()));
+        let envoy = Envoy::start(&programme.portal, &Options::default());
+        programme.portal.wait_until_applied();
+        // Far more at once than the first lease has.
+        let burst = limit * 7 / 10;
+        let key = &programme.live_key;
+        assert_eq!(storm(&[&envoy], key, 8, burst), burst);
+        assert_eq!(storm(&[&envoy], key, 8, burst), limit - burst);
+        programme.portal.wait_until_counted("2xx", limit);
+        programme
+            .portal
+            .wait_until_counted("quota_exceeded", 2 * burst - limit);
+    }
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! A plan as an HTML form: what its fields show, what they say, and which field an error belongs to.
 
 use serde_json::{Map, Value, json};
-use shared::plan::{QuotaEnforcement, RateLimitScope};
+use shared::plan::{QuotaEnforcement, RateLimitScope, WithoutLease};
 
 use super::form_fields::{Faults, text_of};
 use super::model::Plan;
@@ -21,6 +21,13 @@ pub const LIMIT_PER: &[(&str, &str)] = &[
 pub const LIMIT_EDGES: &[(&str, &str)] = &[
     ("each", "each gateway has it whole"),
     ("all", "all gateways share it"),
+];
+
+/// What a gateway does with a call when its lease is spent and the next one is on its way.
+pub const WITHOUT_LEASE: &[(&str, &str)] = &[
+    ("wait", "hold the call for a moment"),
+    ("refuse", "refuse the call"),
+    ("overdraft", "let so many units more through"),
 ];
 
 /// How many rate limits the form offers.
@@ -81,6 +88,13 @@ pub fn shown(plan: &Plan) -> Shown {
                 ("corridor", ceiling_percent.to_string())
             }
         };
+        let (lease, overdraft) = match quota.without_lease {
+            WithoutLease::Wait { .. } => ("wait", String::new()),
+            WithoutLease::Refuse => ("refuse", String::new()),
+            WithoutLease::Overdraft { units } => ("overdraft", units.to_string()),
+        };
+        values.push(("quota_lease".to_owned(), lease.to_owned()));
+        values.push(("quota_overdraft".to_owned(), overdraft));
         values.push(("quota_kind".to_owned(), kind.to_owned()));
         values.push(("quota_ceiling".to_owned(), ceiling));
     }
@@ -195,6 +209,27 @@ fn quota(form: &Form, terms: &Map<String, Value>, faults: &mut Faults) -> Value 
         _ => json!({ "kind": "hard" }),
     };
     quota.insert("enforcement".to_owned(), enforcement);
+    match form.text("quota_lease").as_str() {
+        "overdraft" => {
+            let units = faults.number("quota_overdraft", &form.text("quota_overdraft"));
+            let overdraft = json!({ "kind": "overdraft", "units": units });
+            quota.insert("without_lease".to_owned(), overdraft);
+        }
+        "refuse" => {
+            let refuse = json!({ "kind": "refuse" });
+            quota.insert("without_lease".to_owned(), refuse);
+        }
+        // How long is the API's to say; here it stays, or becomes the usual.
+        "wait"
+            if quota
+                .get("without_lease")
+                .and_then(|own| own.get("most_ms"))
+                .is_none() =>
+        {
+            quota.remove("without_lease");
+        }
+        _ => {}
+    }
     Value::Object(quota)
 }
 

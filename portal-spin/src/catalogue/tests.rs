@@ -130,7 +130,7 @@ on_every_database! {
             ("rule_0_fact", "sandbox_calls"), ("rule_0_condition", "at_least"), ("rule_0_value", "5"), ("rule_0_then", "approve"),
             ("rule_0_reason", ""), ("rule_1_fact", "tags"), ("rule_1_condition", "below"), ("rule_1_value", "3"), ("rule_1_reason", "few"), ("otherwise", "ask"),
             ("price_model", "per_unit"), ("price_currency", "usd"), ("price_unit_amount", ""), ("successful_calls", "3"),
-            ("quota_limit", "1000"), ("quota_kind", "corridor"), ("quota_ceiling", "50"), ("time_zone", "Berlin"), ("week_starts_on", "sunday"), ("proration", "by_second"),
+            ("quota_limit", "1000"), ("quota_kind", "corridor"), ("quota_ceiling", "50"), ("quota_lease", "overdraft"), ("quota_overdraft", "7"), ("time_zone", "Berlin"), ("week_starts_on", "sunday"), ("proration", "by_second"),
             ("charge_0_kind", "one_off"), ("charge_0_label", "Set-up"), ("charge_0_amount", "10.005"), ("limit_0_name", "burst"), ("limit_0_limit", "0"), ("limit_0_window", "1"),
             ("metered_0_label", "Rows read"), ("metered_0_meter", "Rows"), ("metered_0_unit_amount", "many"), ("metered_0_included_units", "100"),
         ];
@@ -146,7 +146,7 @@ on_every_database! {
         portal.submit(&plan, token, &fields).await.expect(303);
         let saved = portal.page(&plan, token).await.expect(200).text();
         for part in ["value=\"sandbox_calls\" selected", "value=\"pilot, friends\"", "value=\"it works.\"", "value=\"per_unit\" selected", "value=\"0.01\"",
-            "value=\"Europe/Berlin\" aria", "value=\"sunday\" selected", "value=\"by_second\" selected", "value=\"Set-up\"", "value=\"Rows read\"", "value=\"Rows\" selected", "value=\"0.002\"",
+            "value=\"Europe/Berlin\" aria", "value=\"sunday\" selected", "value=\"by_second\" selected", "value=\"Set-up\"", "value=\"overdraft\" selected", "value=\"7\"", "value=\"Rows read\"", "value=\"Rows\" selected", "value=\"0.002\"",
             "Price: 10 USD once (Set-up); 0.01 USD a unit; Rows read: 100 units included, then 0.002 USD a unit. Billing periods: weeks from Sunday, Europe/Berlin."] {
             assert!(saved.contains(part), "{part} is not in {saved}");
         }

@@ -327,6 +327,26 @@ fn a_wait_ends_in_a_refusal_when_its_time_is_up_or_nothing_is_left() {
 }
 
 #[test]
+fn a_call_that_no_lease_covers_is_not_told_that_the_allowance_is_used_up() {
+    let (mut edge, live) = waiting_edge(100, 1_000);
+    spend_lease(&mut edge, &live);
+    edge.portal.is_down = true;
+    edge.run(150);
+    let again = edge.workers[0].take_waiting();
+    let verdict = edge.workers[0].decide_again(&edge.host, &again[0]);
+    let Action::Refuse(refusal) = &verdict.action else {
+        panic!("its time is up");
+    };
+    let body = String::from_utf8(refusal.body.clone()).unwrap();
+    assert!(body.contains("is fetching more"), "{body}");
+    let after = refusal
+        .headers
+        .iter()
+        .find(|(name, _)| *name == "retry-after");
+    assert_eq!(after.unwrap().1, "1");
+}
+
+#[test]
 fn a_caller_that_gives_up_waiting_spends_nothing_and_is_counted_as_refused() {
     let (mut edge, live) = waiting_edge(500, 1_000);
     let (passed, stream) = spend_lease(&mut edge, &live);
