@@ -62,6 +62,9 @@ async fn a_backup_brings_back_keys_and_usage_as_the_runbook_says() -> Result<()>
     .await?;
     let stranger = ApiClient::new(stack.endpoints(), Some(&lost.key));
     expect_refusal(stranger.get("/v1/orders").await?, 401, "unknown_credential").await?;
+    partner
+        .wait_for_calls(&app, 2, Duration::from_secs(10))
+        .await?;
     // The gateway's counter goes on from the copy, in which the lease of the edge before is still lent.
     let one = partner.expect_one_number(&app, "test", None).await?;
     ensure!(one == 2, "{one}");

@@ -16,7 +16,8 @@ fn files(folder: &Path, found: &mut Vec<PathBuf>) -> Result<()> {
     Ok(())
 }
 
-fn documents() -> Result<Vec<PathBuf>> {
+/// README, docs, and what stands beside them.
+pub fn documents() -> Result<Vec<PathBuf>> {
     let root = repository();
     let mut found = Vec::new();
     for folder in ["docs", "deploy", "examples"] {

@@ -6,6 +6,7 @@ mod backup;
 mod billing;
 mod checks;
 mod closing;
+mod commands;
 mod demo_programme;
 mod documents;
 mod first_call;

@@ -89,6 +89,27 @@ fn every_manifest_parses_and_names_its_kind() -> Result<()> {
 }
 
 #[test]
+fn manifests_hold_against_the_schemas_that_their_projects_publish() -> Result<()> {
+    let Some(folder) = std::env::var_os("PORTICO_MANIFEST_SCHEMAS") else {
+        println!("skipped: npm installs the schemas, and it is not there");
+        return Ok(());
+    };
+    let output = Command::new("node")
+        .arg(repository().join("tests/manifests/validate.mjs"))
+        .arg(folder)
+        .arg(repository())
+        .output()
+        .context("node does not start")?;
+    let (seen, errors) = (
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr),
+    );
+    ensure!(output.status.success(), "{seen}\n{errors}");
+    ensure!(seen.contains("hold"), "{seen}");
+    Ok(())
+}
+
+#[test]
 fn every_variable_that_a_manifest_sets_is_one_of_the_application() -> Result<()> {
     let application = read("spin.toml")?;
     let known = |name: &str| application.contains(&format!("\n{name} = {{"));

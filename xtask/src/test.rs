@@ -18,6 +18,7 @@ pub fn run(options: &Options) -> Result<()> {
     let envoy = setup::envoy(Path::new(".portico"))?;
     let axe = setup::axe();
     let openid_client = setup::openid_client();
+    let manifest_schemas = setup::manifest_schemas();
     // The runner and the end-to-end tests share the release build of wasmtime;
     // everything else is quicker to build, and stricter, unoptimised.
     let quick = [
@@ -49,6 +50,9 @@ pub fn run(options: &Options) -> Result<()> {
         }
         if let Some(folder) = &openid_client {
             command.env("PORTICO_OPENID_CLIENT", folder);
+        }
+        if let Some(folder) = &manifest_schemas {
+            command.env("PORTICO_MANIFEST_SCHEMAS", folder);
         }
         if let Some(folder) = setup::postgres_programs() {
             command.env("PORTICO_POSTGRES_PROGRAMS", folder);
