@@ -7,8 +7,10 @@ use super::{DatabaseError, Row, Value};
 use crate::params;
 use crate::ports::{Database, Engine, RawConnection};
 
-/// How often the write lock is asked for. Each try waits as long as the host's busy timeout, 5 s.
-const BEGIN_TRIES: usize = 4;
+/// How often SQLite's write lock is asked for. Each try waits as long as the host's busy timeout, 5 s;
+/// SQLite lets whoever comes at the right moment through, so that under a crowd of writers one can lose
+/// many times.
+const LOCK_TRIES: usize = 4;
 
 /// The connection of one request (or one background step). Cheap to pass by reference; never kept
 /// beyond the request.
@@ -41,7 +43,13 @@ impl Connection {
         parameters: Vec<Value>,
     ) -> Result<Vec<Row>, DatabaseError> {
         let raw = self.take()?;
-        let answer = raw.query(sql, parameters).await;
+        let mut answer = raw.query(sql, parameters.clone()).await;
+        for _ in 1..self.lock_tries() {
+            if !matches!(answer, Err(DatabaseError::Unavailable(_))) {
+                break;
+            }
+            answer = raw.query(sql, parameters.clone()).await;
+        }
         self.put_back(raw);
         answer
     }
@@ -64,8 +72,33 @@ impl Connection {
 
     /// Runs a statement; the answer is how many rows it changed.
     pub async fn execute(&self, sql: &str, parameters: Vec<Value>) -> Result<u64, DatabaseError> {
+        self.execute_within(self.lock_tries(), sql, parameters)
+            .await
+    }
+
+    /// How often a statement is tried: one that did not get the lock has done nothing. Inside a
+    /// transaction the lock is held.
+    fn lock_tries(&self) -> usize {
+        match (self.engine, self.in_transaction.get()) {
+            (Engine::Sqlite, false) => LOCK_TRIES,
+            _ => 1,
+        }
+    }
+
+    async fn execute_within(
+        &self,
+        tries: usize,
+        sql: &str,
+        parameters: Vec<Value>,
+    ) -> Result<u64, DatabaseError> {
         let raw = self.take()?;
-        let answer = raw.execute(sql, parameters).await;
+        let mut answer = raw.execute(sql, parameters.clone()).await;
+        for _ in 1..tries {
+            if !matches!(answer, Err(DatabaseError::Unavailable(_))) {
+                break;
+            }
+            answer = raw.execute(sql, parameters.clone()).await;
+        }
         self.put_back(raw);
         answer
     }
@@ -144,14 +177,9 @@ impl Connection {
             Engine::Sqlite => "BEGIN IMMEDIATE",
             Engine::Postgres => "BEGIN",
         };
-        let mut begun = self.execute(begin, Vec::new()).await;
-        for _ in 1..BEGIN_TRIES {
-            if !matches!(begun, Err(DatabaseError::Unavailable(_))) {
-                break;
-            }
-            begun = self.execute(begin, Vec::new()).await;
-        }
-        begun.map(|_| ())
+        self.execute_within(LOCK_TRIES, begin, Vec::new())
+            .await
+            .map(|_| ())
     }
 
     /// Whether a transaction is open on this connection.

@@ -51,6 +51,7 @@ migrations! {
     121 "0121_plan_migrations",
     122 "0122_cancellation_reason",
     123 "0123_limit_shares",
+    124 "0124_schema_fingerprint",
     140 "0140_rollups",
     141 "0141_billing",
     142 "0142_period_rules",
@@ -73,9 +74,53 @@ migrations! {
     206 "0206_step_errors",
 }
 
+/// FNV-1a over every number and file, worked out by the compiler. It only tells this list from another:
+/// what holds a file to what was published is its SHA-256 beside its number.
+const FINGERPRINT: i64 = {
+    let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
+    let mut rest = MIGRATIONS;
+    while let Some((migration, others)) = rest.split_first() {
+        hash = (hash ^ migration.number.cast_unsigned()).wrapping_mul(0x0100_0000_01b3);
+        let mut bytes = migration.sql.as_bytes();
+        while let Some((byte, behind)) = bytes.split_first() {
+            hash = (hash ^ *byte as u64).wrapping_mul(0x0100_0000_01b3);
+            bytes = behind;
+        }
+        rest = others;
+    }
+    hash.cast_signed()
+};
+
 /// Brings the database to the newest schema of this code. Safe to run any number of times and by
 /// several instances at once.
+///
+/// Every new instance asks on its first request, so where nothing is to be done one statement says so.
 pub async fn migrate(connection: &Connection) -> Result<(), DatabaseError> {
+    if is_current(connection).await {
+        return Ok(());
+    }
+    migrate_all(connection).await?;
+    connection
+        .execute(
+            "INSERT INTO schema_fingerprints (name, fingerprint) VALUES ('schema', $1)
+             ON CONFLICT (name) DO UPDATE SET fingerprint = excluded.fingerprint",
+            params![FINGERPRINT],
+        )
+        .await?;
+    Ok(())
+}
+
+/// Whether the last list of migrations that was applied in full is this one. An error is a no: a new
+/// database has no such table.
+async fn is_current(connection: &Connection) -> bool {
+    let sql = "SELECT fingerprint FROM schema_fingerprints WHERE name = 'schema'";
+    match connection.query_optional(sql, vec![]).await {
+        Ok(Some(row)) => row.get::<i64>(0) == Ok(FINGERPRINT),
+        Ok(None) | Err(_) => false,
+    }
+}
+
+async fn migrate_all(connection: &Connection) -> Result<(), DatabaseError> {
     if connection.engine() == Engine::Sqlite {
         // Readers go on while one writes. The setting stays in the file.
         connection.query("PRAGMA journal_mode=WAL", vec![]).await?;

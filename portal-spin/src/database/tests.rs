@@ -92,6 +92,23 @@ on_every_database! {
         assert_eq!(count, MIGRATIONS.len() as i64);
     }
 
+    async fn a_fingerprint_of_another_list_is_not_believed(portal: TestPortal) {
+        let connection = portal.app.connect().await.unwrap();
+        let read = async || -> i64 {
+            let sql = "SELECT fingerprint FROM schema_fingerprints";
+            connection.query_one(sql, vec![]).await.unwrap().get(0).unwrap()
+        };
+        let right = read().await;
+        // What only the whole way finds: a migration that this list has and the database has not.
+        connection.execute("DROP TABLE schema_fingerprints", vec![]).await.unwrap();
+        connection.execute("DELETE FROM migrations WHERE migration_id = 124", vec![]).await.unwrap();
+        migrate(&connection).await.unwrap();
+        assert_eq!(read().await, right);
+        connection.execute("UPDATE schema_fingerprints SET fingerprint = 1", vec![]).await.unwrap();
+        migrate(&connection).await.unwrap();
+        assert_eq!(read().await, right);
+    }
+
     async fn a_database_of_a_newer_portal_is_refused(portal: TestPortal) {
         let connection = portal.app.connect().await.unwrap();
         let older = &MIGRATIONS[..MIGRATIONS.len() - 1];
