@@ -1,7 +1,8 @@
-//! What a product takes from an OpenAPI document: operations, their paths and scopes.
+//! What a product takes from an OpenAPI document, 2.0 to 3.1: operations, their paths and scopes.
 
 use std::collections::BTreeMap;
 
+use sandbox_mock::document::base_path;
 use sandbox_mock::source::{NodeId, Tree};
 use shared::plan::Operation;
 
@@ -17,11 +18,12 @@ pub fn read_operations(
 ) -> Result<Vec<Operation>, Vec<String>> {
     let tree = Tree::read(document.as_bytes()).map_err(|error| vec![error.to_string()])?;
     let root = tree.root();
-    let version = tree.get_str(root, "openapi").unwrap_or_default();
-    if !version.starts_with("3.") {
-        let line = tree.get(root, "openapi").map_or(1, |node| tree.line(node));
+    check_version(&tree)?;
+    let base = base_path(&tree);
+    if !base.is_empty() && !base.starts_with('/') {
+        let line = tree.get(root, "basePath").map_or(1, |node| tree.line(node));
         return Err(vec![format!(
-            "line {line}: this is no OpenAPI 3 document: its first level needs `openapi: 3.0.x` or `3.1.x`."
+            "line {line}: the `basePath` {base} needs a / at its beginning."
         )]);
     }
     let Some(paths) = tree.get(root, "paths") else {
@@ -61,7 +63,7 @@ pub fn read_operations(
             operations.push(Operation {
                 name: name.to_owned(),
                 method: method.to_ascii_uppercase(),
-                path: path.to_owned(),
+                path: format!("{base}{path}"),
                 scopes: scopes(&tree, root, operation),
                 weight,
                 deprecated: tree.get_true(operation, "deprecated"),
@@ -85,6 +87,31 @@ pub fn read_operations(
     }
     problems.truncate(MOST_PROBLEMS);
     Err(problems)
+}
+
+/// YAML may hold a version as a number.
+fn check_version(tree: &Tree) -> Result<(), Vec<String>> {
+    let root = tree.root();
+    let node = tree
+        .get(root, "openapi")
+        .or_else(|| tree.get(root, "swagger"));
+    let version = node.map(|node| tree.value(node).to_string());
+    let version = version.as_deref().unwrap_or_default().trim_matches('"');
+    let name = if tree.get(root, "openapi").is_some() {
+        "openapi"
+    } else {
+        "swagger"
+    };
+    if (name == "openapi" && version.starts_with("3."))
+        || (name == "swagger" && matches!(version, "2" | "2.0"))
+    {
+        return Ok(());
+    }
+    let line = node.map_or(1, |node| tree.line(node));
+    Err(vec![format!(
+        "line {line}: this is neither an OpenAPI 3 nor a Swagger 2.0 document: its first level needs \
+         `openapi: 3.0.x` or `3.1.x`, or `swagger: \"2.0\"`."
+    )])
 }
 
 /// Scopes of the first security requirement, of the operation or else of the document. Further
@@ -149,13 +176,56 @@ mod tests {
     }
 
     #[test]
+    fn a_document_of_2_0_has_its_base_path_and_scopes() {
+        for version in ["'2.0'", "2.0"] {
+            let text = format!(
+                "swagger: {version}\nbasePath: /v2/\nsecurity: [{{oauth: [pets:read]}}]\npaths:\n  /pets:\n    \
+                 parameters: [{{name: x, in: query, type: string}}]\n    get: {{ operationId: listPets }}\n    \
+                 post: {{ operationId: addPet, security: [{{oauth: [pets:write]}}] }}\n"
+            );
+            let operations = read_operations(&text, &BTreeMap::new()).unwrap();
+            let all: Vec<(&str, &str, &str)> = operations
+                .iter()
+                .map(|one| {
+                    (
+                        one.method.as_str(),
+                        one.path.as_str(),
+                        one.scopes[0].as_str(),
+                    )
+                })
+                .collect();
+            assert_eq!(
+                all,
+                [
+                    ("GET", "/v2/pets", "pets:read"),
+                    ("POST", "/v2/pets", "pets:write")
+                ]
+            );
+        }
+    }
+
+    #[test]
+    fn the_path_of_the_first_server_belongs_to_every_path() {
+        let text = "openapi: 3.0.3\nservers: [{url: 'https://api.example.com/v1'}]\npaths:\n  /a:\n    get: { operationId: a }\n";
+        assert_eq!(
+            read_operations(text, &BTreeMap::new()).unwrap()[0].path,
+            "/v1/a"
+        );
+    }
+
+    #[test]
     fn what_is_wrong_is_named_with_its_line() {
         let read = |text: &str| {
             read_operations(text, &BTreeMap::new())
                 .unwrap_err()
                 .join("\n")
         };
-        assert!(read("swagger: '2.0'").contains("OpenAPI 3"));
+        assert!(read("swagger: '1.2'").contains("Swagger 2.0"));
+        let slashless = read("info: {}\nswagger: '2.0'\nbasePath: v2\npaths: {}\n");
+        assert!(
+            slashless.starts_with("line 3: the `basePath` v2"),
+            "{slashless}"
+        );
         let nameless = read("openapi: 3.1.0\npaths:\n  /a:\n    get:\n      summary: x\n");
         assert!(
             nameless.contains("line 4") || nameless.contains("line 5"),

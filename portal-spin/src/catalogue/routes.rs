@@ -55,7 +55,7 @@ pub struct ProductBody {
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct VersionBody {
-    /// An OpenAPI 3 document, JSON or YAML, as text.
+    /// An OpenAPI document (3.1, 3.0 or 2.0), JSON or YAML, as text.
     pub document: String,
     /// Units one call of an operation spends, where it is not 1.
     #[serde(default)]

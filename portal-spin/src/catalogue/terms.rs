@@ -197,6 +197,7 @@ pub enum Condition {
 /// What a rule ends in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "ApprovalVerdict")]
 pub enum Verdict {
     /// Yes.
     Approve,

@@ -10,6 +10,19 @@ pub struct Call<'a> {
     pub url: &'a str,
     /// The JSON body, if it has one.
     pub body: Option<&'a Value>,
+    /// The fields of a form, encoded, where the body is one.
+    pub form: Option<&'a str>,
+}
+
+impl Call<'_> {
+    /// The body as it goes over the wire, and its media type.
+    fn payload(&self) -> Option<(&'static str, String)> {
+        match (self.form, self.body) {
+            (Some(form), _) => Some(("application/x-www-form-urlencoded", form.to_owned())),
+            (None, Some(body)) => Some(("application/json", body.to_string())),
+            (None, None) => None,
+        }
+    }
 }
 
 /// Where the reader's key goes.
@@ -40,23 +53,30 @@ fn curl(call: &Call) -> String {
     let shell = |text: &str| format!("'{}'", text.replace('\'', "'\\''"));
     let mut lines = vec![format!("curl -X {} {}", call.method, shell(call.url))];
     lines.push(format!("  -H 'Authorization: Bearer {KEY}'"));
-    if let Some(body) = call.body {
-        lines.push("  -H 'Content-Type: application/json'".to_owned());
-        lines.push(format!("  -d {}", shell(&pretty(body))));
+    if let Some((media_type, text)) = call.payload() {
+        let text = call
+            .body
+            .filter(|_| call.form.is_none())
+            .map_or(text, pretty);
+        lines.push(format!("  -H 'Content-Type: {media_type}'"));
+        lines.push(format!("  -d {}", shell(&text)));
     }
     lines.join(" \\\n")
 }
 
 fn javascript(call: &Call) -> String {
-    let (header, body) = match call.body {
-        Some(body) => (
-            ", \"Content-Type\": \"application/json\"",
-            format!(
-                "\n  body: JSON.stringify({}),",
-                pretty(body).replace('\n', "\n  ")
-            ),
-        ),
-        None => ("", String::new()),
+    let (header, body) = match call.payload() {
+        Some((media_type, text)) => {
+            let value = match call.body.filter(|_| call.form.is_none()) {
+                Some(body) => format!("JSON.stringify({})", pretty(body).replace('\n', "\n  ")),
+                None => quoted(&text),
+            };
+            (
+                format!(", \"Content-Type\": \"{media_type}\""),
+                format!("\n  body: {value},"),
+            )
+        }
+        None => (String::new(), String::new()),
     };
     format!(
         "const answer = await fetch({}, {{\n  method: \"{}\",\n  headers: {{ Authorization: \"Bearer {KEY}\"{header} }},{body}\n}});\nconsole.log(answer.status, await answer.text());",
@@ -66,18 +86,23 @@ fn javascript(call: &Call) -> String {
 }
 
 fn python(call: &Call) -> String {
-    let (encode, data, header) = match call.body {
-        Some(body) => (
-            format!(
-                "body = json.dumps(json.loads({}))\n",
-                quoted(&body.to_string())
-            ),
-            ", data=body.encode()",
-            ", \"Content-Type\": \"application/json\"",
-        ),
-        None => (String::new(), "", ""),
+    let is_json = call.form.is_none();
+    let (encode, data, header) = match call.payload() {
+        Some((media_type, text)) => {
+            let value = if is_json {
+                format!("json.dumps(json.loads({}))", quoted(&text))
+            } else {
+                quoted(&text)
+            };
+            (
+                format!("body = {value}\n"),
+                ", data=body.encode()",
+                format!(", \"Content-Type\": \"{media_type}\""),
+            )
+        }
+        None => (String::new(), "", String::new()),
     };
-    let import = if call.body.is_some() {
+    let import = if call.body.is_some() && is_json {
         "import json\n"
     } else {
         ""
@@ -90,10 +115,10 @@ fn python(call: &Call) -> String {
 }
 
 fn rust(call: &Call) -> String {
-    let body = call.body.map_or(String::new(), |body| {
+    let body = call.payload().map_or(String::new(), |(media_type, text)| {
         format!(
-            "\n    .header(\"content-type\", \"application/json\")\n    .body({})",
-            quoted(&body.to_string())
+            "\n    .header(\"content-type\", \"{media_type}\")\n    .body({})",
+            quoted(&text)
         )
     });
     format!(
@@ -104,12 +129,12 @@ fn rust(call: &Call) -> String {
 }
 
 fn java(call: &Call) -> String {
-    let (publisher, header) = match call.body {
-        Some(body) => (
-            format!("BodyPublishers.ofString({})", quoted(&body.to_string())),
-            "\n    .header(\"Content-Type\", \"application/json\")",
+    let (publisher, header) = match call.payload() {
+        Some((media_type, text)) => (
+            format!("BodyPublishers.ofString({})", quoted(&text)),
+            format!("\n    .header(\"Content-Type\", \"{media_type}\")"),
         ),
-        None => ("BodyPublishers.noBody()".to_owned(), ""),
+        None => ("BodyPublishers.noBody()".to_owned(), String::new()),
     };
     format!(
         "// import java.net.URI; import java.net.http.*; import java.net.http.HttpRequest.BodyPublishers;\nvar request = HttpRequest.newBuilder(URI.create({}))\n    .method(\"{}\", {publisher})\n    .header(\"Authorization\", \"Bearer {KEY}\"){header}\n    .build();\nvar answer = HttpClient.newHttpClient().send(request, HttpResponse.BodyHandlers.ofString());\nSystem.out.println(answer.statusCode() + \" \" + answer.body());",
@@ -119,16 +144,20 @@ fn java(call: &Call) -> String {
 }
 
 fn go(call: &Call) -> String {
-    let (body, header) = match call.body {
-        Some(body) => (
-            format!("strings.NewReader({})", quoted(&body.to_string())),
-            "\nrequest.Header.Set(\"Content-Type\", \"application/json\")",
+    let (body, header) = match call.payload() {
+        Some((media_type, text)) => (
+            format!("strings.NewReader({})", quoted(&text)),
+            format!("\nrequest.Header.Set(\"Content-Type\", \"{media_type}\")"),
         ),
-        None => ("nil".to_owned(), ""),
+        None => ("nil".to_owned(), String::new()),
     };
     format!(
         "// import: fmt, io, net/http{}\nrequest, err := http.NewRequest(\"{}\", {}, {body})\nif err != nil {{ panic(err) }}\nrequest.Header.Set(\"Authorization\", \"Bearer {KEY}\"){header}\nanswer, err := http.DefaultClient.Do(request)\nif err != nil {{ panic(err) }}\ndefer answer.Body.Close()\ntext, _ := io.ReadAll(answer.Body)\nfmt.Println(answer.StatusCode, string(text))",
-        if call.body.is_some() { ", strings" } else { "" },
+        if call.payload().is_some() {
+            ", strings"
+        } else {
+            ""
+        },
         call.method,
         quoted(call.url)
     )
@@ -146,6 +175,7 @@ mod tests {
             method: "POST",
             url: "https://api.example.com/v1/x",
             body: Some(&body),
+            form: None,
         };
         let all = examples(&call);
         assert_eq!(all.len(), 6);

@@ -1,5 +1,6 @@
 //! A document as people read it: groups of operations with parameters, bodies, answers and examples.
 
+use sandbox_mock::document::base_path;
 use sandbox_mock::source::{NodeId, Tree};
 use serde_json::Value;
 use shared::plan::Operation;
@@ -38,7 +39,7 @@ pub struct OperationLink {
 pub struct ParameterView {
     /// Its name.
     pub name: String,
-    /// `path`, `query`, `header` or `cookie`.
+    /// `path`, `query`, `header`, `cookie`, or `form` for a field of the body.
     pub place: String,
     /// Type and bounds.
     pub kind: String,
@@ -117,6 +118,7 @@ pub fn read_reference(document: &str, operations: &[Operation]) -> Result<Refere
     let root = tree.root();
     let info = tree.get(root, "info").unwrap_or(root);
     let text = |name: &str| tree.get_str(info, name).unwrap_or_default().to_owned();
+    let base = base_path(&tree);
     let (title, version, description) = (text("title"), text("version"), text("description"));
     let mut groups: Vec<Group> = Vec::new();
     let mut nodes = Vec::new();
@@ -125,7 +127,11 @@ pub fn read_reference(document: &str, operations: &[Operation]) -> Result<Refere
         let method = operation.method.to_ascii_lowercase();
         let found = tree
             .get(root, "paths")
-            .and_then(|paths| tree.get(paths, &operation.path))
+            .and_then(|paths| {
+                let path = operation.path.as_str();
+                tree.get(paths, path)
+                    .or_else(|| tree.get(paths, path.strip_prefix(&base)?))
+            })
             .and_then(|item| Some((resolve(&tree, item), tree.get(item, &method)?)));
         let Some((item, node)) = found else {
             continue;
@@ -189,10 +195,12 @@ impl Reference {
             example.unwrap_or_else(|| schema.map_or(Value::Null, |schema| sample(tree, schema)))
         });
         let url = format!("{gateway}{}", filled_path(&link.path, &parameters));
+        let form = sample_form(&parameters);
         let call = Call {
             method: &link.method,
             url: &url,
             body: sample_body.as_ref(),
+            form: form.as_deref(),
         };
         let (_, scopes) = self.scopes.iter().find(|(id, _)| *id == link.id)?;
         Some(OperationPage {
@@ -227,7 +235,12 @@ impl Reference {
             for parameter in tree.entries(list) {
                 let parameter = resolve(tree, *parameter);
                 let text = |name: &str| tree.get_str(parameter, name).unwrap_or_default();
-                let (name, place) = (text("name"), text("in"));
+                let (name, place) = match (text("name"), text("in")) {
+                    // 2.0 has the body among the parameters.
+                    (_, "body") => continue,
+                    (name, "formData") => (name, "form"),
+                    other => other,
+                };
                 // The operation's own parameter stands for the path's of the same name.
                 if views
                     .iter()
@@ -235,7 +248,10 @@ impl Reference {
                 {
                     continue;
                 }
-                let schema = tree.get(parameter, "schema");
+                // A parameter of 2.0 is its own schema.
+                let schema = tree
+                    .get(parameter, "schema")
+                    .or_else(|| tree.get(parameter, "type").map(|_| parameter));
                 let example = tree
                     .get(parameter, "example")
                     .map(|example| super::schema::to_json(tree, example))
@@ -262,7 +278,16 @@ impl Reference {
     /// The JSON body's schema, and its first example.
     fn body(&self, node: NodeId) -> Option<(Option<NodeId>, Option<Value>)> {
         let tree = &self.tree;
-        let body = resolve(tree, tree.get(node, "requestBody")?);
+        let Some(body) = tree.get(node, "requestBody") else {
+            let parameters = tree.get(node, "parameters")?;
+            let body = tree
+                .entries(parameters)
+                .iter()
+                .map(|parameter| resolve(tree, *parameter))
+                .find(|parameter| tree.get_str(*parameter, "in") == Some("body"))?;
+            return Some((tree.get(body, "schema"), None));
+        };
+        let body = resolve(tree, body);
         let media = self.json_media(body)?;
         let example = tree.get(media, "example").or_else(|| {
             let examples = tree.get(media, "examples")?;
@@ -299,13 +324,28 @@ impl Reference {
                         .to_owned(),
                     members: self
                         .json_media(answer)
-                        .and_then(|media| tree.get(media, "schema"))
+                        .or(Some(answer))
+                        .and_then(|holder| tree.get(holder, "schema"))
                         .map(|schema| members_as_html(tree, schema))
                         .unwrap_or_default(),
                 }
             })
             .collect()
     }
+}
+
+/// The required fields of a form with their samples; nothing where the body is no form.
+fn sample_form(parameters: &[ParameterView]) -> Option<String> {
+    let mut fields = parameters
+        .iter()
+        .filter(|parameter| parameter.place == "form")
+        .peekable();
+    fields.peek()?;
+    let mut form = form_urlencoded::Serializer::new(String::new());
+    for field in fields.filter(|field| field.is_required) {
+        form.append_pair(&field.name, &field.sample);
+    }
+    Some(form.finish())
 }
 
 /// The path with samples where it has parameters.

@@ -40,6 +40,58 @@ fn a_document_that_refers_to_itself_ends() {
     assert!(page.body_sample.contains("children"));
 }
 
+fn operation(name: &str, method: &str, path: &str) -> Operation {
+    Operation {
+        name: name.to_owned(),
+        method: method.to_owned(),
+        path: path.to_owned(),
+        scopes: vec![],
+        weight: 1,
+        deprecated: false,
+    }
+}
+
+#[test]
+fn a_document_of_2_0_is_read_with_its_bodies_forms_and_answers() {
+    let document = r##"{"swagger":"2.0","info":{"title":"Pets","version":"1"},"basePath":"/v2","paths":{
+        "/pets/{id}":{"parameters":[{"name":"id","in":"path","required":true,"type":"integer","minimum":1}],
+          "put":{"operationId":"changePet","parameters":[{"name":"pet","in":"body","schema":{"$ref":"#/definitions/Pet"}}],
+            "responses":{"200":{"description":"ok","schema":{"$ref":"#/definitions/Pet"}}}},
+          "post":{"operationId":"renamePet","consumes":["application/x-www-form-urlencoded"],
+            "parameters":[{"name":"new name","in":"formData","required":true,"type":"string","default":"Rex & Co"}],
+            "responses":{"204":{"description":"done"}}}}},
+        "definitions":{"Pet":{"type":"object","properties":{"nickname":{"type":"string"}}}}}"##;
+    let operations = [
+        operation("changePet", "PUT", "/v2/pets/{id}"),
+        operation("renamePet", "POST", "/v2/pets/{id}"),
+    ];
+    let reference = read_reference(document, &operations).unwrap();
+    let links = &reference.groups[0].operations;
+    let change = reference
+        .operation(&links[0], "https://api.example")
+        .unwrap();
+    let parameters: Vec<(&str, &str)> = change
+        .parameters
+        .iter()
+        .map(|one| (one.place.as_str(), one.kind.as_str()))
+        .collect();
+    assert_eq!(parameters, [("path", "integer, at least 1")]);
+    assert!(change.body_members.contains("nickname") && change.body_sample.contains("nickname"));
+    assert!(change.answers[0].members.contains("nickname"));
+    let rename = reference
+        .operation(&links[1], "https://api.example")
+        .unwrap();
+    assert_eq!(rename.parameters[0].place, "form");
+    assert!(rename.body_sample.is_empty());
+    for (language, text) in &rename.examples {
+        assert!(text.contains("new+name=Rex+%26+Co"), "{language}: {text}");
+        assert!(
+            text.contains("application/x-www-form-urlencoded"),
+            "{language}: {text}"
+        );
+    }
+}
+
 on_every_database! {
     async fn every_operation_of_the_demo_has_a_place_and_six_examples(portal: TestPortal) {
         portal.post("/dev/seed", "", json!({})).await.expect(200);

@@ -137,6 +137,8 @@ async fn call(
     let mut target = path.to_owned();
     let mut query = Vec::new();
     let mut headers = Vec::new();
+    let mut fields = form_urlencoded::Serializer::new(String::new());
+    let mut is_form = false;
     for (place, name) in parameters {
         let value = typed.field(&format!("{place}_{name}"));
         match place.as_str() {
@@ -148,17 +150,28 @@ async fn call(
                 query.push(format!("{}={}", encode(name), encode(&value)));
             }
             "header" if !value.is_empty() => headers.push((name.clone(), value)),
+            "form" => {
+                is_form = true;
+                if !value.is_empty() {
+                    fields.append_pair(name, &value);
+                }
+            }
             _ => {}
         }
     }
     if !query.is_empty() {
         target = format!("{target}?{}", query.join("&"));
     }
-    let body = typed.field("body");
+    let body = if is_form {
+        fields.finish()
+    } else {
+        typed.field("body")
+    };
     if body.len() > LONGEST_BODY {
         return Err(format!("The body is longer than {LONGEST_BODY} bytes."));
     }
-    if !body.is_empty()
+    if !is_form
+        && !body.is_empty()
         && let Err(error) = serde_json::from_str::<serde_json::Value>(&body)
     {
         return Err(format!("The body is not JSON: {error}."));
@@ -171,7 +184,12 @@ async fn call(
         request = request.header(name, value);
     }
     if !body.is_empty() {
-        request = request.header("content-type", "application/json");
+        let content_type = if is_form {
+            "application/x-www-form-urlencoded"
+        } else {
+            "application/json"
+        };
+        request = request.header("content-type", content_type);
     }
     let request = request
         .body(Bytes::from(body))

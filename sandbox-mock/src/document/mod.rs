@@ -99,6 +99,15 @@ pub(crate) fn join_path(base: &str, relative: &str) -> String {
     parts.join("/")
 }
 
+/// The path of a document's first server, or a 2.0 document's `basePath`: every path of the document begins
+/// with it on the wire. Empty where there is none.
+pub fn base_path(tree: &Tree) -> String {
+    crate::operation::base_paths(tree, tree.root())
+        .into_iter()
+        .next()
+        .unwrap_or_default()
+}
+
 /// Which OpenAPI a document says it is; without a word about it, what its shape suggests.
 pub(crate) fn dialect(tree: &Tree) -> Dialect {
     let root = tree.root();

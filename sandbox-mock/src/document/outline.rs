@@ -56,10 +56,7 @@ pub fn outline(bytes: &[u8]) -> Result<Outline, SourceError> {
             .unwrap_or_default()
             .to_owned()
     };
-    let base = crate::operation::base_paths(&tree, root)
-        .into_iter()
-        .next()
-        .unwrap_or_default();
+    let base = super::base_path(&tree);
     let mut operations = Vec::new();
     for (path, item) in tree
         .get(root, "paths")
