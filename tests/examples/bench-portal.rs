@@ -6,7 +6,8 @@
 //! organisations have joined. One stack on this machine runs it all, so the numbers hold for one machine
 //! with everything on it. Screens, clicks and mails of the journey are counted by the browser's test,
 //! `tests/e2e/journeys.rs`.
-//! `PORTICO_BENCH_RUNS` scales the runs in percent.
+//! `PORTICO_BENCH_RUNS` scales the runs in percent; `PORTICO_BENCH_PARTS=keys,pages` runs these alone
+//! (`journeys`, `together`, `keys`, `log-in`, `cost`, `cold`, `pages`).
 
 use std::time::{Duration, Instant};
 
@@ -14,9 +15,10 @@ use anyhow::{Context as _, Result, ensure};
 use reqwest::{Client, Method};
 use serde_json::{Value, json};
 use tests::actors::{ApiClient, Partner, Visitor};
-use tests::database;
-use tests::stack::{Stack, repository};
-use tests::wait::eventually;
+use tests::ports::free_port;
+use tests::process::Process;
+use tests::stack::{Stack, portico, repository};
+use tests::{database, wait};
 use tokio::task::{JoinSet, LocalSet};
 
 /// One measured number, beside the bar that it must stay under.
@@ -34,18 +36,52 @@ struct Line {
 #[tokio::main]
 async fn main() -> Result<()> {
     let stack = Stack::start().await?;
+    let load_before = load();
     let mut lines = Vec::new();
-    lines.push(journeys(&stack, runs(200)).await?);
-    lines.push(registrations_at_once(&stack, runs(100)).await?);
-    lines.extend(key_cycles(&stack, runs(1_000)).await?);
-    lines.push(page_cost(&stack, runs(1_000)).await?);
-    lines.extend(cold_starts(&stack, runs(100)).await?);
-    lines.extend(pages(&stack, runs(200), "few partners", f64::INFINITY).await?);
-    let grown = grow(&stack)?;
-    println!("{grown} rows of organisations, people, members, apps and credentials added");
-    lines.extend(pages(&stack, runs(200), "10 000 partners", 150.0).await?);
+    if is_wanted("journeys") {
+        lines.push(journeys(&stack, runs(200)).await?);
+    }
+    if is_wanted("together") {
+        lines.push(registrations_at_once(&stack, runs(100)).await?);
+    }
+    if is_wanted("keys") {
+        lines.extend(key_cycles(&stack, runs(1_000)).await?);
+    }
+    if is_wanted("log-in") {
+        lines.extend(log_ins(&stack, runs(100)).await?);
+    }
+    if is_wanted("cost") {
+        lines.push(page_cost(&stack, runs(1_000)).await?);
+    }
+    if is_wanted("cold") {
+        lines.extend(cold_starts(&stack, runs(100)).await?);
+    }
+    if is_wanted("pages") {
+        lines.extend(pages(&stack, runs(200), "few partners", f64::INFINITY).await?);
+        let grown = grow(&stack)?;
+        println!("{grown} rows of organisations, people, members, apps and credentials added");
+        lines.extend(pages(&stack, runs(200), "10 000 partners", 150.0).await?);
+    }
     print(&lines);
+    println!(
+        "load of the machine: {load_before} before, {} after",
+        load()
+    );
     write(&lines)
+}
+
+/// Whether this part is to run.
+fn is_wanted(part: &str) -> bool {
+    std::env::var("PORTICO_BENCH_PARTS").map_or(true, |wanted| {
+        wanted.split(',').any(|wanted| wanted.trim() == part)
+    })
+}
+
+/// The load averages, where the system tells them: a measurement on a busy machine measures its neighbours.
+fn load() -> String {
+    let text = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let averages: Vec<&str> = text.split_whitespace().take(3).collect();
+    averages.join(" ")
 }
 
 /// The number of runs, scaled.
@@ -143,7 +179,7 @@ async fn key_cycles(stack: &Stack, runs: usize) -> Result<Vec<Line>> {
         let path = format!("/api/v1/apps/{app}/credentials/{id}");
         let began = Instant::now();
         partner.call(Method::DELETE, &path, None).await?;
-        eventually(
+        wait::eventually(
             "the gateway to refuse",
             Duration::from_secs(10),
             async || {
@@ -168,6 +204,52 @@ async fn key_cycles(stack: &Stack, runs: usize) -> Result<Vec<Line>> {
             refused,
             "p99 at most 1 s",
             |line| line.p99 <= 1.0,
+        ),
+    ])
+}
+
+/// What argon2id costs in Wasm, and whether the time of an answer tells who has an account: log-ins that
+/// fail, in turns with an address that has one and an address that has none. Each pair is one run.
+async fn log_ins(stack: &Stack, runs: usize) -> Result<Vec<Line>> {
+    let client = Client::new();
+    let address = format!("{}/api/v1/sessions", stack.endpoints().portal);
+    let timed = async |email: &str| {
+        let body = json!({ "email": email, "password": "not the password of anyone" });
+        let began = Instant::now();
+        let answer = client.post(&address).json(&body).send().await?;
+        let took = began.elapsed().as_secs_f64() * 1_000.0;
+        ensure!(answer.status() == 401, "a log-in: {}", answer.status());
+        Ok::<f64, anyhow::Error>(took)
+    };
+    let (mut known, mut unknown, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
+    for run in 0..runs {
+        // One account is asked for a few times only: more is throttled, as it should be.
+        let partner = Visitor::new(stack.endpoints()).become_partner().await?;
+        let (with, without) = (
+            timed(&partner.email).await?,
+            timed(&format!("nobody{run}@example.net")).await?,
+        );
+        known.push(with);
+        unknown.push(without);
+        ratios.push(with / without);
+    }
+    Ok(vec![
+        line(
+            "failed log-in, the address has an account",
+            "ms",
+            known,
+            "none",
+            |_| true,
+        ),
+        line("failed log-in, it has none", "ms", unknown, "none", |_| {
+            true
+        }),
+        line(
+            "the first to the second, in pairs",
+            "×",
+            ratios,
+            "median within 5 % of 1",
+            |line| (line.median - 1.0).abs() <= 0.05,
         ),
     ])
 }
@@ -230,6 +312,7 @@ async fn pages(stack: &Stack, runs: usize, scale: &str, most_ms: f64) -> Result<
         ("", "/log-in".to_owned()),
         ("partner", format!("/organisations/{organisation}")),
         ("partner", format!("/organisations/{organisation}/apps")),
+        ("partner", format!("/apps/{app}")),
         ("partner", format!("/apps/{app}/credentials")),
         ("partner", format!("/apps/{app}/usage")),
         (
@@ -239,6 +322,8 @@ async fn pages(stack: &Stack, runs: usize, scale: &str, most_ms: f64) -> Result<
         ("partner", format!("/api/v1/apps/{app}/credentials")),
         ("operator", "/operator".to_owned()),
         ("operator", "/operator/requests".to_owned()),
+        ("operator", "/operator/submissions".to_owned()),
+        ("operator", "/operator/threads".to_owned()),
         ("operator", "/operator/partners".to_owned()),
         ("operator", "/api/v1/operator/organisations".to_owned()),
     ];
@@ -280,36 +365,64 @@ async fn pages(stack: &Stack, runs: usize, scale: &str, most_ms: f64) -> Result<
     Ok(lines)
 }
 
-/// The first answer of a new instance, and the next of the same one: an instance that is idle for a second
-/// is dropped. The time is the client's, on a kept connection, so what HTTP takes is in it; the answer is
-/// one that the component makes by itself, behind its check of the database's schema.
+/// The first answer of a new instance, and the next of the same one. An instance that is idle for a second
+/// is dropped, but the gateway's reports and the ticks keep the stack's awake; so this is a runner of its
+/// own, with a new database. The time is the client's, on a kept connection, so what HTTP takes is in it.
+/// One answer has nothing of the database in it, one is behind the check of its schema.
 async fn cold_starts(stack: &Stack, runs: usize) -> Result<Vec<Line>> {
-    let address = format!("{}/api/v1/review-rules", stack.endpoints().portal);
-    let client = Client::new();
-    let timed = async || {
-        let began = Instant::now();
-        let answer = client.get(&address).send().await?;
-        let took = began.elapsed().as_secs_f64() * 1_000.0;
-        ensure!(answer.status() == 200, "{address}: {}", answer.status());
-        answer.bytes().await?;
-        Ok(took)
-    };
-    let (mut cold, mut warm) = (Vec::new(), Vec::new());
-    for _ in 0..runs {
-        tokio::time::sleep(Duration::from_millis(1_300)).await;
-        cold.push(timed().await?);
-        warm.push(timed().await?);
+    let folder = stack.data().path().join("cold");
+    std::fs::create_dir_all(&folder)?;
+    std::os::unix::fs::symlink(stack.data().path().join("cache"), folder.join("cache"))?;
+    let listen = format!("127.0.0.1:{}", free_port()?);
+    let mut command = portico()?;
+    command.args(["run", "--listen", &listen, "--data-dir"]);
+    command.arg(&folder);
+    for secret in ["edge_secret", "key_pepper", "tick_secret", "signing_seed"] {
+        let value = format!("SPIN_VARIABLE_{}", secret.to_uppercase());
+        command.env(value, "5eed".repeat(16));
     }
-    Ok(vec![
-        line(
-            "new instance to first byte",
+    let mut runner = Process::start("portico run", &mut command)?;
+    let serving = format!("Serving http://{listen}");
+    runner
+        .wait_for_line(&serving, Duration::from_secs(120))
+        .await?;
+    let client = Client::new();
+    let mut lines = Vec::new();
+    for (path, status) in [("/api/v1/nothing", 404), ("/api/v1/review-rules", 200)] {
+        let address = format!("http://{listen}{path}");
+        let timed = async || {
+            let began = Instant::now();
+            let answer = client.get(&address).send().await?;
+            let took = began.elapsed().as_secs_f64() * 1_000.0;
+            ensure!(answer.status() == status, "{address}: {}", answer.status());
+            answer.bytes().await?;
+            Ok::<f64, anyhow::Error>(took)
+        };
+        // The very first makes the database's schema.
+        timed().await?;
+        let (mut cold, mut warm) = (Vec::new(), Vec::new());
+        for _ in 0..runs {
+            tokio::time::sleep(Duration::from_millis(1_300)).await;
+            cold.push(timed().await?);
+            warm.push(timed().await?);
+        }
+        lines.push(line(
+            &format!("new instance to first byte, {path}"),
             "ms",
             cold,
             "median below 5 ms",
             |line| line.median < 5.0,
-        ),
-        line("the same instance again", "ms", warm, "none", |_| true),
-    ])
+        ));
+        lines.push(line(
+            &format!("the same instance again, {path}"),
+            "ms",
+            warm,
+            "none",
+            |_| true,
+        ));
+    }
+    runner.stop(Duration::from_secs(20))?;
+    Ok(lines)
 }
 
 /// CPU time of the portal's process for a page of the database, against an asset of the same component.
