@@ -12,9 +12,8 @@ use crate::database::Connection;
 use crate::organisations::{MemberRole, OperatorRole};
 use crate::ports::random_bytes;
 use crate::routes::Route;
-use crate::web::Failure;
 use crate::web::forms::Form;
-use crate::web::multipart;
+use crate::web::{Failure, body, multipart};
 
 /// Who speaks, as the access check found it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -136,9 +135,7 @@ impl Context {
 
     /// The body as JSON. An empty body counts as `{}`.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, Failure> {
-        let body = self.request.body();
-        let body: &[u8] = if body.is_empty() { b"{}" } else { body };
-        serde_json::from_slice(body).map_err(|error| Failure::malformed_json(&error))
+        body::read_json(self.request.body(), self.header("content-type"))
     }
 
     /// The body as an HTML form.

@@ -34,12 +34,11 @@ use crate::organisations::operator::{
 use crate::organisations::recovery::{
     ChangeEmailRequest, ChangePasswordRequest, NewPasswordRequest, ResetRequest, TokenRequest,
 };
-use crate::organisations::registration::{
-    RegistrationAnswer, RegistrationRequest, ResendRequest, VerificationRequest,
-};
+use crate::organisations::registration::{RegistrationAnswer, RegistrationRequest, ResendRequest};
 use crate::organisations::routes::{AccountView, Acknowledged, OrganisationRequest, SessionList};
 use crate::organisations::second_factor::{CodeRequest, RecoveryCodes, TotpSetup};
 use crate::organisations::store::Organisation;
+use crate::organisations::verification::VerificationRequest;
 use crate::visitors::{VisitorRequest, VisitorView};
 use crate::{
     agreements, analytics, apps, audit, billing, brand, catalogue, credentials, directory, edges,
@@ -532,7 +531,7 @@ routes! {
     GET "/api/v1/apps/{app_id}/installations/{installation_id}" show_app_installation Member(BUILDERS) => installations::show_app_installation, gives 200 installations::InstallationView;
 
     // Threads between partners and staff
-    GET "/organisations/{organisation_id}/support" show_support Member(ANY_MEMBER) => threads::show_threads_page;
+    GET "/organisations/{organisation_id}/support" show_support Member(ANY_MEMBER) => threads::show_threads_page, by ["app", "tag"];
     POST "/organisations/{organisation_id}/support" submit_thread Member(ANY_MEMBER) => threads::submit_thread;
     GET "/threads/{thread_id}" show_thread_page Member(ANY_MEMBER) => threads::show_thread_page;
     POST "/threads/{thread_id}/messages" submit_thread_message Member(ANY_MEMBER) => threads::submit_thread_message;
@@ -540,7 +539,7 @@ routes! {
     POST "/api/v1/organisations/{organisation_id}/threads" open_thread Member(ANY_MEMBER) => threads::open_thread, takes threads::NewThreadBody, gives 201 threads::ThreadView;
     GET "/api/v1/threads/{thread_id}" show_thread Member(ANY_MEMBER) => threads::show_thread, gives 200 threads::ThreadView;
     POST "/api/v1/threads/{thread_id}/messages" write_in_thread Member(ANY_MEMBER) => threads::write_in_thread, takes threads::MessageBody, gives 200 threads::ThreadView;
-    GET "/operator/threads" show_thread_queue Operator(OperatorRole::ANY) => threads::show_thread_queue;
+    GET "/operator/threads" show_thread_queue Operator(OperatorRole::ANY) => threads::show_thread_queue, by ["state", "organisation_id", "app", "tag"];
     GET "/operator/threads/{thread_id}" show_operator_thread_page Operator(OperatorRole::ANY) => threads::show_operator_thread_page;
     POST "/operator/threads/{thread_id}/messages" submit_thread_answer Operator(EDITORS) => threads::submit_thread_answer;
     POST "/operator/threads/{thread_id}/change" submit_thread_change Operator(EDITORS) => threads::submit_thread_change;

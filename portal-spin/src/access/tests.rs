@@ -109,7 +109,7 @@ impl Programme {
     }
 
     /// As [`Self::path`], with text that names nothing for objects that do not exist here.
-    fn any_path(&self, route: &Route) -> String {
+    pub fn any_path(&self, route: &Route) -> String {
         self.path(route).unwrap_or_else(|| {
             route
                 .template

@@ -21,6 +21,7 @@ text_enum! {
 
 text_enum! {
     /// Where an organisation stands with an agreement.
+    #[schemars(rename = "Standing")]
     State {
         /// Nothing to do.
         Accepted = "accepted",

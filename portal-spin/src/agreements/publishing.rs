@@ -127,6 +127,30 @@ pub async fn publish_version(
     } else if request.markdown.len() > 500_000 {
         faults.add("markdown", "too_long", "Use at most 500 000 bytes.");
     }
+    let is_locale = |text: &str| {
+        (2..=35).contains(&text.len())
+            && text.split('-').all(|part| {
+                !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric())
+            })
+    };
+    if request
+        .locale
+        .as_deref()
+        .is_some_and(|text| !is_locale(text))
+    {
+        faults.add(
+            "locale",
+            "malformed",
+            "Give a language tag such as en or pt-BR.",
+        );
+    }
+    if request
+        .sentence
+        .as_deref()
+        .is_some_and(|text| text.chars().count() > 1_000)
+    {
+        faults.add("sentence", "too_long", "Use at most 1 000 characters.");
+    }
     let effective_at = request.effective_at.unwrap_or(context.now_ms);
     if agreement
         .newest()

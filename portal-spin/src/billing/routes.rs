@@ -54,6 +54,7 @@ pub struct Balance {
 /// Who pays, as partners fill it in.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
+#[schemars(rename = "BillingAccountView")]
 pub struct AccountView {
     /// As on invoices.
     pub legal_name: String,

@@ -100,6 +100,7 @@ pub struct FidelityView {
 
 /// How far one operation mirrors production.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
+#[schemars(rename = "OperationFidelity")]
 pub struct OperationView {
     /// `operationId`.
     pub operation: String,

@@ -17,6 +17,7 @@ use crate::web::{Failure, Page, response};
 
 /// A number and the page that lists what it counts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(rename = "CountedWork")]
 pub struct Counted {
     /// What is counted.
     pub label: String,

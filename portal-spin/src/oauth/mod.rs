@@ -23,6 +23,8 @@ mod tokens;
 pub mod test_app;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod token_tests;
 
 pub use authorize::{show_consent, submit_consent};
 pub use client_pages::{

@@ -185,3 +185,9 @@ pub fn error(answer: &Answer) -> String {
         .unwrap_or_default()
         .to_owned()
 }
+
+/// The partner whose app it is.
+pub async fn organisation(portal: &TestPortal, app: &TestApp) -> String {
+    let app = portal.get(&app.path, &app.owner).await.expect(200).json();
+    app["organisation_id"].as_str().unwrap().to_owned()
+}

@@ -30,5 +30,6 @@ pub mod sessions;
 pub mod store;
 #[cfg(test)]
 mod tests;
+pub mod verification;
 
 pub use model::{Faults, MemberRole, OperatorRole, normalise_email};

@@ -4,9 +4,10 @@ use askama::Template;
 
 use super::closing::{self, AccountClosure};
 use super::log_in::{self, Step};
-use super::registration::{self, RegistrationRequest, Verified};
+use super::registration::{self, RegistrationRequest};
 use super::routes::{self, SessionView};
 use super::sessions::ABSOLUTE_LIMIT_MS;
+use super::verification::{self, Verified};
 use super::{recovery, second_factor, store};
 use crate::analytics;
 use crate::context::Context;
@@ -116,9 +117,9 @@ struct VerifyPage {
 /// `GET /verify?token=`: asks before it acts, because mail scanners open links too.
 pub async fn show_verify(context: &Context) -> Outcome {
     let token = context.query("token").unwrap_or_default();
-    let (email, organisation_name) = registration::find_by_link(context, &token)
+    let (email, organisation_name) = verification::find_by_link(context, &token)
         .await?
-        .ok_or(registration::VerificationError::LinkExpired)?;
+        .ok_or(verification::VerificationError::LinkExpired)?;
     let page = Page::new(context, "Verify your address");
     response::html(&VerifyPage {
         page,
@@ -133,7 +134,7 @@ pub async fn verify(context: &Context) -> Outcome {
     let form = context.form();
     let token = form.text("token");
     if !token.is_empty() {
-        return match registration::verify_by_link(context, &token).await {
+        return match verification::verify_by_link(context, &token).await {
             Ok(verified) => Ok(welcome(context, &verified)),
             // A late second click: the account is there, so the way on is to log in.
             Err(failure) if failure.code == "already_registered" => {
@@ -143,7 +144,7 @@ pub async fn verify(context: &Context) -> Outcome {
         };
     }
     let email = form.text("email");
-    match registration::verify_by_code(context, &email, form.raw("code")).await {
+    match verification::verify_by_code(context, &email, form.raw("code")).await {
         Ok(verified) => Ok(welcome(context, &verified)),
         Err(failure) => {
             let status = failure.status;

@@ -8,10 +8,9 @@ use shared::ids::{MemberId, OrganisationId, PersonId, SessionId};
 use super::devices;
 use super::log_in::{LogInRequest, SessionAnswer, Step, session_answer};
 use super::model::{Faults, MemberRole, OperatorRole};
-use super::registration::{
-    RegistrationAnswer, RegistrationRequest, ResendRequest, VerificationRequest,
-};
+use super::registration::{RegistrationAnswer, RegistrationRequest, ResendRequest};
 use super::store::{Membership, Organisation};
+use super::verification::{self, VerificationRequest};
 use super::{
     closing, invitations, log_in, members, recovery, registration, second_factor, sessions, store,
 };
@@ -49,9 +48,9 @@ pub async fn resend_verification(context: &Context) -> Outcome {
 pub async fn verify(context: &Context) -> Outcome {
     let request: VerificationRequest = context.json()?;
     let verified = if request.token.is_empty() {
-        registration::verify_by_code(context, &request.email, &request.code).await?
+        verification::verify_by_code(context, &request.email, &request.code).await?
     } else {
-        registration::verify_by_link(context, &request.token).await?
+        verification::verify_by_link(context, &request.token).await?
     };
     response::created(&session_answer(context, verified.person_id, verified.session_token).await?)
 }

@@ -5,6 +5,7 @@ use crate::web::Failure;
 
 text_enum! {
     /// Where a submission is.
+    #[schemars(rename = "SubmissionState")]
     State {
         /// Taken back by the partner.
         Draft = "draft",

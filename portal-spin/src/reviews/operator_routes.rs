@@ -99,6 +99,7 @@ pub struct ReviewBody {
 /// A decision.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "TrackDecisionBody")]
 pub struct DecisionBody {
     /// `approve`, `approve_provisionally`, `request_changes`, `reject`, `suspend`, `release`, `revoke`
     /// or `confirm`.

@@ -10,6 +10,7 @@ use crate::context::Context;
 use crate::params;
 use crate::routes::Outcome;
 use crate::web::forms::Shown;
+use crate::web::listed::Listed;
 use crate::web::{Failure, Page, response};
 
 #[derive(Template)]
@@ -21,7 +22,7 @@ struct ThreadsPage {
     /// Ids and names of the partner's apps.
     apps: Vec<(String, String)>,
     action: String,
-    next: String,
+    listed: Listed,
 }
 
 async fn threads_page(context: &Context, shown: Shown) -> Result<ThreadsPage, Failure> {
@@ -35,6 +36,8 @@ async fn threads_page(context: &Context, shown: Shown) -> Result<ThreadsPage, Fa
             params![organisation_id],
         )
         .await?;
+    let action = format!("/organisations/{organisation_id}/support");
+    let api = format!("/organisations/{organisation_id}/threads");
     Ok(ThreadsPage {
         page: organisation_page(context, "Support").await?,
         shown,
@@ -43,8 +46,8 @@ async fn threads_page(context: &Context, shown: Shown) -> Result<ThreadsPage, Fa
             .iter()
             .map(|row| Ok((row.get(0)?, row.get(1)?)))
             .collect::<Result<_, crate::database::DatabaseError>>()?,
-        action: format!("/organisations/{organisation_id}/support"),
-        next: found.next_cursor.unwrap_or_default(),
+        listed: Listed::of(context, &action, &api, found.next_cursor.as_deref()),
+        action,
     })
 }
 
@@ -185,24 +188,19 @@ struct QueuePage {
     threads: Vec<ThreadView>,
     state: String,
     tag: String,
-    next: String,
+    listed: Listed,
 }
 
-/// `GET /operator/threads?state=&tag=&organisation_id=&app=`
+/// `GET /operator/threads?q=&state=&tag=&organisation_id=&app=`
 pub async fn show_thread_queue(context: &Context) -> Outcome {
     let found = queue(context).await?;
     let query = |name: &str| context.query(name).unwrap_or_default();
-    let kept: String = form_urlencoded::Serializer::new(String::new())
-        .extend_pairs(["state", "tag", "organisation_id", "app"].map(|name| (name, query(name))))
-        .finish();
+    let path = "/operator/threads";
     response::html(&QueuePage {
         page: Page::new(context, "Support"),
         threads: found.items,
         state: query("state"),
         tag: query("tag"),
-        next: found
-            .next_cursor
-            .map(|cursor| format!("?{kept}&cursor={cursor}"))
-            .unwrap_or_default(),
+        listed: Listed::of(context, path, path, found.next_cursor.as_deref()),
     })
 }

@@ -46,6 +46,11 @@ const PORTAL: &[(&str, u16, &str)] = &[
         "The body is not the JSON object that this operation takes. The answer's `detail` names the member and the line; /api/openapi.json describes what is taken.",
     ),
     (
+        "unsupported_media_type",
+        415,
+        "The body is no JSON object. Send one, with `Content-Type: application/json`.",
+    ),
+    (
         "too_many_attempts",
         429,
         "Too many attempts in a short time. Wait as long as `Retry-After` says.",

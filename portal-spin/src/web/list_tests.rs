@@ -25,8 +25,6 @@ const SHORT_PAGES: &[(&str, &str)] = &[
         "a handful, in the form that changes them",
     ),
     ("list_tier_changes", "the API's alone"),
-    ("list_threads", "a partner's few threads"),
-    ("list_all_threads", "a queue by what waits"),
     ("list_tiers", "a handful, in the form that changes them"),
     ("list_audit_records", "the API's alone"),
     ("list_products", "the catalogue: tiers side by side"),
@@ -80,6 +78,8 @@ const PAGES: &[(&str, &str)] = &[
     ("list_invoices", "show_billing"),
     ("list_all_invoices", "show_operator_billing"),
     ("list_edges", "show_edges"),
+    ("list_threads", "show_support"),
+    ("list_all_threads", "show_thread_queue"),
 ];
 
 fn is_list(route: &Route) -> bool {
@@ -260,6 +260,11 @@ async fn every_list_of_the_api_is_searched_cut_and_taken_as_a_file() {
             422,
             "{name}"
         );
+        for wrong in ["format", "cursor"] {
+            let answer = lists.get(route, &[(wrong, "zq7")]).await;
+            assert_eq!(answer.status, 422, "{name}: {wrong}");
+            assert_eq!(answer.json()["errors"][0]["field"], wrong, "{name}");
+        }
         for filter in route.filters.unwrap() {
             let answer = lists.get(route, &[(filter, "zq7")]).await;
             let is_refused = answer.status == 422;

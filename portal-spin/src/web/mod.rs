@@ -3,6 +3,7 @@
 //! Owns nothing of any domain. A domain's `routes.rs` and `pages.rs` are written in terms of this.
 
 pub mod assets;
+pub mod body;
 pub mod cookies;
 pub mod csrf;
 pub mod failure;
@@ -17,6 +18,8 @@ mod list_tests;
 pub mod listed;
 pub mod lists;
 pub mod markdown;
+#[cfg(test)]
+mod misfit_tests;
 pub mod multipart;
 pub mod openapi;
 pub mod paging;

@@ -31,7 +31,7 @@ pub fn document() -> Value {
             item.insert(route.method.as_str().to_ascii_lowercase(), operation);
         }
     }
-    json!({
+    let mut document = json!({
         "openapi": "3.1.0",
         "info": {
             "title": "Portico",
@@ -53,7 +53,24 @@ pub fn document() -> Value {
                 "edge": { "type": "apiKey", "in": "header", "name": shared::signing::SIGNATURE_HEADER }
             }
         }
-    })
+    });
+    drop_null_defaults(&mut document);
+    document
+}
+
+/// A member that may be left out needs no `default: null` to say so, and generators of clients take what
+/// has a default for something that is always there.
+fn drop_null_defaults(value: &mut Value) {
+    match value {
+        Value::Object(members) => {
+            if members.get("default").is_some_and(Value::is_null) {
+                members.remove("default");
+            }
+            members.values_mut().for_each(drop_null_defaults);
+        }
+        Value::Array(values) => values.iter_mut().for_each(drop_null_defaults),
+        _ => {}
+    }
 }
 
 fn operation(route: &Route, generator: &mut schemars::SchemaGenerator) -> Value {

@@ -6,6 +6,9 @@
 //! stay short are read whole and answered by [`whole`]. What a list can be filtered by stands beside its
 //! URL in the table of routes.
 
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -55,7 +58,7 @@ pub fn whole<T: Serialize>(
     items: Vec<T>,
     id_of: impl Fn(&T) -> String,
 ) -> Result<PageOf<T>, Failure> {
-    let request = PageRequest::read(context)?;
+    let request = PageRequest::read_with_any_cursor(context)?;
     let question = context.query("q").unwrap_or_default();
     let question = question.trim().to_lowercase();
     let filters: Vec<(&str, String)> = context
@@ -80,6 +83,17 @@ pub fn whole<T: Serialize>(
         found.drain(..=at);
     }
     Ok(request.page_of(found, id_of))
+}
+
+/// Whether a text can be the sort key of a row: an id, or a time or a number and what follows it.
+fn is_cursor(text: &str) -> bool {
+    let is_id = || {
+        let (prefix, rest) = text.split_once('_')?;
+        let is_prefix = prefix.len() == 3 && prefix.bytes().all(|byte| byte.is_ascii_lowercase());
+        let is_rest = rest.len() == 26 && rest.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        (is_prefix && is_rest).then_some(())
+    };
+    text.starts_with(|first: char| first.is_ascii_digit()) || is_id().is_some()
 }
 
 /// A cursor that no page of the list has given.
@@ -116,7 +130,7 @@ fn is(value: &Value, wanted: &str) -> bool {
 }
 
 /// One page of a list.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct PageOf<T> {
     /// The rows.
     pub items: Vec<T>,
@@ -124,12 +138,55 @@ pub struct PageOf<T> {
     pub next_cursor: Option<String>,
 }
 
+/// Named by its rows: `AppPage` for rows that are an `AppView`.
+impl<T: JsonSchema> JsonSchema for PageOf<T> {
+    fn schema_name() -> Cow<'static, str> {
+        let row = T::schema_name();
+        format!("{}Page", row.strip_suffix("View").unwrap_or(&row)).into()
+    }
+
+    fn schema_id() -> Cow<'static, str> {
+        format!("PageOf<{}>", T::schema_id()).into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let row = generator.subschema_for::<T>();
+        json_schema!({
+            "description": "One page of a list.",
+            "type": "object",
+            "required": ["items"],
+            "properties": {
+                "items": { "description": "The rows.", "type": "array", "items": row },
+                "next_cursor": {
+                    "description": "Send as `cursor` for the next page; null on the last.",
+                    "type": ["string", "null"]
+                }
+            }
+        })
+    }
+}
+
 impl PageRequest {
     /// Reads `limit` and `cursor`.
     pub fn read(context: &Context) -> Result<Self, Failure> {
-        let is_file = context
-            .query("format")
-            .is_some_and(|format| format == "csv");
+        if context
+            .query("cursor")
+            .is_some_and(|text| !is_cursor(&text))
+        {
+            return Err(unknown_cursor());
+        }
+        Self::read_with_any_cursor(context)
+    }
+
+    fn read_with_any_cursor(context: &Context) -> Result<Self, Failure> {
+        let is_file = match context.query("format").as_deref() {
+            Some("csv") => true,
+            Some("json") | None => false,
+            Some(_) => {
+                let detail = "Give `json` or `csv`, or leave it out.";
+                return Err(Failure::field("format", "unknown_value", detail));
+            }
+        };
         let (usual, most) = if is_file { (10_000, 10_000) } else { (50, 200) };
         let limit = match context.query("limit") {
             None => usual,
