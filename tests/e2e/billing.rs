@@ -78,8 +78,9 @@ async fn publish_plan(operator: &Partner) -> Result<Value> {
     operator.call(Method::POST, &path, Some(&json!({}))).await
 }
 
-struct Scene {
-    operator: Partner,
+/// The operator, and a partner whose calls are billed.
+pub struct Scene {
+    pub operator: Partner,
     partner: Partner,
     app: String,
     organisation: String,
@@ -109,7 +110,8 @@ impl Scene {
         .await
     }
 
-    async fn invoices(&self) -> Result<Vec<Value>> {
+    /// What was issued to the partner.
+    pub async fn invoices(&self) -> Result<Vec<Value>> {
         let path = format!("/api/v1/organisations/{}/invoices", self.organisation);
         let list = self.get(&path).await?;
         Ok(list["items"].as_array().cloned().unwrap_or_default())
@@ -139,8 +141,8 @@ fn usage_line(document: &Value) -> Option<&Value> {
         .find(|line| line["charge"] == "Usage" && line["quantity"] != "0")
 }
 
-#[tokio::test]
-async fn calls_become_an_invoice_whose_payment_opens_the_gateway_within_one_second() -> Result<()> {
+/// A programme whose month with calls ended long ago, so that its invoices are issued; the data it is stored in.
+pub async fn month_that_ended() -> Result<(DataFolder, Stack, Scene)> {
     let data = DataFolder::new()?;
     let stack = Stack::start_in(data.clone()).await?;
     let demo = stack.demo()?;
@@ -167,7 +169,6 @@ async fn calls_become_an_invoice_whose_payment_opens_the_gateway_within_one_seco
         .call(Method::POST, &path, Some(&change))
         .await?;
     let live_key = demo["live_key"].as_str().context("no live key")?.to_owned();
-    let test_key = demo["test_key"].as_str().context("no test key")?.to_owned();
     // The plan is in force at the gateway once it refuses the ninth call of a second.
     let live = ApiClient::new(stack.endpoints(), Some(&live_key));
     tokio::time::sleep(Duration::from_secs(2)).await;
@@ -196,6 +197,15 @@ async fn calls_become_an_invoice_whose_payment_opens_the_gateway_within_one_seco
     change_database(&data, &moved)?;
     let stack = Stack::start_in(data.clone()).await?;
     let scene = Scene::log_in(&stack).await?;
+    Ok((data, stack, scene))
+}
+
+#[tokio::test]
+async fn calls_become_an_invoice_whose_payment_opens_the_gateway_within_one_second() -> Result<()> {
+    let (data, stack, scene) = month_that_ended().await?;
+    let demo = stack.demo()?;
+    let live_key = demo["live_key"].as_str();
+    let test_key = demo["test_key"].as_str();
     let mut billed = Value::Null;
     eventually(
         "the invoice of the month",
@@ -233,8 +243,8 @@ async fn calls_become_an_invoice_whose_payment_opens_the_gateway_within_one_seco
     ensure!(numbers == expected, "{numbers:?}");
 
     // Nobody pays.
-    let live = ApiClient::new(stack.endpoints(), Some(&live_key));
-    let test = ApiClient::new(stack.endpoints(), Some(&test_key));
+    let live = ApiClient::new(stack.endpoints(), live_key);
+    let test = ApiClient::new(stack.endpoints(), test_key);
     eventually("live calls to pass", Duration::from_secs(20), async || {
         (live.status_of("/v1/orders").await.ok()? == 200).then_some(())
     })

@@ -1,14 +1,13 @@
 //! An app's way in browsers: the partner's, the reviewer's, the customer's.
 
 use crate::person::{PATIENCE, Person};
+use crate::pictures::{keep, take_pictures};
 use anyhow::{Context as _, Result, ensure};
 use fantoccini::Locator;
 use reqwest::{Method, Url};
 use serde_json::json;
-use std::path::PathBuf;
 use std::time::Duration;
 use tests::actors::{ApiClient, Partner, Visitor};
-use tests::browser::{Browser, Look};
 use tests::partner_app::PartnerApp;
 use tests::stack::{Stack, repository};
 use tests::wait::eventually;
@@ -16,39 +15,6 @@ use tests::wait::eventually;
 /// Of RFC 7636, appendix B.
 const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
-
-/// Where pictures of pages are kept for people to look at.
-fn pictures() -> Result<PathBuf> {
-    let folder = repository().join("target/screenshots");
-    std::fs::create_dir_all(&folder)?;
-    Ok(folder)
-}
-
-/// Pictures of these pages on a phone and on a desk, by day and by night.
-async fn take_pictures(stack: &Stack, role: &str, pages: &[(&str, &str)]) -> Result<()> {
-    if std::env::var_os("PORTICO_PICTURES").is_none() {
-        return Ok(());
-    }
-    for (width, look, name) in [
-        (390, Look::Light, "phone-light"),
-        (390, Look::Dark, "phone-dark"),
-        (1280, Look::Light, "desk-light"),
-        (1280, Look::Dark, "desk-dark"),
-    ] {
-        let browser = Browser::open_as(width, 2_400, look).await?;
-        if !role.is_empty() {
-            browser.log_in(stack, role).await?;
-        }
-        for (page, path) in pages {
-            let at = format!("{}{path}", stack.endpoints().portal);
-            browser.window.goto(&at).await?;
-            let picture = browser.window.screenshot().await?;
-            std::fs::write(pictures()?.join(format!("{page}-{name}.png")), picture)?;
-        }
-        browser.close().await?;
-    }
-    Ok(())
-}
 
 async fn edit_listing(partner: &Person, app: &str, server: &PartnerApp) -> Result<()> {
     partner.open(&format!("/apps/{app}/listing")).await?;
@@ -379,7 +345,7 @@ async fn an_app_is_built_reviewed_published_installed_and_removed_in_browsers() 
         .reads("asks for access for customer@shop.example")
         .await?;
     let consent = customer.window().screenshot().await?;
-    std::fs::write(pictures()?.join("consent.png"), consent)?;
+    keep("consent.png", consent)?;
     customer
         .choose("select[name='config.region']", "us")
         .await?;

@@ -18,6 +18,8 @@ mod outages;
 mod pages;
 mod passkeys;
 mod person;
+mod pictures;
+mod programme_journeys;
 mod refusals;
 mod secrets;
 mod sign_on;
