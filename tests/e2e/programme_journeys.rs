@@ -138,8 +138,12 @@ async fn a_partner_goes_from_sign_up_to_a_live_call_in_a_browser() -> Result<()>
     api.wait_for_calls(&app, 14, PATIENCE).await?;
     let one = api.expect_one_number(&app, "live", None).await?;
     ensure!(one == 1, "{one}");
-    mary.open(&format!("{home}?environment=live")).await?;
-    mary.reads("GET").await?;
+    eventually("the newest call on the home page", PATIENCE, async || {
+        mary.open(&format!("{home}?environment=live")).await.ok()?;
+        let main = mary.find("main").await.ok()?.text().await.ok()?;
+        main.contains("GET /v1/orders").then_some(())
+    })
+    .await?;
     take_pictures(
         &stack,
         "partner",
