@@ -12,6 +12,12 @@ pub fn partner_link(organisation_id: &str, name: &str) -> Datum {
     )
 }
 
+/// A report over the same span.
+pub fn report_link(name: &str, days: Days) -> String {
+    let (from, to) = days.labels();
+    format!("/operator/analytics/{name}?from={from}&to={to}")
+}
+
 pub(super) fn frame(name: &'static str, title: &str, question: &'static str, days: Days) -> Report {
     let (from, to) = days.labels();
     Report {

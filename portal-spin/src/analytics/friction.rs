@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use super::at_step::{Standing, counted};
 use super::calendar::DAY_MS;
 use super::chart::bars;
 use super::frame::frame;
 use super::funnel::{self, Journey, STEPS, Step, registered};
 use super::period::Days;
 use super::report::{Datum, Report, Table, column, defined};
-use super::{step_errors, store};
+use super::{journey_reads, step_errors, touches};
 use crate::context::Context;
 use crate::web::Failure;
 
@@ -16,10 +17,11 @@ fn text(text: impl Into<String>) -> Datum {
     Datum::Text(text.into())
 }
 
+/// Who has not gone on for so long has given the step up.
+pub const GIVEN_UP_MS: i64 = 30 * DAY_MS;
+
 /// What each step costs: how long, who gave up, how often staff had to act.
 pub async fn show_friction(context: &Context) -> Result<Report, Failure> {
-    /// Who has not gone on for so long has given the step up.
-    const GIVEN_UP_MS: i64 = 30 * DAY_MS;
     let connection = &context.connection;
     let days = Days::read(context, 12)?;
     let mut report = frame(
@@ -28,17 +30,17 @@ pub async fn show_friction(context: &Context) -> Result<Report, Failure> {
         "Where do partners get stuck, and where do they need us?",
         days,
     );
-    let journeys: Vec<Journey> = registered(&store::list_journeys(connection).await?, days)
+    let journeys: Vec<Journey> = registered(&journey_reads::list_journeys(connection).await?, days)
         .cloned()
         .collect();
     let steps = funnel::summarise(journeys.iter());
-    let touches = store::list_touches(connection, days.from * DAY_MS).await?;
+    let actions_on_partners = touches::list_touches(connection, days.from * DAY_MS, None).await?;
     let by_id: BTreeMap<&str, &Journey> = journeys
         .iter()
         .map(|journey| (journey.organisation_id.as_str(), journey))
         .collect();
     let (mut touched, mut actions) = ([0_i64; STEPS], BTreeMap::<(Step, &str), i64>::new());
-    for touch in &touches {
+    for touch in &actions_on_partners {
         let Some(journey) = by_id.get(touch.organisation_id.as_str()) else {
             continue;
         };
@@ -52,17 +54,11 @@ pub async fn show_friction(context: &Context) -> Result<Report, Failure> {
     let mut rows: Vec<(i64, Vec<Datum>)> = Vec::new();
     for (place, pair) in Step::ANY.windows(2).enumerate() {
         let [at, next] = pair else { continue };
-        let (mut waiting, mut gave_up) = (0, 0);
-        for journey in &journeys {
-            let is_here = journey.furthest_by(i64::MAX) == *at;
-            if let (true, Some(since)) = (is_here, journey.at(*at)) {
-                if context.now_ms - since >= GIVEN_UP_MS {
-                    gave_up += 1;
-                } else {
-                    waiting += 1;
-                }
-            }
-        }
+        let count = |standing: Standing| {
+            let there = |journey: &&Journey| standing.holds(journey, *at, context.now_ms);
+            i64::try_from(journeys.iter().filter(there).count()).unwrap_or(i64::MAX)
+        };
+        let (waiting, gave_up) = (count(Standing::Waiting), count(Standing::GivenUp));
         let summary = steps.get(place + 1);
         let here = steps.get(place).map_or(0, |step| step.reached);
         let human = touched.get(place).copied().unwrap_or_default();
@@ -70,9 +66,9 @@ pub async fn show_friction(context: &Context) -> Result<Report, Failure> {
             gave_up,
             vec![
                 text(format!("{} → {}", at.label(), next.label())),
-                Datum::Count(gave_up),
+                counted(gave_up, *at, Standing::GivenUp, days),
                 Datum::Share(gave_up, here),
-                Datum::Count(waiting),
+                counted(waiting, *at, Standing::Waiting, days),
                 Datum::Count(errors.get(place + 1).copied().unwrap_or_default()),
                 Datum::span(summary.and_then(|step| step.median_ms)),
                 Datum::span(summary.and_then(|step| step.p90_ms)),

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use super::calendar::month_of;
 use super::chart::lines;
-use super::frame::frame;
+use super::frame::{frame, report_link};
 use super::funnel::{Journey, Step, reached, registered, whole};
+use super::journey_reads;
 use super::period::Days;
 use super::report::{Datum, Figure, Report, Table, column, defined};
 use super::revenue::{self, Earnings};
@@ -44,6 +45,7 @@ async fn leading_figures(
             value: Datum::Count(store::count_active(connection, days).await?),
             before: Datum::Count(store::count_active(connection, days.before()).await?),
             definition: "organisations with at least one live call answered 2xx in the span; usage as rolled up, to the hour".to_owned(),
+            href: report_link("partners", days),
         },
         Figure {
             name: "activation",
@@ -51,6 +53,7 @@ async fn leading_figures(
             value: Datum::Share(reached(&now, Step::LiveCall), now.registered),
             before: Datum::Share(reached(&before, Step::LiveCall), before.registered),
             definition: "of those who registered in the span, the share that has made a live call answered 2xx by now".to_owned(),
+            href: report_link("funnel", days),
         },
         Figure {
             name: "time_to_first_call",
@@ -58,6 +61,7 @@ async fn leading_figures(
             value: Datum::span(now.median_ms),
             before: Datum::span(before.median_ms),
             definition: "half of those who registered in the span and called took at most so long from registration to the minute of their first 2xx at the gateway, test or live".to_owned(),
+            href: report_link("cohorts", days),
         },
         Figure {
             name: "quick_first_calls",
@@ -65,6 +69,7 @@ async fn leading_figures(
             value: Datum::Share(now.quick, now.called),
             before: Datum::Share(before.quick, before.called),
             definition: "of those with a first call".to_owned(),
+            href: report_link("cohorts", days),
         },
     ])
 }
@@ -72,7 +77,7 @@ async fn leading_figures(
 /// The leading figures of the last twelve months, for the operator's home.
 pub async fn headline(context: &Context) -> Result<Vec<Figure>, Failure> {
     let days = Days::read(context, 12)?;
-    let journeys = store::list_journeys(&context.connection).await?;
+    let journeys = journey_reads::list_journeys(&context.connection).await?;
     let mut figures = leading_figures(context, days, &journeys).await?;
     figures.truncate(HEADLINE);
     Ok(figures)
@@ -83,7 +88,7 @@ pub async fn show_home(context: &Context) -> Result<Report, Failure> {
     let connection = &context.connection;
     let days = Days::read(context, 12)?;
     let mut report = frame("home", "Analytics", "Does the programme pay?", days);
-    let journeys = store::list_journeys(connection).await?;
+    let journeys = journey_reads::list_journeys(connection).await?;
     let months = store::list_months(connection).await?;
     report.figures = leading_figures(context, days, &journeys).await?;
     let (growth, growth_before) = growth_of(&months, month_of(context.now_ms));
@@ -97,6 +102,7 @@ pub async fn show_home(context: &Context) -> Result<Report, Failure> {
         value: growth,
         before: growth_before,
         definition: "the last whole month against the month before".to_owned(),
+        href: "#months".to_owned(),
     });
     report
         .figures
@@ -151,6 +157,7 @@ fn forecast_of(months: &BTreeMap<i64, Month>, present: i64) -> Figure {
                 )
             },
         ),
+        href: "#months".to_owned(),
     }
 }
 

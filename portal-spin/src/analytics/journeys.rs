@@ -1,15 +1,17 @@
 //! Reports on the way from registration to revenue: the funnel, and its cohorts.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use super::at_step::{Standing, counted};
 use super::calendar::{
     day_label, day_of, first_day_of_week, month_label, month_of, month_of_day, week_of_day,
 };
 use super::chart::{bars, lines};
 use super::frame::frame;
 use super::funnel::{self, Cohort, Journey, Step, reached, registered};
+use super::journey_reads;
 use super::period::Days;
-use super::report::{Datum, Report, Table, column, defined};
+use super::report::{Choice, Datum, Report, Table, column, defined};
 use super::store;
 use crate::context::Context;
 use crate::web::Failure;
@@ -28,9 +30,9 @@ pub async fn show_funnel(context: &Context) -> Result<Report, Failure> {
         "Where do partners get stuck on the way to revenue?",
         days,
     );
-    let journeys = store::list_journeys(connection).await?;
-    let source = context.query("source");
-    let kind = context.query("partner_type");
+    let journeys = journey_reads::list_journeys(connection).await?;
+    let asked = |name: &str| context.query(name).filter(|text| !text.is_empty());
+    let (source, kind) = (asked("source"), asked("partner_type"));
     let chosen: Vec<Journey> = registered(&journeys, days)
         .filter(|journey| {
             source
@@ -49,6 +51,22 @@ pub async fn show_funnel(context: &Context) -> Result<Report, Failure> {
         .filter(|(known, _)| source.as_ref().is_none_or(|source| source == *known))
         .map(|(_, views)| views)
         .sum();
+    report.choices = vec![
+        among(
+            "source",
+            "Source",
+            &journeys,
+            |one| &one.source,
+            source.as_deref(),
+        ),
+        among(
+            "partner_type",
+            "Partner type",
+            &journeys,
+            |one| &one.partner_type,
+            kind.as_deref(),
+        ),
+    ];
     let steps = funnel::summarise(chosen.iter());
     let all = steps.first().map_or(0, |step| step.reached);
     let mut rows = vec![vec![
@@ -70,7 +88,11 @@ pub async fn show_funnel(context: &Context) -> Result<Report, Failure> {
         };
         vec![
             text(step.step.label()),
-            Datum::Count(step.reached),
+            if source.is_none() && kind.is_none() {
+                counted(step.reached, step.step, Standing::Reached, days)
+            } else {
+                Datum::Count(step.reached)
+            },
             Datum::Share(step.reached, all),
             of_previous,
             Datum::span(step.median_ms),
@@ -110,6 +132,26 @@ pub async fn show_funnel(context: &Context) -> Result<Report, Failure> {
         grouped(|journey| Some(journey.partner_type.clone())),
     ));
     Ok(report)
+}
+
+/// A choice among the values that journeys have.
+fn among(
+    name: &'static str,
+    label: &'static str,
+    journeys: &[Journey],
+    of: fn(&Journey) -> &String,
+    chosen: Option<&str>,
+) -> Choice {
+    let known: BTreeSet<&String> = journeys
+        .iter()
+        .map(of)
+        .filter(|text| !text.is_empty())
+        .collect();
+    let options = known
+        .into_iter()
+        .map(|text| (text.clone(), text.clone()))
+        .collect();
+    Choice::among(name, label, options, chosen.unwrap_or_default())
 }
 
 fn cohort_table(
@@ -182,7 +224,10 @@ pub async fn show_cohorts(context: &Context) -> Result<Report, Failure> {
         "Do newer partners get further, and do they stay?",
         days,
     );
-    let journeys = store::list_journeys(connection).await?;
+    let grains = ["month", "week"].map(|word| (word.to_owned(), word.to_owned()));
+    let grain = if by_week { "week" } else { "month" };
+    report.choices = vec![Choice::one_of("by", "Cohorts by", grains.to_vec(), grain)];
+    let journeys = journey_reads::list_journeys(connection).await?;
     let cohorts = funnel::group(registered(&journeys, days), |journey| {
         let day = day_of(journey.at(Step::Registered)?);
         Some(if by_week {

@@ -7,6 +7,7 @@
 //! usage itself (`metering`) nor money (`billing`). A number has one definition, which stands beside it
 //! and in docs/glossary.md.
 
+mod at_step;
 mod calendar;
 mod chart;
 mod costs;
@@ -14,6 +15,7 @@ mod frame;
 mod friction;
 mod funnel;
 mod home;
+mod journey_reads;
 mod journeys;
 mod pages;
 mod partners;
@@ -36,6 +38,10 @@ mod worth;
 
 #[cfg(test)]
 mod bench;
+#[cfg(test)]
+mod friction_tests;
+#[cfg(test)]
+mod partner_tests;
 #[cfg(test)]
 mod slow;
 #[cfg(test)]

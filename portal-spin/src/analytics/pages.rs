@@ -3,7 +3,7 @@
 use askama::Template;
 
 use super::report::Report;
-use super::{friction, home, journeys, partners, questions, revenue, worth};
+use super::{at_step, friction, home, journeys, partners, questions, revenue, worth};
 use crate::context::Context;
 use crate::ports::PortFuture;
 use crate::routes::Outcome;
@@ -51,6 +51,7 @@ reports! {
     "churned" "Churned" false => questions::who_churned;
     "one-off-prices" "One-off prices" false => questions::who_has_a_one_off_price;
     "partner" "" true => partners::show_partner;
+    "at-step" "" true => at_step::who_stands_at_a_step;
 }
 
 /// An entry of the list of reports.
@@ -63,27 +64,58 @@ pub(super) struct Place {
 #[derive(Template)]
 #[template(path = "analytics/templates/report.html")]
 pub(super) struct ReportPage {
-    pub(super) page: Page,
-    pub(super) report: Report,
-    pub(super) places: Vec<Place>,
+    page: Page,
+    report: Report,
+    places: Vec<Place>,
     /// Whether the span can be chosen here.
-    pub(super) has_span: bool,
+    has_span: bool,
     /// Fields of the query that the form keeps.
-    pub(super) kept: Vec<(String, String)>,
+    kept: Vec<(String, String)>,
     /// The address of this report as CSV, up to the table's name.
-    pub(super) csv: String,
+    csv: String,
+    /// Its address as JSON.
+    json: String,
 }
 
-/// `format=csv&table=…` of the same query.
-pub(super) fn csv_address(context: &Context, path: &str) -> String {
+impl ReportPage {
+    pub(super) fn of(
+        context: &Context,
+        page: Page,
+        path: &str,
+        places: Vec<Place>,
+        has_span: bool,
+        report: Report,
+    ) -> Self {
+        let is_asked = |name: &str| {
+            matches!(name, "from" | "to" | "format" | "table")
+                || report.choices.iter().any(|choice| choice.name == name)
+        };
+        let kept = query_pairs(context)
+            .into_iter()
+            .filter(|(name, _)| !is_asked(name))
+            .collect();
+        Self {
+            page,
+            csv: format!("{}&table=", address(context, path, "csv")),
+            json: address(context, path, "json"),
+            places,
+            has_span,
+            kept,
+            report,
+        }
+    }
+}
+
+/// The same query in another format.
+fn address(context: &Context, path: &str, format: &str) -> String {
     let mut query = form_urlencoded::Serializer::new(String::new());
     for (name, value) in query_pairs(context) {
         if name != "format" && name != "table" {
             query.append_pair(&name, &value);
         }
     }
-    query.append_pair("format", "csv");
-    format!("{path}?{}&table=", query.finish())
+    query.append_pair("format", format);
+    format!("{path}?{}", query.finish())
 }
 
 pub(super) fn query_pairs(context: &Context) -> Vec<(String, String)> {
@@ -93,16 +125,18 @@ pub(super) fn query_pairs(context: &Context) -> Vec<(String, String)> {
         .collect()
 }
 
-/// The table that `?format=csv&table=` asks for; `None` where another format is wanted.
-pub(super) fn csv(
+/// What `?format=` asks for: the whole report as JSON, or the table that `&table=` names as CSV; `None` where
+/// nothing is asked for.
+pub(super) fn answer(
     context: &Context,
     report: &Report,
 ) -> Result<Option<crate::web::Response>, Failure> {
     match context.query("format").as_deref() {
-        None | Some("json" | "html") => return Ok(None),
+        None | Some("html") => return Ok(None),
+        Some("json") => return response::ok(report).map(Some),
         Some("csv") => {}
         Some(_) => {
-            let detail = "Give `csv`, or leave it out.";
+            let detail = "Give `csv` or `json`, or leave it out.";
             return Err(Failure::field("format", "unknown_value", detail));
         }
     }
@@ -144,7 +178,7 @@ fn entry(context: &Context) -> Result<&'static Entry, Failure> {
 /// `GET /api/v1/operator/analytics/{report}`
 pub async fn read_report(context: &Context) -> Outcome {
     let report = (entry(context)?.make)(context).await?;
-    match csv(context, &report)? {
+    match answer(context, &report)? {
         Some(file) => Ok(file),
         None => response::ok(&report),
     }
@@ -154,7 +188,7 @@ pub async fn read_report(context: &Context) -> Outcome {
 pub async fn show_report(context: &Context) -> Outcome {
     let entry = entry(context)?;
     let report = (entry.make)(context).await?;
-    if let Some(file) = csv(context, &report)? {
+    if let Some(file) = answer(context, &report)? {
         return Ok(file);
     }
     let path = format!("/operator/analytics/{}", entry.name);
@@ -172,16 +206,13 @@ pub async fn show_report(context: &Context) -> Outcome {
             is_current: false,
         }])
         .collect();
-    let kept = query_pairs(context)
-        .into_iter()
-        .filter(|(name, _)| !matches!(name.as_str(), "from" | "to" | "format" | "table"))
-        .collect();
-    response::html(&ReportPage {
-        page: Page::new(context, &report.title),
-        csv: csv_address(context, &path),
+    let page = Page::new(context, &report.title);
+    response::html(&ReportPage::of(
+        context,
+        page,
+        &path,
         places,
-        has_span: entry.has_span,
-        kept,
+        entry.has_span,
         report,
-    })
+    ))
 }

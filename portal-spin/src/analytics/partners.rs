@@ -6,6 +6,7 @@ use super::calendar::{DAY_MS, day_label};
 use super::chart::{bars, lines};
 use super::frame::{call_columns, call_values, frame, partner_link};
 use super::funnel::{Journey, Step};
+use super::journey_reads;
 use super::period::Days;
 use super::report::{Datum, Report, Table, column, defined};
 use super::store::{self, Calls};
@@ -45,7 +46,7 @@ pub async fn rank_partners(context: &Context) -> Result<Report, Failure> {
         "Who matters, and who takes our time?",
         days,
     );
-    let journeys = store::list_journeys(connection).await?;
+    let journeys = journey_reads::list_journeys(connection).await?;
     let known = by_id(&journeys);
     let calls = store::live_calls_by_partner(connection, days).await?;
     let before = store::live_calls_by_partner(connection, days.before()).await?;
@@ -90,6 +91,7 @@ pub async fn rank_partners(context: &Context) -> Result<Report, Failure> {
             value: share_of_top(top),
             before: Datum::Nothing,
             definition: definition.to_owned(),
+            href: "#partners".to_owned(),
         });
     }
     let mut columns = vec![column("Partner"), column("Type")];
@@ -159,7 +161,7 @@ pub async fn show_products(context: &Context) -> Result<Report, Failure> {
         days,
     );
     let names = store::product_names(connection).await?;
-    let journeys = store::list_journeys(connection).await?;
+    let journeys = journey_reads::list_journeys(connection).await?;
     let known = by_id(&journeys);
     let mut products: BTreeMap<&str, (Calls, usize)> = BTreeMap::new();
     let mut partners: BTreeMap<&str, BTreeMap<&str, i64>> = BTreeMap::new();
@@ -262,10 +264,8 @@ pub async fn show_partner(context: &Context) -> Result<Report, Failure> {
     let id = context
         .query("organisation_id")
         .ok_or_else(|| Failure::field("organisation_id", "required", "Name the organisation."))?;
-    let journeys = store::list_journeys(connection).await?;
-    let journey = by_id(&journeys)
-        .get(id.as_str())
-        .copied()
+    let journey = journey_reads::find_journey(connection, &id)
+        .await?
         .ok_or_else(Failure::not_found)?;
     let mut report = frame("partner", &journey.name, "How is this partner doing?", days);
     let live = store::calls_of_partner_by_day(connection, &id, "live", days).await?;
@@ -325,10 +325,10 @@ pub async fn show_partner(context: &Context) -> Result<Report, Failure> {
             .collect(),
         chart: lines(&[1, 2]),
     });
-    let touches: Vec<_> = store::list_touches(connection, days.from * DAY_MS)
+    let touches: Vec<_> = touches::list_touches(connection, days.from * DAY_MS, Some(&id))
         .await?
         .into_iter()
-        .filter(|touch| touch.organisation_id == id && days.holds(touch.at_ms))
+        .filter(|touch| days.holds(touch.at_ms))
         .collect();
     report.tables.push(Table {
         name: "touches",

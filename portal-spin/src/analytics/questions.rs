@@ -10,6 +10,7 @@ use super::calendar::{
 };
 use super::frame::{call_columns, call_values, frame, partner_link};
 use super::funnel::Step;
+use super::journey_reads;
 use super::partners::by_id;
 use super::period::Days;
 use super::report::{Datum, Report, Table, column, defined};
@@ -35,7 +36,7 @@ pub async fn who_hits_limits(context: &Context) -> Result<Report, Failure> {
         "Who is hitting limits and needs an upgrade?",
         days,
     );
-    let journeys = store::list_journeys(connection).await?;
+    let journeys = journey_reads::list_journeys(connection).await?;
     let known = by_id(&journeys);
     let calls = store::live_calls_by_partner(connection, days).await?;
     let before = store::live_calls_by_partner(connection, days.before()).await?;
@@ -178,7 +179,7 @@ pub async fn who_never_called(context: &Context) -> Result<Report, Failure> {
         "Who signed up long ago and never made a call?",
         Days::last(now_ms, least),
     );
-    let mut journeys = store::list_journeys(&context.connection).await?;
+    let mut journeys = journey_reads::list_journeys(&context.connection).await?;
     journeys.retain(|journey| {
         journey.at(Step::Verified).is_some()
             && journey.time_to_first_call().is_none()
@@ -242,7 +243,7 @@ pub async fn who_grows(context: &Context) -> Result<Report, Failure> {
     };
     let mut report = frame("growing", "Growing", "Which partners are growing?", days);
     let connection = &context.connection;
-    let journeys = store::list_journeys(connection).await?;
+    let journeys = journey_reads::list_journeys(connection).await?;
     let known = by_id(&journeys);
     let before = store::live_calls_by_partner(connection, days.before()).await?;
     let grown: BTreeMap<String, (i64, i64)> = store::live_calls_by_partner(connection, days)
@@ -290,7 +291,7 @@ pub async fn who_goes_quiet(context: &Context) -> Result<Report, Failure> {
         "Who calls less than their own past lets expect?",
         days,
     );
-    let journeys = store::list_journeys(&context.connection).await?;
+    let journeys = journey_reads::list_journeys(&context.connection).await?;
     let known = by_id(&journeys);
     let a_year_ago = whole_weeks(context, 10, 52).await?;
     let present = week_of_day(day_of(context.now_ms));
@@ -387,7 +388,7 @@ pub async fn who_churned(context: &Context) -> Result<Report, Failure> {
         to: first_day_of_month(present),
     };
     let mut report = frame("churned", "Churned", "Who was live and stopped?", days);
-    let journeys = store::list_journeys(connection).await?;
+    let journeys = journey_reads::list_journeys(connection).await?;
     let known = by_id(&journeys);
     let mut gone = store::last_days_of_leavers(connection, present - 3, present - 1).await?;
     gone.sort_by(|one, other| other.cmp(one));

@@ -65,6 +65,9 @@ async fn sum_changed_days(context: &Context) -> Result<u64, DatabaseError> {
             let changed_ms = first * DAY_MS;
             find_first_calls(connection, changed_ms).await?;
             find_retained(connection, changed_ms).await?;
+            for days in runs(&days) {
+                note_early_errors(connection, days).await?;
+            }
             Ok(days.len() as u64)
         })
         .await
@@ -155,8 +158,7 @@ async fn sum_again(
 /// Notes each partner's first 2xx by environment, where it is not known or may have moved because cells
 /// from `changed_ms` on are new.
 async fn find_first_calls(connection: &Connection, changed_ms: i64) -> Result<(), DatabaseError> {
-    let milestone =
-        "CASE s.environment WHEN 'live' THEN 'first_live_call' ELSE 'first_sandbox_call' END";
+    let milestone = first_call_in("s.environment");
     connection
         .execute(
             &format!(
@@ -174,6 +176,43 @@ async fn find_first_calls(connection: &Connection, changed_ms: i64) -> Result<()
         )
         .await?;
     Ok(())
+}
+
+/// Keeps what went wrong up to the day of the first success. Where that success is found earlier than these
+/// days, whoever reads leaves the days behind it out.
+async fn note_early_errors(
+    connection: &Connection,
+    days: std::ops::Range<i64>,
+) -> Result<(), DatabaseError> {
+    connection
+        .execute(
+            "DELETE FROM early_errors WHERE day >= $1 AND day < $2",
+            params![days.start, days.end],
+        )
+        .await?;
+    connection
+        .execute(
+            &format!(
+                "INSERT INTO early_errors (organisation_id, environment, day, errors)
+                 SELECT d.organisation_id, d.environment, d.day,
+                    CAST(SUM(d.client_errors + d.refused) AS BIGINT)
+                 FROM partner_days d
+                 LEFT JOIN partner_milestones m ON m.organisation_id = d.organisation_id
+                    AND m.milestone = {}
+                 WHERE d.day >= $1 AND d.day < $2 AND d.client_errors + d.refused > 0
+                    AND (m.at_ms IS NULL OR d.day * 86400000 <= m.at_ms)
+                 GROUP BY d.organisation_id, d.environment, d.day",
+                first_call_in("d.environment")
+            ),
+            params![days.start, days.end],
+        )
+        .await?;
+    Ok(())
+}
+
+/// The milestone of the first success in an environment, as SQL.
+pub(super) fn first_call_in(environment: &str) -> String {
+    format!("CASE {environment} WHEN 'live' THEN 'first_live_call' ELSE 'first_sandbox_call' END")
 }
 
 /// Notes who still called 60 to 90 days after the day of the first live call.

@@ -21,6 +21,8 @@ pub enum Datum {
     Link(String, String),
     /// A number of things.
     Count(i64),
+    /// A number of things, and where they are listed.
+    Listed(i64, String),
     /// A part of a whole; nothing of a whole that is zero.
     Share(i64, i64),
     /// A change from one number to another, as a part of the first.
@@ -48,7 +50,7 @@ impl Datum {
     pub fn json(&self) -> Json {
         match self {
             Self::Text(text) | Self::Link(text, _) => json!(text),
-            Self::Count(count) => json!(count),
+            Self::Count(count) | Self::Listed(count, _) => json!(count),
             Self::Share(part, whole) => {
                 ratio(*part, *whole).map_or(Json::Null, |share| json!(share))
             }
@@ -67,7 +69,7 @@ impl Datum {
     pub fn text(&self) -> String {
         match self {
             Self::Text(text) | Self::Link(text, _) => text.clone(),
-            Self::Count(count) => signed(*count),
+            Self::Count(count) | Self::Listed(count, _) => signed(*count),
             Self::Share(part, whole) => {
                 ratio(*part, *whole).map_or_else(dash, |share| format!("{:.1} %", share * 100.0))
             }
@@ -102,7 +104,7 @@ impl Datum {
     /// Where it leads; empty for nowhere.
     pub fn href(&self) -> &str {
         match self {
-            Self::Link(_, href) => href,
+            Self::Link(_, href) | Self::Listed(_, href) => href,
             _ => "",
         }
     }
@@ -116,7 +118,7 @@ impl Datum {
     #[allow(clippy::cast_precision_loss)] // for drawing only
     pub fn height(&self) -> Option<f64> {
         match self {
-            Self::Count(count) | Self::Span(count) => Some(*count as f64),
+            Self::Count(count) | Self::Listed(count, _) | Self::Span(count) => Some(*count as f64),
             Self::Share(part, whole) => ratio(*part, *whole),
             Self::Change(from, to) => ratio(to - from, *from),
             Self::Amount(money) => {
@@ -188,6 +190,9 @@ pub struct Figure {
     pub before: Datum,
     /// What counts, which events, over which time.
     pub definition: String,
+    /// Where what it counts is listed.
+    #[serde(skip)]
+    pub href: String,
 }
 
 /// A column of a table.
@@ -313,6 +318,56 @@ pub struct Report {
     pub figures: Vec<Figure>,
     /// Tables.
     pub tables: Vec<Table>,
+    /// What it can be narrowed to, beside the span.
+    #[serde(skip)]
+    pub choices: Vec<Choice>,
+}
+
+/// Something that a report can be narrowed to: a field of its form.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Choice {
+    /// In the query.
+    pub name: &'static str,
+    /// On the page.
+    pub label: &'static str,
+    /// Value and words; an empty value is no narrowing.
+    pub options: Vec<(String, String)>,
+    /// The value that is chosen.
+    pub chosen: String,
+}
+
+impl Choice {
+    /// One of these values, always.
+    pub fn one_of(
+        name: &'static str,
+        label: &'static str,
+        options: Vec<(String, String)>,
+        chosen: &str,
+    ) -> Self {
+        Self {
+            name,
+            label,
+            options,
+            chosen: chosen.to_owned(),
+        }
+    }
+
+    /// One of these values, or all.
+    pub fn among(
+        name: &'static str,
+        label: &'static str,
+        options: Vec<(String, String)>,
+        chosen: &str,
+    ) -> Self {
+        let all = (String::new(), "All".to_owned());
+        let options = std::iter::once(all).chain(options).collect();
+        Self::one_of(name, label, options, chosen)
+    }
+
+    /// Whether a value is the chosen one.
+    pub fn is_chosen(&self, value: &str) -> bool {
+        self.chosen == value
+    }
 }
 
 #[cfg(test)]

@@ -6,8 +6,9 @@ use shared::money::Currency;
 
 use super::calendar::{first_day_of_month, month_label, month_of};
 use super::chart::{bars, lines};
-use super::frame::{frame, partner_link};
+use super::frame::{frame, partner_link, report_link};
 use super::funnel::Journey;
+use super::journey_reads;
 use super::partners::by_id;
 use super::period::Days;
 use super::report::{Datum, Figure, Report, Table, column, defined};
@@ -32,6 +33,7 @@ pub async fn figure(context: &Context, days: Days) -> Result<Figure, Failure> {
         value: Datum::amount(currency, total(days).await?),
         before: Datum::amount(currency, total(days.before()).await?),
         definition: COUNTS.to_owned(),
+        href: report_link("revenue", days),
     })
 }
 
@@ -261,6 +263,11 @@ impl Earnings {
             value,
             before,
             definition: definition.to_owned(),
+            href: match name {
+                "recurring" => "#months",
+                _ => "#partners",
+            }
+            .to_owned(),
         };
         let each =
             |all: i64, number| number_of(all.checked_div(number).map(|minor| self.amount(minor)));
@@ -330,7 +337,7 @@ pub async fn show_revenue(context: &Context) -> Result<Report, Failure> {
     report
         .tables
         .push(by_month(context, earnings.currency, days).await?);
-    let journeys = store::list_journeys(connection).await?;
+    let journeys = journey_reads::list_journeys(connection).await?;
     let touches = Touches::read(connection, days).await?;
     report
         .tables
@@ -371,6 +378,7 @@ async fn free_to_paid(context: &Context, days: Days) -> Result<Figure, Failure> 
         value: until(days.to).await?,
         before: until(days.from).await?,
         definition: "of the partners that had made a live call answered 2xx by the end of the span, the share that had been issued an invoice above zero by then".to_owned(),
+        href: report_link("funnel", days),
     })
 }
 
@@ -447,5 +455,6 @@ pub(super) async fn forecast(context: &Context, currency: Currency) -> Result<Fi
                 )
             },
         ),
+        href: report_link("revenue", days),
     })
 }

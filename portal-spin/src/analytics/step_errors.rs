@@ -3,9 +3,10 @@
 
 use std::collections::BTreeMap;
 
-use super::calendar::day_of;
+use super::calendar::{DAY_MS, day_of};
 use super::funnel::{STEPS, Step};
 use super::period::Days;
+use super::refresh::first_call_in;
 use crate::context::Context;
 use crate::database::{Connection, DatabaseError};
 use crate::params;
@@ -68,27 +69,28 @@ pub async fn by_step(connection: &Connection, days: Days) -> Result<[i64; STEPS]
             add(step, count);
         }
     }
-    for (environment, step) in [("test", Step::SandboxCall), ("live", Step::LiveCall)] {
-        let row = connection
-            .query_one(
-                "SELECT CAST(COALESCE(SUM(d.client_errors + d.refused), 0) AS BIGINT)
-                 FROM registered_organisations o
-                 JOIN partner_days d ON d.organisation_id = o.organisation_id AND d.environment = $1
-                    AND d.day >= $2 AND d.day < $3
-                 LEFT JOIN partner_milestones m ON m.organisation_id = o.organisation_id AND m.milestone = $4
-                 WHERE o.created_at >= $5 AND o.created_at < $6
-                    AND (m.at_ms IS NULL OR d.day * 86400000 <= m.at_ms)",
-                params![
-                    environment,
-                    days.from,
-                    days.to,
-                    step,
-                    days.from.saturating_mul(super::calendar::DAY_MS),
-                    days.to.saturating_mul(super::calendar::DAY_MS)
-                ],
-            )
-            .await?;
-        add(step, row.get(0)?);
+    let sql = format!(
+        "SELECT e.environment, CAST(SUM(e.errors) AS BIGINT)
+         FROM early_errors e
+         JOIN registered_organisations o ON o.organisation_id = e.organisation_id
+            AND o.created_at >= $1 AND o.created_at < $2
+         LEFT JOIN partner_milestones m ON m.organisation_id = e.organisation_id AND m.milestone = {}
+         WHERE e.day >= $3 AND e.day < $4 AND (m.at_ms IS NULL OR e.day * 86400000 <= m.at_ms)
+         GROUP BY e.environment",
+        first_call_in("e.environment")
+    );
+    let span = params![
+        days.from.saturating_mul(DAY_MS),
+        days.to.saturating_mul(DAY_MS),
+        days.from,
+        days.to
+    ];
+    for row in connection.query(&sql, span).await? {
+        let step = match row.get::<String>(0)?.as_str() {
+            "live" => Step::LiveCall,
+            _ => Step::SandboxCall,
+        };
+        add(step, row.get(1)?);
     }
     Ok(errors)
 }

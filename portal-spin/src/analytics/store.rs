@@ -1,77 +1,11 @@
-//! What reports read: journeys, and calls by partner, product and month. Only sums, never cells.
+//! What reports read: calls by partner, product and month. Only sums, never cells.
 
 use std::collections::BTreeMap;
 
 use super::calendar::DAY_MS;
-use super::funnel::{Journey, Step};
 use super::period::Days;
 use crate::database::{Connection, DatabaseError, Row};
 use crate::params;
-
-/// Every partner's way, and those who registered and never verified.
-pub async fn list_journeys(connection: &Connection) -> Result<Vec<Journey>, DatabaseError> {
-    let pivot: Vec<String> = Step::ANY
-        .iter()
-        .skip(Step::SandboxCall as usize)
-        .map(|step| format!("MIN(CASE WHEN milestone = '{step}' THEN at_ms END) AS {step}_at"))
-        .collect();
-    // Each side is summed up by itself and joined once: a look-up for each of many partners takes longer.
-    let rows = connection
-        .query(
-            &format!(
-                "SELECT o.organisation_id, o.name, o.source, o.partner_type,
-                    COALESCE(r.at_ms, o.created_at), o.created_at, a.at_ms, k.at_ms, m.*
-                 FROM registered_organisations o
-                 LEFT JOIN (SELECT organisation_id, MIN(created_at) AS at_ms FROM registrations
-                    GROUP BY organisation_id) r ON r.organisation_id = o.organisation_id
-                 LEFT JOIN (SELECT organisation_id, MIN(accepted_at) AS at_ms FROM acceptances
-                    GROUP BY organisation_id) a ON a.organisation_id = o.organisation_id
-                 LEFT JOIN (SELECT p.organisation_id, MIN(c.created_at_ms) AS at_ms
-                    FROM apps p JOIN credentials c ON c.app_id = p.app_id
-                    GROUP BY p.organisation_id) k ON k.organisation_id = o.organisation_id
-                 LEFT JOIN (SELECT organisation_id, {} FROM partner_milestones
-                    GROUP BY organisation_id) m ON m.organisation_id = o.organisation_id",
-                pivot.join(", ")
-            ),
-            vec![],
-        )
-        .await?;
-    let mut journeys = Vec::with_capacity(rows.len());
-    for row in rows {
-        let mut journey = Journey {
-            organisation_id: row.get(0)?,
-            name: row.get(1)?,
-            source: row.get(2)?,
-            partner_type: row.get(3)?,
-            ..Journey::default()
-        };
-        for (at, column) in journey.at_ms.iter_mut().zip((4..8).chain(9..13)) {
-            *at = row.get(column)?;
-        }
-        journeys.push(journey);
-    }
-    let unverified = connection
-        .query(
-            "SELECT MIN(r.organisation_name), MIN(r.source), MIN(r.created_at) FROM registrations r
-             WHERE r.completed_at IS NULL AND NOT EXISTS (SELECT 1 FROM registrations d
-                WHERE d.email = r.email AND d.completed_at IS NOT NULL)
-             GROUP BY r.email",
-            vec![],
-        )
-        .await?;
-    for row in unverified {
-        let mut journey = Journey {
-            name: row.get(0)?,
-            source: row.get(1)?,
-            ..Journey::default()
-        };
-        if let Some(at) = journey.at_ms.first_mut() {
-            *at = row.get(2)?;
-        }
-        journeys.push(journey);
-    }
-    Ok(journeys)
-}
 
 /// Calls of something over a span.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -365,70 +299,6 @@ pub async fn last_days_of_leavers(
                 AND d.successes > 0
              GROUP BY g.organisation_id",
             params![since_month, left_month],
-        )
-        .await?;
-    rows.iter()
-        .map(|row| Ok((row.get(0)?, row.get(1)?)))
-        .collect()
-}
-
-/// An action of the operator's staff on a partner: a human touch.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Touch {
-    /// The partner.
-    pub organisation_id: String,
-    /// When.
-    pub at_ms: i64,
-    /// What was done, as in the audit log.
-    pub action: String,
-}
-
-/// Human touches since a moment: audit records of a partner by someone with a role on the operator's
-/// side who is not a member of it.
-pub async fn list_touches(
-    connection: &Connection,
-    since_ms: i64,
-) -> Result<Vec<Touch>, DatabaseError> {
-    let rows = connection
-        .query(
-            "SELECT r.organisation_id, r.recorded_at, r.action
-             FROM (SELECT DISTINCT person_id FROM operator_members) o
-             JOIN audit_records r ON r.actor = o.person_id
-             WHERE r.organisation_id IS NOT NULL AND r.recorded_at >= $1
-                AND NOT EXISTS (SELECT 1 FROM members m
-                    WHERE m.organisation_id = r.organisation_id AND m.person_id = o.person_id)",
-            params![since_ms],
-        )
-        .await?;
-    rows.iter()
-        .map(|row| {
-            Ok(Touch {
-                organisation_id: row.get(0)?,
-                at_ms: row.get(1)?,
-                action: row.get(2)?,
-            })
-        })
-        .collect()
-}
-
-/// Human touches of each partner in a span, as [`list_touches`] counts them.
-pub async fn touches_by_partner(
-    connection: &Connection,
-    days: Days,
-) -> Result<BTreeMap<String, i64>, DatabaseError> {
-    let rows = connection
-        .query(
-            "SELECT r.organisation_id, COUNT(*)
-             FROM (SELECT DISTINCT person_id FROM operator_members) o
-             JOIN audit_records r ON r.actor = o.person_id
-             WHERE r.organisation_id IS NOT NULL AND r.recorded_at >= $1 AND r.recorded_at < $2
-                AND NOT EXISTS (SELECT 1 FROM members m
-                    WHERE m.organisation_id = r.organisation_id AND m.person_id = o.person_id)
-             GROUP BY r.organisation_id",
-            params![
-                days.from.saturating_mul(DAY_MS),
-                days.to.saturating_mul(DAY_MS)
-            ],
         )
         .await?;
     rows.iter()

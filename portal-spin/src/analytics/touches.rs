@@ -4,9 +4,8 @@ use std::collections::BTreeMap;
 
 use super::calendar::DAY_MS;
 use super::period::Days;
-use super::store;
 use crate::database::{Connection, DatabaseError};
-use crate::threads;
+use crate::{params, threads};
 
 /// What an action is.
 pub const ACTIONS: &str = "actions of the operator's staff on the partner in the span, answers in threads included: audit records by someone with a role on the operator's side who is not a member of the partner";
@@ -37,7 +36,7 @@ impl Touches {
     /// Counts them.
     pub async fn read(connection: &Connection, days: Days) -> Result<Self, DatabaseError> {
         let mut partners: BTreeMap<String, Touched> = BTreeMap::new();
-        for (id, actions) in store::touches_by_partner(connection, days).await? {
+        for (id, actions) in touches_by_partner(connection, days).await? {
             partners.entry(id).or_default().actions = actions;
         }
         let span = days.from.saturating_mul(DAY_MS)..days.to.saturating_mul(DAY_MS);
@@ -61,4 +60,71 @@ impl Touches {
     pub fn partners(&self) -> impl Iterator<Item = &str> {
         self.0.keys().map(String::as_str)
     }
+}
+
+/// An action of the operator's staff on a partner: a human touch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Touch {
+    /// The partner.
+    pub organisation_id: String,
+    /// When.
+    pub at_ms: i64,
+    /// What was done, as in the audit log.
+    pub action: String,
+}
+
+/// Human touches since a moment, of everyone or of one partner: audit records of a partner by someone with a role on the operator's
+/// side who is not a member of it.
+pub async fn list_touches(
+    connection: &Connection,
+    since_ms: i64,
+    organisation_id: Option<&str>,
+) -> Result<Vec<Touch>, DatabaseError> {
+    let organisation_id = organisation_id.unwrap_or_default();
+    let rows = connection
+        .query(
+            "SELECT r.organisation_id, r.recorded_at, r.action
+             FROM (SELECT DISTINCT person_id FROM operator_members) o
+             JOIN audit_records r ON r.actor = o.person_id
+             WHERE r.organisation_id IS NOT NULL AND r.recorded_at >= $1
+                AND NOT EXISTS (SELECT 1 FROM members m
+                    WHERE m.organisation_id = r.organisation_id AND m.person_id = o.person_id)
+                AND ($2 = '' OR r.organisation_id = $2)",
+            params![since_ms, organisation_id],
+        )
+        .await?;
+    rows.iter()
+        .map(|row| {
+            Ok(Touch {
+                organisation_id: row.get(0)?,
+                at_ms: row.get(1)?,
+                action: row.get(2)?,
+            })
+        })
+        .collect()
+}
+
+/// Human touches of each partner in a span, as [`list_touches`] counts them.
+async fn touches_by_partner(
+    connection: &Connection,
+    days: Days,
+) -> Result<BTreeMap<String, i64>, DatabaseError> {
+    let rows = connection
+        .query(
+            "SELECT r.organisation_id, COUNT(*)
+             FROM (SELECT DISTINCT person_id FROM operator_members) o
+             JOIN audit_records r ON r.actor = o.person_id
+             WHERE r.organisation_id IS NOT NULL AND r.recorded_at >= $1 AND r.recorded_at < $2
+                AND NOT EXISTS (SELECT 1 FROM members m
+                    WHERE m.organisation_id = r.organisation_id AND m.person_id = o.person_id)
+             GROUP BY r.organisation_id",
+            params![
+                days.from.saturating_mul(DAY_MS),
+                days.to.saturating_mul(DAY_MS)
+            ],
+        )
+        .await?;
+    rows.iter()
+        .map(|row| Ok((row.get(0)?, row.get(1)?)))
+        .collect()
 }

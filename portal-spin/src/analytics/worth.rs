@@ -3,7 +3,7 @@
 use super::calendar::{day_of, first_day_of_month, month_label, month_of_day};
 use super::chart::lines;
 use super::costs::{self, ProgrammeCost};
-use super::frame::frame;
+use super::frame::{frame, report_link};
 use super::period::Days;
 use super::report::{Datum, Figure, Report, Table, column, defined};
 use super::{revenue, revenue_sums};
@@ -81,6 +81,11 @@ pub async fn show_worth(context: &Context) -> Result<Report, Failure> {
         value: amount(sum(&now, of)),
         before: amount(sum(&before, of)),
         definition: definition.to_owned(),
+        href: match name {
+            "earned" => report_link("revenue", days),
+            "cost" => "/operator/programme-costs".to_owned(),
+            _ => "#months".to_owned(),
+        },
     };
     report.figures = vec![
         figure(
@@ -114,6 +119,7 @@ pub async fn show_worth(context: &Context) -> Result<Report, Failure> {
             ),
             definition: "revenue as a share of costs: above 100 % the programme pays for itself"
                 .to_owned(),
+            href: "#months".to_owned(),
         },
     ];
     let mut so_far = 0;

@@ -72,6 +72,9 @@ migrations! {
     204 "0204_threads",
     205 "0205_tiering",
     206 "0206_step_errors",
+    207 "0207_early_errors",
+    208 "0208_day_latencies",
+    209 "0209_days_at_once",
 }
 
 /// FNV-1a over every number and file, worked out by the compiler. It only tells this list from another:

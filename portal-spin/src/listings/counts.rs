@@ -2,7 +2,7 @@
 
 use schemars::JsonSchema;
 use serde::Serialize;
-use shared::ids::{AppId, ListingId};
+use shared::ids::{AppId, ListingId, OrganisationId};
 
 use crate::database::{Connection, DatabaseError, Row};
 use crate::params;
@@ -141,6 +141,30 @@ pub async fn read_total(
     funnel_of(&connection.query_one(&sql, parameters).await?, days)
 }
 
+/// The counts of an organisation's apps in these days, most installations first.
+pub async fn list_funnels_of(
+    connection: &Connection,
+    organisation_id: OrganisationId,
+    days: std::ops::Range<i64>,
+) -> Result<Vec<AppFunnel>, DatabaseError> {
+    let sql = format!(
+        "SELECT {STEPS}, (SELECT COUNT(*) FROM installations i WHERE i.app_id = l.app_id
+                AND i.environment = 'live' AND i.removed_at_ms IS NULL),
+            l.app_id, a.name, o.name, l.slug, CASE WHEN s.state = 'published' THEN 1 ELSE 0 END
+         FROM listings l JOIN apps a ON a.app_id = l.app_id AND a.organisation_id = $1
+         JOIN organisations o ON o.organisation_id = a.organisation_id
+         LEFT JOIN submissions s ON s.submission_id = l.live_submission_id
+         LEFT JOIN listing_counts c ON c.listing_id = l.listing_id AND c.day >= $2 AND c.day < $3
+         GROUP BY l.app_id, a.name, o.name, l.slug, s.state
+         ORDER BY 3 DESC, 5 DESC, 1 DESC, l.app_id"
+    );
+    let parameters = params![organisation_id, days.start, days.end];
+    let rows = connection.query(&sql, parameters).await?;
+    rows.iter()
+        .map(|row| app_funnel_of(row, days.end - days.start))
+        .collect()
+}
+
 /// The counts of every app that was seen, is listed or is installed: most installations first.
 pub async fn list_funnels(
     connection: &Connection,
@@ -170,16 +194,16 @@ pub async fn list_funnels(
         stretch.from
     ];
     let rows = connection.query(&sql, parameters).await?;
-    rows.iter()
-        .map(|row| {
-            Ok(AppFunnel {
-                funnel: funnel_of(row, days)?,
-                app_id: row.get(5)?,
-                app: row.get(6)?,
-                partner: row.get(7)?,
-                slug: row.get(8)?,
-                is_listed: row.get(9)?,
-            })
-        })
-        .collect()
+    rows.iter().map(|row| app_funnel_of(row, days)).collect()
+}
+
+fn app_funnel_of(row: &Row, days: i64) -> Result<AppFunnel, DatabaseError> {
+    Ok(AppFunnel {
+        funnel: funnel_of(row, days)?,
+        app_id: row.get(5)?,
+        app: row.get(6)?,
+        partner: row.get(7)?,
+        slug: row.get(8)?,
+        is_listed: row.get(9)?,
+    })
 }

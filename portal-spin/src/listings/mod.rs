@@ -18,7 +18,7 @@ pub use content::{
     CATEGORIES, Content, FieldKind, FormField, ScopeRequest, Screenshot, Visibility, check_answers,
     check_bounds, plain_words,
 };
-pub use counts::{Funnel, Step, count_step, read_funnel};
+pub use counts::{Funnel, Step, count_step, list_funnels_of, read_funnel};
 pub use images::{ImageView, show_image, store_image, upload_image};
 pub use installs::{InstallsOverview, list_installs, show_installs_overview};
 pub use pages::*;

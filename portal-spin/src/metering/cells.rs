@@ -272,7 +272,7 @@ fn number(value: u64) -> Result<i64, DatabaseError> {
 }
 
 /// `2:30 3:10`: bucket and calls.
-fn latency_text(latency: &[(u8, u64)]) -> String {
+pub(super) fn latency_text(latency: &[(u8, u64)]) -> String {
     let parts: Vec<String> = latency
         .iter()
         .map(|(bucket, calls)| format!("{bucket}:{calls}"))

@@ -6,6 +6,7 @@
 
 mod cells;
 mod exports;
+mod latencies;
 mod meter_use;
 mod model;
 mod organisation_reads;
@@ -26,10 +27,11 @@ mod tests;
 
 pub use cells::merge_cells;
 pub use exports::export_usage;
+pub use latencies::{LatencySum, list_latencies};
 pub use meter_use::MeterUse;
 pub use model::{Granularity, QuotaView, UsageView, is_refusal, percentile};
 pub use organisation_reads::{
-    CallFilter, CallSum, SampledRequest, list_calls, list_latencies, list_sampled_requests,
+    CallFilter, CallSum, SampledRequest, busiest_minutes, list_calls, list_sampled_requests,
 };
 pub use pages::show_usage_page;
 pub use production::{Behaviour, list_behaviour};

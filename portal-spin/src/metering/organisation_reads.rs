@@ -2,9 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use shared::usage::LATENCY_BUCKETS;
-
-use super::cells::parse_latency;
 use super::spans::{Coarsest, Span};
 use crate::database::{Connection, DatabaseError, Value};
 use crate::params;
@@ -25,12 +22,12 @@ pub struct CallFilter {
 }
 
 /// Five parameters from `$1`, in the order of [`CallFilter::parameters`].
-const SCOPE: &str = "s.app_id IN (SELECT app_id FROM apps WHERE organisation_id = $1)
+pub(super) const SCOPE: &str = "s.app_id IN (SELECT app_id FROM apps WHERE organisation_id = $1)
     AND s.is_call_count = 1 AND ($2 = '' OR s.environment = $2) AND ($3 = '' OR s.app_id = $3)
     AND ($4 = '' OR s.operation = $4) AND ($5 = '' OR s.credential_id = $5)";
 
 impl CallFilter {
-    fn parameters(&self) -> Vec<Value> {
+    pub(super) fn parameters(&self) -> Vec<Value> {
         params![
             &self.organisation_id,
             &self.environment,
@@ -62,7 +59,7 @@ pub struct CallSum {
     pub bytes: i64,
 }
 
-/// Calls in a span of minutes, by points of so many minutes (whole hours or whole days).
+/// Calls in a span of minutes, by points of so many minutes.
 pub async fn list_calls(
     connection: &Connection,
     filter: &CallFilter,
@@ -79,10 +76,10 @@ pub async fn list_calls(
         scope_parameters: filter.parameters(),
         from: minutes.start,
         to: minutes.end,
-        coarsest: if width % 1_440 == 0 {
-            Coarsest::Day
-        } else {
-            Coarsest::Hour
+        coarsest: match width {
+            width if width % 1_440 == 0 => Coarsest::Day,
+            width if width % 60 == 0 => Coarsest::Hour,
+            _ => Coarsest::Minute,
         },
     }
     .read(connection)
@@ -103,33 +100,28 @@ pub async fn list_calls(
         .collect()
 }
 
-/// Latency histograms of the calls let through, by operation, from the minutes: for spans that are not too long.
-pub async fn list_latencies(
+/// The calls let through in the busiest minute of each subscription and environment, since this minute.
+pub async fn busiest_minutes(
     connection: &Connection,
-    filter: &CallFilter,
-    minutes: std::ops::Range<i64>,
-) -> Result<BTreeMap<String, [u64; LATENCY_BUCKETS]>, DatabaseError> {
-    let sql = format!(
-        "SELECT s.operation, c.latency, COUNT(*) FROM usage_series s
-         JOIN usage_cells c ON c.series = s.series
-         WHERE {SCOPE} AND s.outcome IN ('1xx', '2xx', '3xx', '4xx', '5xx', 'aborted')
-            AND c.minute >= $6 AND c.minute < $7 GROUP BY s.operation, c.latency"
-    );
-    let mut parameters = filter.parameters();
-    parameters.extend(params![minutes.start, minutes.end]);
-    let mut histograms: BTreeMap<String, [u64; LATENCY_BUCKETS]> = BTreeMap::new();
-    for row in connection.query(&sql, parameters).await? {
-        let histogram = histograms
-            .entry(row.get(0)?)
-            .or_insert([0; LATENCY_BUCKETS]);
-        let (text, times): (String, u64) = (row.get(1)?, row.get(2)?);
-        for (bucket, calls) in parse_latency(&text) {
-            if let Some(sum) = histogram.get_mut(bucket) {
-                *sum += calls * times;
-            }
-        }
-    }
-    Ok(histograms)
+    organisation_id: &str,
+    since: i64,
+) -> Result<BTreeMap<(String, String), i64>, DatabaseError> {
+    let rows = connection
+        .query(
+            "SELECT b.subscription_id, b.environment, CAST(MAX(b.calls) AS BIGINT) FROM (
+                SELECT s.subscription_id, s.environment, c.minute, SUM(c.count) AS calls
+                FROM usage_series s JOIN usage_cells c ON c.series = s.series
+                WHERE s.app_id IN (SELECT app_id FROM apps WHERE organisation_id = $1)
+                    AND s.is_call_count = 1 AND c.minute >= $2
+                    AND s.outcome IN ('1xx', '2xx', '3xx', '4xx', '5xx', 'aborted')
+                GROUP BY s.subscription_id, s.environment, c.minute) b
+             GROUP BY b.subscription_id, b.environment",
+            params![organisation_id, since],
+        )
+        .await?;
+    rows.iter()
+        .map(|row| Ok(((row.get(0)?, row.get(1)?), row.get(2)?)))
+        .collect()
 }
 
 /// A line of the request log of any of the organisation's apps.

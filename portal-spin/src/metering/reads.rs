@@ -119,11 +119,14 @@ pub async fn insert_calls_of_days(
     tail: &str,
     days: std::ops::Range<i64>,
 ) -> Result<u64, DatabaseError> {
+    // Boots that ended before have nothing in these days: without them, what a day costs does not grow with
+    // the programme's age.
     Span {
         select,
-        scope: "s.app_id <> '' AND s.is_call_count = 1",
+        scope: "s.app_id <> '' AND s.is_call_count = 1 AND s.edge_boot_id IN (
+            SELECT edge_boot_id FROM usage_rollups WHERE last_minute >= $1)",
         group: tail,
-        scope_parameters: params![],
+        scope_parameters: params![days.start * 1_440],
         from: days.start * 1_440,
         to: days.end * 1_440,
         coarsest: Coarsest::Day,

@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::latencies;
 use crate::database::{Connection, DatabaseError, Value, placeholders};
 use crate::params;
 
@@ -127,6 +128,7 @@ async fn roll_up_boot(
         let day = hour.div_euclid(24);
         if (day + 1) * 24 <= hours_until {
             sum_up(connection, &DAYS, boot, day, day + 1).await?;
+            latencies::sum_up_days(connection, boot, day, day + 1).await?;
         }
         note_changed_days(connection, day, day).await?;
         connection
@@ -145,14 +147,9 @@ async fn roll_up_boot(
     let until = closed.min(from + HOURS_PER_STEP);
     if from < until {
         sum_up(connection, &HOURS, boot, from, until).await?;
-        sum_up(
-            connection,
-            &DAYS,
-            boot,
-            from.div_euclid(24),
-            until.div_euclid(24),
-        )
-        .await?;
+        let days = from.div_euclid(24)..until.div_euclid(24);
+        sum_up(connection, &DAYS, boot, days.start, days.end).await?;
+        latencies::sum_up_days(connection, boot, days.start, days.end).await?;
         note_changed_days(connection, from.div_euclid(24), (until - 1).div_euclid(24)).await?;
         connection
             .execute(
@@ -394,6 +391,7 @@ pub async fn forget_rollups(connection: &Connection) -> Result<(), DatabaseError
                 "DELETE FROM usage_stale_hours",
                 "DELETE FROM usage_hours",
                 "DELETE FROM usage_days",
+                "DELETE FROM usage_day_latencies",
             ] {
                 connection.execute(statement, vec![]).await?;
             }

@@ -88,6 +88,31 @@ on_every_database! {
         assert!(portal.newest_email("partner@acme.example").await["text"].as_str().unwrap().contains("Where are they?"));
     }
 
+    async fn who_is_in_a_tier_that_goes_first_is_reviewed_first(portal: TestPortal) {
+        let desk = Desk::start(&portal).await;
+        let first = desk.in_review(&portal).await;
+        let eve = portal.sign_up("eve@partner.example", "Eve").await;
+        let staff = portal.sign_up("manager@operator.example", "Operator").await;
+        portal.make_operator(&staff, "manager").await;
+        let token = portal.log_in("manager@operator.example", crate::testing::PASSWORD).await;
+        let apps = format!("/api/v1/organisations/{}/apps", eve.organisation_id);
+        let app = portal.post(&apps, &eve.token, json!({ "name": "Later" })).await.expect(201).json();
+        portal.advance_ms(60_000);
+        let second = desk.in_review_of(&portal, app["id"].as_str().unwrap()).await;
+        let order = async |token: &str| -> Vec<String> {
+            let queue = portal.get("/api/v1/operator/submissions", token).await.expect(200).json();
+            queue["items"].as_array().unwrap().iter().map(|one| one["id"].as_str().unwrap().to_owned()).collect()
+        };
+        assert_eq!(order(&token).await, [first.clone(), second.clone()], "who came first");
+        let gold = json!({ "name": "Gold", "position": 9 });
+        portal.call("PUT", "/api/v1/operator/tiers/gold", &token, Some(gold)).await.expect(200);
+        let grants = json!({ "grants": { "review_priority": 2 } });
+        portal.call("PUT", "/api/v1/operator/tiers/gold/rules", &token, Some(grants)).await.expect(200);
+        let path = format!("/api/v1/operator/organisations/{}", eve.organisation_id);
+        portal.call("PATCH", &path, &token, Some(json!({ "tier": "gold" }))).await.expect(200);
+        assert_eq!(order(&token).await, [second, first], "whose tier goes first");
+    }
+
     async fn nobody_hands_a_review_to_or_by_someone_who_must_not_review_it(portal: TestPortal) {
         let pair = Pair::start(&portal).await;
         let (first, second) = (&pair.desk.reviewer, &pair.second);

@@ -61,12 +61,6 @@ pub async fn load(context: &Context, log: &Log, staff: &str) {
     store_touches(context, log, staff).await;
     store_calls(context, log).await;
     store_invoices(context, log).await;
-    while metering::roll_up(&context.connection, context.now_ms)
-        .await
-        .unwrap()
-        > 0
-    {}
-    while refresh(context).await.unwrap() > 0 {}
     while read_new_invoices(context).await.unwrap() > 0 {}
     if matches!(context.connection.engine(), crate::ports::Engine::Postgres) {
         // As autovacuum does within a minute of such a load.
@@ -272,7 +266,8 @@ async fn store_touches(context: &Context, log: &Log, staff: &str) {
     .await;
 }
 
-/// Each month of calls is the report of an edge boot of its own, as gateways are updated now and then.
+/// Each month of calls is the report of an edge boot of its own, as gateways are updated now and then; what
+/// is made of it is made before the next month comes, as it would be.
 async fn store_calls(context: &Context, log: &Log) {
     let mut boots: std::collections::BTreeMap<i64, Vec<Cell>> = std::collections::BTreeMap::new();
     for call in &log.calls {
@@ -307,6 +302,8 @@ async fn store_calls(context: &Context, log: &Log) {
                 .await
                 .unwrap();
         }
+        while metering::roll_up(connection, context.now_ms).await.unwrap() > 0 {}
+        while refresh(context).await.unwrap() > 0 {}
     }
 }
 

@@ -39,7 +39,12 @@ async fn bench(portal: TestPortal, engine: &str) {
     let size = partners(10_000);
     let (log, token) = scene(&portal, size).await;
     let loaded = started.elapsed().as_secs();
+    println!("LOADED in {loaded} s");
     let compared = compare::compare(&portal, &token, &log).await;
+    println!(
+        "COMPARED {} numbers, {} differ",
+        compared.numbers, compared.difference
+    );
     let mut line = json!({
         "name": format!("analytics-{engine}"), "partners": size, "months": 24, "calls_logged": log.calls.len(),
         "invoices": log.invoices.len(), "how": "the component's code, native, one request at a time",

@@ -17,22 +17,55 @@ const SPANS: [&str; 4] = [
     "from=2027-10-04&to=2027-10-31",
 ];
 
-async fn p95(portal: &TestPortal, token: &str, paths: &[String]) -> (f64, usize) {
-    let (mut took, mut bytes) = (Vec::new(), 0);
+/// Milliseconds that this process has spent on a processor. Beside the time on the clock, it says what a
+/// busy machine added; of PostgreSQL, whose server is another process, it says nothing.
+fn processor_ms() -> f64 {
+    let threads = std::fs::read_dir("/proc/self/task").into_iter().flatten();
+    let nanos = threads.flatten().filter_map(|thread| {
+        let text = std::fs::read_to_string(thread.path().join("schedstat")).ok()?;
+        text.split(' ').next()?.parse::<f64>().ok()
+    });
+    nanos.sum::<f64>() / 1_000_000.0
+}
+
+fn p95_of(mut took: Vec<f64>) -> f64 {
+    took.sort_by(f64::total_cmp);
+    let place = (took.len() * 95).div_ceil(100) - 1;
+    (took[place] * 10.0).round() / 10.0
+}
+
+/// Of these pages, each asked for several times.
+struct Timed {
+    wall_ms: f64,
+    processor_ms: f64,
+    bytes: usize,
+}
+
+impl Timed {
+    fn line(&self) -> Json {
+        json!({ "p95_ms": self.wall_ms, "p95_processor_ms": self.processor_ms, "bytes": self.bytes })
+    }
+}
+
+async fn p95(portal: &TestPortal, token: &str, paths: &[String]) -> Timed {
+    let (mut took, mut worked, mut bytes) = (Vec::new(), Vec::new(), 0);
     for round in 0..=ROUNDS {
         for path in paths {
-            let started = Instant::now();
+            let (started, before) = (Instant::now(), processor_ms());
             let answer = portal.page(path, token).await.expect(200);
             // The first round fills the caches of the database.
             if round > 0 {
                 took.push(started.elapsed().as_secs_f64() * 1_000.0);
+                worked.push(processor_ms() - before);
             }
             bytes = answer.body.len().max(bytes);
         }
     }
-    took.sort_by(f64::total_cmp);
-    let place = (took.len() * 95).div_ceil(100) - 1;
-    ((took[place] * 10.0).round() / 10.0, bytes)
+    Timed {
+        wall_ms: p95_of(took),
+        processor_ms: p95_of(worked),
+        bytes,
+    }
 }
 
 /// The partner with the most calls.
@@ -66,15 +99,16 @@ pub async fn time(portal: &TestPortal, token: &str, log: &Log) -> Vec<(&'static 
                 )
             })
             .collect();
-        let (ms, bytes) = p95(portal, token, &paths).await;
-        slowest = slowest.max(ms);
-        operator.insert(
-            entry.name.to_owned(),
-            json!({ "p95_ms": ms, "bytes": bytes }),
-        );
+        let timed = p95(portal, token, &paths).await;
+        slowest = slowest.max(timed.wall_ms);
+        // One by one as they come: a run that is cut short has said something.
+        println!("PAGE {} {}", entry.name, timed.line());
+        operator.insert(entry.name.to_owned(), timed.line());
     }
-    let (ms, bytes) = p95(portal, token, &["/operator".to_owned()]).await;
-    operator.insert("today".to_owned(), json!({ "p95_ms": ms, "bytes": bytes }));
+    let timed = p95(portal, token, &["/operator".to_owned()]).await;
+    println!("PAGE today {}", timed.line());
+    slowest = slowest.max(timed.wall_ms);
+    operator.insert("today".to_owned(), timed.line());
     let ada = portal.sign_up("ada@partner.example", "Ada").await;
     let context = portal.context().await;
     context
@@ -103,6 +137,7 @@ pub async fn time(portal: &TestPortal, token: &str, log: &Log) -> Vec<(&'static 
                 "from=2027-10-01&to=2027-12-31",
                 "from=2027-12-29&to=2027-12-31",
                 "environment=live",
+                "from=2027-12-31&to=2027-12-31&by=minute",
             ]),
         ),
         (
@@ -114,9 +149,10 @@ pub async fn time(portal: &TestPortal, token: &str, log: &Log) -> Vec<(&'static 
             vec![format!("/apps/{}/installs", app_of(number))],
         ),
     ] {
-        let (ms, bytes) = p95(portal, &ada, &paths).await;
-        slowest_of_partner = slowest_of_partner.max(ms);
-        partner.insert(name.to_owned(), json!({ "p95_ms": ms, "bytes": bytes }));
+        let timed = p95(portal, &ada, &paths).await;
+        slowest_of_partner = slowest_of_partner.max(timed.wall_ms);
+        println!("PAGE {name} {}", timed.line());
+        partner.insert(name.to_owned(), timed.line());
     }
     vec![
         ("operator_pages", Json::Object(operator)),

@@ -8,6 +8,7 @@ use super::super::programme::PRODUCT;
 use super::listing;
 use super::stage::{Known, Stage};
 use super::stories::{Act, PlanName, Story};
+use super::support;
 use crate::agreements::Kind;
 use crate::analytics;
 use crate::catalogue;
@@ -44,6 +45,8 @@ pub async fn play(stage: &mut Stage, story: &Story, at_ms: i64, act: &Act) -> Re
                 .await
                 .map(drop)
         }
+        Act::AskSupport(question) => support::ask(stage, &known, *question).await,
+        Act::AnswerSupport(question) => support::answer(stage, &known, *question).await,
         Act::AskForChanges | Act::Approve => listing::review(stage, &known, act).await,
         Act::View | Act::Install(_) | Act::Remove(_) => {
             listing::visit_listing(stage, &known, act).await

@@ -15,7 +15,7 @@ use crate::catalogue;
 use crate::edges;
 use crate::params;
 use crate::web::Failure;
-use crate::{agreements, analytics, billing, metering, reviews, subscriptions};
+use crate::{agreements, analytics, billing, metering, partners, reviews, subscriptions};
 
 /// Operations that partners of the story call.
 const OPERATIONS: [&str; 6] = [
@@ -266,6 +266,7 @@ pub async fn run_jobs(stage: &mut Stage, stories: &[Story], day: i64) -> Result<
         agreements::publishing::send_reminders(&stage.context).await?;
         while roll_up(stage).await? {}
         billing::send_alerts(&stage.context).await?;
+        partners::run_due(&stage.context).await?;
     }
     Ok(())
 }

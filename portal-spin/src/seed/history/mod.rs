@@ -17,6 +17,7 @@ mod dice;
 mod listing;
 mod stage;
 mod stories;
+mod support;
 #[cfg(test)]
 mod tests;
 mod traffic;
@@ -224,6 +225,7 @@ async fn play_days(context: &Context) -> Result<(), Failure> {
         }
         if place.day == span.first_day {
             days::note_costs(&mut stage, span.first_day).await?;
+            support::make_tiers(&mut stage, span.first_day).await?;
         }
         let end_ms = (place.day + 1) * DAY_MS;
         while let Some((at_ms, number, act)) = acts.get(place.act).filter(|(at, _, _)| *at < end_ms)

@@ -5,6 +5,7 @@
 
 use super::courses;
 use super::dice::Dice;
+use super::support;
 
 /// A day in milliseconds.
 pub const DAY_MS: i64 = 86_400_000;
@@ -176,6 +177,10 @@ pub enum Act {
     Tag(&'static [&'static str]),
     /// Cancels, and says why.
     Cancel(&'static str),
+    /// Asks the operator something: which question.
+    AskSupport(usize),
+    /// The operator answers it.
+    AnswerSupport(usize),
     /// Fills the listing and hands it in.
     HandIn,
     /// The operator asks for changes.
@@ -338,6 +343,7 @@ pub fn tell(span: Span) -> Vec<Story> {
                 pays_after_days: Some(dice.between(1, 12)),
             };
             courses::write(&mut story, span, arrival + dice.between(0, 5), &mut dice);
+            support::write(&mut story, (span.last_day + 1) * DAY_MS);
             story
         })
         .collect()

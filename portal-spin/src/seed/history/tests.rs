@@ -58,6 +58,10 @@ on_every_database! {
         assert!(count(&portal, "SELECT COUNT(*) FROM invoices WHERE paid_at_ms IS NOT NULL").await > 5);
         assert_eq!(count(&portal, "SELECT COUNT(*) FROM billing_failures").await, 0);
         assert!(count(&portal, "SELECT COUNT(*) FROM request_samples WHERE code <> ''").await > 0);
+        // Who asks is answered, and the clock sorts partners into tiers.
+        assert!(count(&portal, "SELECT COUNT(*) FROM threads WHERE closed_at_ms IS NOT NULL").await > 3);
+        assert!(count(&portal, "SELECT COUNT(*) FROM thread_messages WHERE is_from_operator = 1").await > 3);
+        assert!(count(&portal, "SELECT COUNT(*) FROM tier_changes").await > 0);
         // The cells, the days of analytics and the hours of billing say the same.
         let cells = count(&portal, "SELECT CAST(SUM(count) AS BIGINT) FROM usage_cells").await;
         let days = count(&portal, "SELECT CAST(SUM(calls + refused) AS BIGINT) FROM partner_days").await;
