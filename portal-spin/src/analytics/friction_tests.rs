@@ -31,7 +31,7 @@ on_every_database! {
         let subscription = test_partner::subscription(&portal, &actor, &app).await;
         let refused = async |method: &str, path: &str, body: Json| {
             let answer = portal.call(method, path, &actor.token, Some(body)).await;
-            assert!((400..500).contains(&answer.status.as_u16()), "{path} {}", answer.status);
+            assert!((400..500).contains(&answer.status), "{path} {}", answer.status);
         };
         refused("POST", "/api/v1/verifications", json!({ "email": "nobody@partner.example", "code": "000000" })).await;
         refused("POST", &format!("{base}/acceptances"), json!({ "agreement_version_id": "agv_none", "has_authority": true })).await;
