@@ -110,6 +110,8 @@ on_every_database! {
     }
 
     async fn a_day_is_shown_minute_by_minute_and_a_month_is_not(portal: TestPortal) {
+        // Some minutes of today are over.
+        portal.advance_ms(3_600_000);
         let (actor, app) = test_partner::start(&portal).await;
         let mut edge = test_partner::first_call(&portal, &actor, &app).await;
         let app_id = app.rsplit('/').next().unwrap();
