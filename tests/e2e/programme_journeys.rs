@@ -141,7 +141,7 @@ async fn a_partner_goes_from_sign_up_to_a_live_call_in_a_browser() -> Result<()>
     eventually("the newest call on the home page", PATIENCE, async || {
         mary.open(&format!("{home}?environment=live")).await.ok()?;
         let main = mary.find("main").await.ok()?.text().await.ok()?;
-        main.contains("GET /v1/orders").then_some(())
+        main.contains("GET listOrders").then_some(())
     })
     .await?;
     take_pictures(
