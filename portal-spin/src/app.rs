@@ -13,6 +13,7 @@ use crate::context::{Caller, Context};
 use crate::database::{Connection, DatabaseError, migrations};
 use crate::ports::{Clock, Database, HttpClient, Randomness, Settings, random_bytes};
 use crate::routes::{self, Found};
+use crate::web::languages::{self, Language};
 use crate::web::lists::Wish;
 use crate::web::{Failure, Response, failure, headers, idempotency};
 
@@ -65,6 +66,11 @@ impl App {
         })
     }
 
+    /// The language of whoever asked for none of those there are.
+    pub fn default_language(&self) -> Language {
+        languages::find(&self.brand.borrow().language).unwrap_or(languages::english())
+    }
+
     /// A connection to a database whose schema is current.
     pub async fn connect(&self) -> Result<Connection, DatabaseError> {
         let connection = Connection::open(self.database.as_ref()).await?;
@@ -105,13 +111,18 @@ impl App {
         let is_head = request.method() == http::Method::HEAD;
         let is_api = routes::is_api_path(request.uri().path());
         let wish = Wish::read(request.method(), request.uri(), request.headers());
-        let mut response = match self.dispatch(request, &request_id).await {
+        let asked = languages::asked(request.headers(), &self.configuration);
+        let spoken = Cell::new(asked);
+        let outcome = self.dispatch(request, &request_id, &spoken).await;
+        let language = spoken.get().unwrap_or_else(|| self.default_language());
+        let mut response = match outcome {
             Ok(response) => match wish {
                 Some(wish) => wish.finish(response),
                 None => response,
             },
-            Err(failure) => failure::render(&failure, &request_id, is_api, self),
+            Err(failure) => failure::render(&failure, &request_id, is_api, self, language),
         };
+        languages::finish(&mut response, language);
         headers::finish(&mut response, &request_id, &self.configuration);
         if is_head {
             *response.body_mut() = Bytes::new();
@@ -123,6 +134,7 @@ impl App {
         self: &Rc<Self>,
         request: http::Request<Bytes>,
         request_id: &str,
+        spoken: &Cell<Option<Language>>,
     ) -> Result<Response, Failure> {
         let (route, path) = match routes::find(request.method(), request.uri().path()) {
             Found::Route(route, path) => (route, path),
@@ -143,8 +155,14 @@ impl App {
             route,
             path,
             caller: Caller::Nobody,
+            language: spoken.get().unwrap_or_else(|| self.default_language()),
         };
-        if let Some(answer) = access::check(&mut context).await? {
+        let checked = access::check(&mut context).await;
+        if let Some(chosen) = context.person_optional().and_then(|person| person.language) {
+            context.language = chosen;
+            spoken.set(Some(chosen));
+        }
+        if let Some(answer) = checked? {
             return Ok(answer);
         }
         let outcome = idempotency::run(&context).await;

@@ -13,6 +13,7 @@ use crate::organisations::{MemberRole, OperatorRole};
 use crate::ports::random_bytes;
 use crate::routes::Route;
 use crate::web::forms::Form;
+use crate::web::languages::Language;
 use crate::web::{Failure, body, multipart};
 
 /// Who speaks, as the access check found it.
@@ -47,6 +48,8 @@ pub struct SignedIn {
     pub csrf_token: String,
     /// Whether two factors were shown in this session.
     pub has_second_factor: bool,
+    /// The language they chose, if they did.
+    pub language: Option<Language>,
 }
 
 /// Everything a handler may use. One per request; background steps build one too.
@@ -67,6 +70,8 @@ pub struct Context {
     pub path: Vec<(&'static str, String)>,
     /// Who speaks.
     pub caller: Caller,
+    /// The visitor's language.
+    pub language: Language,
 }
 
 impl Context {

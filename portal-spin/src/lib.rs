@@ -96,3 +96,5 @@ pub mod threads;
 pub mod visitors;
 pub mod web;
 pub mod webhooks;
+
+pub use web::languages::t;

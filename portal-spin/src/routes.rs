@@ -26,6 +26,7 @@ use crate::organisations::closing::{AccountClosure, OrganisationClosure};
 use crate::organisations::invitations::{
     AcceptInvitationRequest, Invitation, InvitationList, InvitationRequest,
 };
+use crate::organisations::language::{LanguageChoice, LanguageList};
 use crate::organisations::log_in::{LogInRequest, SessionAnswer};
 use crate::organisations::members::{MemberList, RoleRequest, TransferRequest};
 use crate::organisations::operator::{
@@ -90,6 +91,8 @@ routes! {
     POST "/api/v1/password-resets" request_password_reset Public => organisations::routes::request_password_reset, takes ResetRequest, gives 202 Acknowledged;
     POST "/api/v1/password-resets/complete" complete_password_reset Public => organisations::routes::complete_password_reset, takes NewPasswordRequest, gives 204;
     GET "/api/v1/account" get_account Session => organisations::routes::get_account, gives 200 AccountView;
+    GET "/api/v1/languages" list_languages Public => organisations::language::list_languages, gives 200 LanguageList, by [];
+    PUT "/api/v1/account/language" put_language Session => organisations::language::put_language, takes LanguageChoice, gives 204;
     POST "/api/v1/account/password" change_password Session => organisations::routes::change_password, takes ChangePasswordRequest, gives 204;
     POST "/api/v1/account/email" request_email_change Session => organisations::routes::request_email_change, takes ChangeEmailRequest, gives 202 Acknowledged;
     POST "/api/v1/account/email/confirm" confirm_email_change Public => organisations::routes::confirm_email_change, takes TokenRequest, gives 204;
@@ -126,6 +129,7 @@ routes! {
     DELETE "/api/v1/organisations/{organisation_id}/invitations/{invitation_id}" revoke_invitation Member(OWNERS) => organisations::routes::revoke_invitation, gives 204;
     // Pages of people
     GET "/" show_home Public => visitors::show_home;
+    POST "/language" submit_language Public => organisations::language::submit_language;
     POST "/first-call" submit_first_call Public => visitors::call_as_visitor;
     GET "/register" show_register Public => organisations::pages::show_register;
     POST "/register" submit_registration Public => organisations::pages::register;

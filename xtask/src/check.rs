@@ -1,7 +1,7 @@
 //! `cargo xtask check`: what CI runs.
 
 use crate::command::{cargo, find_on_path, invoke, output};
-use crate::{setup, test, tidy};
+use crate::{languages, setup, test, tidy};
 use anyhow::Result;
 use clap::Args;
 
@@ -18,6 +18,7 @@ const CARGO_DENY: &str = "cargo-deny@0.20.2";
 pub fn run(options: &Options) -> Result<()> {
     setup::wasm_targets()?;
     tidy::check()?;
+    languages::check()?;
     step(&["fmt", "--all", "--check"])?;
     step(&[
         "clippy",

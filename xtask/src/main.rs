@@ -6,6 +6,7 @@ mod bench;
 mod check;
 mod command;
 mod dist;
+mod languages;
 mod setup;
 mod test;
 mod tidy;
@@ -37,6 +38,8 @@ enum Command {
     Bench(bench::Options),
     /// Build a release: every part, SBOM and checksums, in one folder
     Dist(dist::Options),
+    /// Bring the catalogues of the portal's languages up to date with its texts, or check them
+    Languages(languages::Options),
     /// Install what `up` needs (wasm targets, Envoy) and print where Envoy is
     Setup {
         /// Where Envoy is installed when it is not on PATH
@@ -64,6 +67,7 @@ fn run(command: Command) -> Result<()> {
         Command::Check(options) => check::run(&options),
         Command::Bench(options) => bench::run(&options),
         Command::Dist(options) => dist::run(&options),
+        Command::Languages(options) => languages::run(&options),
         Command::Setup { data_dir } => {
             setup::wasm_targets()?;
             println!("{}", setup::envoy(&data_dir)?.display());

@@ -12,11 +12,18 @@ use crate::context::Context;
 use crate::database::next_number;
 use crate::encoding::{hex, rfc3339};
 use crate::organisations::store::find_organisation;
-use crate::web::Failure;
+use crate::web::{Failure, languages};
 use crate::{audit, params, reactions};
 
 /// The statement of authority, as printed on the page and in the evidence.
-pub const AUTHORITY: &str = "I have the authority to bind this organisation.";
+const AUTHORITY: &str = "I have the authority to bind this organisation.";
+
+/// The same in the language of the document: what is shown beside the box is what is recorded.
+pub fn authority_in(locale: &str) -> String {
+    languages::find(locale)
+        .unwrap_or(languages::english())
+        .say(AUTHORITY)
+}
 
 /// What is accepted, and by what right.
 #[derive(Deserialize, JsonSchema)]
@@ -119,7 +126,7 @@ pub async fn accept_agreement(
                 person_email: person.email.clone(),
                 member_role: context.member_role()?.to_string(),
                 stated_role: request.stated_role.trim().chars().take(200).collect(),
-                authority: AUTHORITY.to_owned(),
+                authority: authority_in(&version.locale),
                 method: method.to_owned(),
                 sentence: version.sentence.clone(),
                 address: context.address(),

@@ -3,7 +3,7 @@
 use askama::Template;
 use shared::ids::AgreementId;
 
-use super::acceptance::{AUTHORITY, AcceptanceRequest, accept_agreement, export_evidence};
+use super::acceptance::{AcceptanceRequest, accept_agreement, authority_in, export_evidence};
 use super::model::{Agreement, Kind, State};
 use super::publishing::{self, AgreementRequest, VersionRequest};
 use super::routes::{StandingView, list_standing};
@@ -66,7 +66,7 @@ struct AgreementPage {
     document: String,
     is_owner: bool,
     is_accepted: bool,
-    authority: &'static str,
+    authority: String,
 }
 
 impl AgreementPage {
@@ -87,14 +87,14 @@ async fn agreement_page(context: &Context, shown: Shown) -> Result<AgreementPage
             .await?
             .ok_or_else(Failure::not_found)?;
     Ok(AgreementPage {
-        page: page_of(context, &item.title).await?,
+        page: page_of(context, &item.title).await?.named(),
         shown,
         base: format!("/organisations/{}", context.organisation_id()?),
         is_accepted: item.accepted_version == Some(item.version.version),
         is_owner: context.member_role()? == MemberRole::Owner,
+        authority: authority_in(&item.version.locale),
         item,
         document,
-        authority: AUTHORITY,
     })
 }
 

@@ -15,8 +15,8 @@ use crate::database::DatabaseError;
 use crate::emails;
 use crate::encoding::{hex, readable_time, rfc3339};
 use crate::organisations::{Faults, MemberRole, store::list_member_emails};
-use crate::web::Failure;
 use crate::web::markdown::harmless_events;
+use crate::web::{Failure, languages};
 use crate::{audit, edges, params, webhooks};
 
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
@@ -167,11 +167,13 @@ pub async fn publish_version(
     }
     faults.check()?;
     let document = render_document(&agreement.title, &label, &request.markdown);
+    let locale = request.locale.clone().unwrap_or_else(|| "en".to_owned());
+    let language = languages::find(&locale).unwrap_or(languages::english());
     let version = Version {
         agreement_version_id: context.new_id(AgreementVersionId::new),
         version: agreement.newest().map_or(1, |newest| newest.version + 1),
         label,
-        locale: request.locale.clone().unwrap_or_else(|| "en".to_owned()),
+        locale,
         is_material: request.is_material,
         effective_at,
         required_from: effective_at + i64::from(request.grace_days) * DAY_MS,
@@ -179,7 +181,7 @@ pub async fn publish_version(
         sentence: request
             .sentence
             .clone()
-            .unwrap_or_else(|| SENTENCE.to_owned()),
+            .unwrap_or_else(|| language.say(SENTENCE)),
     };
     context
         .connection

@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 
 use super::colour::{Colour, DARK_SHEET, LIGHT_PAPER, READABLE};
 use crate::configuration::Configuration;
-use crate::web::FieldError;
+use crate::web::{FieldError, languages};
 
 /// A logo is at most so long.
 const LONGEST_LOGO_BYTES: usize = 32 * 1024;
@@ -42,6 +42,8 @@ pub struct BrandSettings {
     pub legal: String,
     /// Links beside them.
     pub links: Vec<FooterLink>,
+    /// The language of those whose browser asks for none of the portal's: `de`. Empty: English.
+    pub language: String,
 }
 
 impl BrandSettings {
@@ -94,6 +96,11 @@ impl BrandSettings {
         }
         if self.legal.chars().count() > 600 {
             wrong("legal", "too_long", "At most 600 characters.".to_owned());
+        }
+        if !self.language.is_empty() && !languages::all().any(|one| one.tag == self.language) {
+            let tags: Vec<&str> = languages::all().map(|one| one.tag).collect();
+            let detail = format!("Give one of {}, or nothing.", tags.join(", "));
+            wrong("language", "unknown_value", detail);
         }
         if self.links.len() > MOST_LINKS {
             wrong("links", "too_many", format!("At most {MOST_LINKS} links."));
@@ -179,6 +186,8 @@ pub struct Brand {
     pub links: Vec<FooterLink>,
     /// The sender of mails.
     pub mail_from: String,
+    /// The programme's language; empty for English.
+    pub language: String,
     accent: String,
     logo_svg: String,
     css: String,
@@ -201,6 +210,7 @@ impl Brand {
             stylesheet: asset_name("brand", &css, "css"),
             legal: settings.legal.clone(),
             links: settings.links.clone(),
+            language: settings.language.clone(),
             mail_from: or(&settings.mail_from, "email_from"),
             accent: Colour::parse(&settings.accent).map_or_else(|| ACCENT.to_owned(), Colour::css),
             logo_svg: settings.logo_svg.clone(),

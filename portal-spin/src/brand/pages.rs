@@ -9,6 +9,7 @@ use crate::context::Context;
 use crate::organisations::OperatorRole;
 use crate::routes::{ADMINISTRATORS, Outcome};
 use crate::web::forms::{Form, Shown};
+use crate::web::languages::{self, Language};
 use crate::web::{Page, response};
 
 #[derive(Template)]
@@ -18,6 +19,7 @@ struct BrandPage {
     shown: Shown,
     may_change: bool,
     default_name: String,
+    languages: Vec<Language>,
     default_sender: String,
 }
 
@@ -29,6 +31,7 @@ fn render(context: &Context, status: StatusCode, shown: Shown) -> Outcome {
             page: Page::new(context, "Brand"),
             shown,
             may_change: OperatorRole::any_of(roles, ADMINISTRATORS),
+            languages: languages::all().collect(),
             default_name: context.configuration().get("programme_name").to_owned(),
             default_sender: context.configuration().get("email_from").to_owned(),
         },
@@ -51,6 +54,7 @@ pub async fn show_brand_page(context: &Context) -> Outcome {
         ("mail_from", &settings.mail_from),
         ("legal", &settings.legal),
         ("links", &links.join("\n")),
+        ("language", &settings.language),
     ]);
     render(context, StatusCode::OK, shown)
 }
@@ -79,6 +83,7 @@ fn read_settings(form: &Form) -> BrandSettings {
         mail_from: form.text("mail_from"),
         legal: form.text("legal"),
         links: read_links(&form.text("links")),
+        language: form.text("language"),
     }
 }
 

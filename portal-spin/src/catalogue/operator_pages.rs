@@ -195,7 +195,7 @@ async fn product_page(context: &Context, status: StatusCode, shown: Option<Shown
         ])
     });
     let page = ProductPage {
-        page: Page::new(context, &seen.name),
+        page: Page::new(context, &seen.name).named(),
         shown,
         missing: seen.missing.clone().unwrap_or_default(),
         product: seen,

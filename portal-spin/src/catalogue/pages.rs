@@ -56,7 +56,7 @@ pub async fn show_product(context: &Context) -> Outcome {
     let product = view(context, &product, &Viewer::Partner(&reach)).await?;
     let tiers = product.plans.iter().map(tier).collect();
     response::html(&ProductPage {
-        page: Page::new(context, &product.name),
+        page: Page::new(context, &product.name).named(),
         tiers,
         product,
     })

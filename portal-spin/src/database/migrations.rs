@@ -65,6 +65,7 @@ migrations! {
     181 "0181_guides",
     182 "0182_visitors",
     190 "0190_fidelity",
+    191 "0191_language",
     200 "0200_analytics",
     201 "0201_revenue",
     202 "0202_programme_costs",

@@ -81,7 +81,7 @@ pub async fn show_directory_app(context: &Context) -> Outcome {
         .ok_or_else(Failure::not_found)?;
     count_step(connection, entry.listing_id, Step::View, context.now_ms).await?;
     response::html(&EntryPage {
-        page: Page::new(context, &entry.content.name),
+        page: Page::new(context, &entry.content.name).named(),
         description: render_markdown(&entry.content.description),
         words: entry
             .content

@@ -203,6 +203,7 @@ mod tests {
             subject: "Hello".to_owned(),
             text: "Text".to_owned(),
             code: None,
+            language: "en",
         };
         queue_email(&portal.context().await, &message)
             .await

@@ -6,7 +6,7 @@ use crate::encoding::escape_html;
 
 /// Paragraphs and links below the programme's name, above its legal lines; everything is escaped. Styles
 /// stand at the elements: many mail readers drop a style sheet.
-pub(super) fn html_of(brand: &Brand, text: &str) -> String {
+pub(super) fn html_of(brand: &Brand, text: &str, language: &str) -> String {
     let paragraphs = text.split("\n\n").map(|paragraph| {
         let lines = paragraph.lines().map(|line| {
             let escaped = escape_html(line);
@@ -29,7 +29,7 @@ pub(super) fn html_of(brand: &Brand, text: &str) -> String {
         escape_html(&brand.legal)
     };
     format!(
-        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>{name}</title></head>\n\
+        "<!doctype html>\n<html lang=\"{language}\"><head><meta charset=\"utf-8\"><title>{name}</title></head>\n\
          <body style=\"margin:0;padding:24px;font:16px/1.5 sans-serif;color:#1b1f24;background:#fff\">\n\
          <div style=\"max-width:560px;margin:0 auto\">\n\
          <p style=\"font-weight:bold;border-bottom:2px solid {};padding-bottom:8px\">{name}</p>\n\

@@ -36,6 +36,7 @@ pub struct Message {
     subject: String,
     text: String,
     code: Option<String>,
+    language: &'static str,
 }
 
 impl Message {
@@ -60,7 +61,7 @@ pub async fn queue_email(context: &Context, message: &Message) -> Result<(), Dat
                 message.to.to_lowercase(),
                 message.subject.as_str(),
                 message.text.as_str(),
-                html_of(&context.app.brand(), &message.text),
+                html_of(&context.app.brand(), &message.text, message.language),
                 message.code.clone(),
                 context.now_ms,
                 context.now_ms,

@@ -5,7 +5,9 @@ use super::catalogue::{PROGRAMME, TEXTS};
 use super::{Message, queue_email};
 use crate::context::Context;
 use crate::database::{Connection, DatabaseError};
+use crate::organisations::language::language_of_recipient;
 use crate::params;
+use crate::web::languages::Language;
 
 /// A text, as it stands in the code.
 #[derive(Debug)]
@@ -95,6 +97,20 @@ pub async fn find_wording(
         .transpose()
 }
 
+/// Variables whose value the program words; what people wrote or named stays.
+const WORDED: &[&str] = &[
+    "role", "wish", "outcome", "change", "changes", "headline", "details", "state", "what",
+];
+
+fn said(language: Language, name: &str, value: &str) -> String {
+    if !WORDED.contains(&name) {
+        return value.to_owned();
+    }
+    // Lines are texts of their own.
+    let lines = value.split('\n').map(|line| language.say(line));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
 /// A message of this name, in the operator's words where there are any that can be filled in.
 pub async fn compose(
     context: &Context,
@@ -104,13 +120,18 @@ pub async fn compose(
 ) -> Result<Message, DatabaseError> {
     let text =
         find_text(name).ok_or_else(|| DatabaseError::Shape(format!("there is no text {name}")))?;
+    let language = language_of_recipient(context, to).await?;
+    let values: Vec<(&str, String)> = values
+        .iter()
+        .map(|(name, value)| (*name, said(language, name, value)))
+        .collect();
     let brand = context.app.brand();
     let value_of = |name: &str| {
         if name == PROGRAMME.0 {
             return Some(brand.name.as_str());
         }
         let found = values.iter().find(|(known, _)| *known == name);
-        found.map(|(_, value)| *value)
+        found.map(|(_, value)| value.as_str())
     };
     let words = |subject: &str, body: &str| {
         Ok::<_, String>((fill(subject, value_of)?, fill(body, value_of)?))
@@ -119,13 +140,15 @@ pub async fn compose(
     let in_own_words = wording.and_then(|(subject, body)| words(&subject, &body).ok());
     let (subject, text) = match in_own_words {
         Some(filled) => filled,
-        None => words(text.subject, text.body).map_err(DatabaseError::Shape)?,
+        None => words(&language.say(text.subject), &language.say(text.body))
+            .map_err(DatabaseError::Shape)?,
     };
     Ok(Message {
         to: to.to_owned(),
         subject,
         text,
         code: None,
+        language: language.tag,
     })
 }
 

@@ -134,7 +134,7 @@ fn preview_of(context: &Context, text: &Text, wording: &Wording) -> Result<Previ
     let body = filled(&wording.text)?;
     Ok(Preview {
         subject: filled(&wording.subject)?,
-        html: html_of(&brand, &body),
+        html: html_of(&brand, &body, "en"),
         text: body,
     })
 }

@@ -41,7 +41,7 @@ struct GuidePage {
 pub async fn show_guide_page(context: &Context) -> Outcome {
     let guide = guide_of_path(context).await?;
     response::html(&GuidePage {
-        page: Page::new(context, &guide.title),
+        page: Page::new(context, &guide.title).named(),
         guides: store::list_published(&context.connection).await?,
         document: markdown::render(&guide.markdown),
         updated: readable_time(guide.updated_at),

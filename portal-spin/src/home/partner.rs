@@ -263,7 +263,7 @@ async fn render(context: &Context, new_key: Option<String>) -> Outcome {
         .map(|call| ago(context.now_ms, call.at))
         .unwrap_or_default();
     let home = PartnerHome {
-        page: Page::of_organisation(context, &organisation.name, &organisation.name),
+        page: Page::of_organisation(context, &organisation.name, &organisation.name).named(),
         base,
         environment,
         outstanding,

@@ -120,7 +120,7 @@ async fn installation_page(
     Ok(InstallationPage {
         opinion,
         may_say: installation.environment == Environment::Live,
-        page: Page::new(context, &row.app),
+        page: Page::new(context, &row.app).named(),
         shown,
         row,
         form: offer.map(|offer| offer.content.form).unwrap_or_default(),

@@ -10,6 +10,7 @@ mod closing_tests;
 mod devices;
 pub mod export;
 pub mod invitations;
+pub mod language;
 pub mod log_in;
 pub mod members;
 mod model;

@@ -265,6 +265,8 @@ pub struct AccountView {
     pub organisations: Vec<Membership>,
     /// Whether an authenticator is set up.
     pub has_second_factor: bool,
+    /// The language they chose; empty: what their browser asks for.
+    pub language: String,
 }
 
 /// `GET /api/v1/account`
@@ -278,6 +280,10 @@ pub async fn get_account(context: &Context) -> Outcome {
         operator_roles: person.operator_roles.clone(),
         organisations: store::list_memberships(&context.connection, person.person_id).await?,
         has_second_factor: stored.is_some_and(|person| person.totp_enabled_at.is_some()),
+        language: person
+            .language
+            .map_or("", |language| language.tag)
+            .to_owned(),
     })
 }
 

@@ -9,7 +9,7 @@ use crate::context::{Context, SignedIn};
 use crate::database::{Connection, DatabaseError};
 use crate::encoding::base64url;
 use crate::params;
-use crate::web::csrf;
+use crate::web::{csrf, languages};
 
 /// A session ends after this long without a request.
 pub const IDLE_LIMIT_MS: i64 = 7 * 24 * 60 * 60 * 1000;
@@ -78,7 +78,7 @@ pub async fn find_signed_in(
         .query_optional(
             "SELECT s.session_id, s.person_id, p.email, p.name, s.last_seen_at,
                 (SELECT COUNT(*) FROM operator_members o WHERE o.person_id = p.person_id),
-                s.second_factor_at
+                s.second_factor_at, p.language
              FROM sessions s JOIN people p ON p.person_id = s.person_id
              WHERE s.token_hash = $1 AND s.revoked_at IS NULL AND p.disabled_at IS NULL
                 AND s.expires_at > $2 AND s.last_seen_at > $3",
@@ -115,6 +115,7 @@ pub async fn find_signed_in(
         membership: None,
         csrf_token: csrf::token_of(token),
         has_second_factor: row.get::<Option<i64>>(6)?.is_some(),
+        language: languages::find(&row.get::<String>(7)?),
     }))
 }
 

@@ -114,6 +114,15 @@ pub async fn find_person(
         .transpose()
 }
 
+/// What a person who signs up reads from now on: what their browser asked for, if that is not the
+/// programme's own language.
+fn language_of(context: &Context) -> &'static str {
+    let own = context.app.default_language().tag;
+    Some(context.language.tag)
+        .filter(|tag| *tag != own)
+        .unwrap_or_default()
+}
+
 /// Adds a person whose address is verified.
 pub async fn insert_person(
     context: &Context,
@@ -125,9 +134,16 @@ pub async fn insert_person(
     context
         .connection
         .execute(
-            "INSERT INTO people (person_id, email, name, password_hash, created_at)
-             VALUES ($1, $2, $3, $4, $5)",
-            params![person_id, email, name, password_hash, context.now_ms],
+            "INSERT INTO people (person_id, email, name, password_hash, created_at, language)
+             VALUES ($1, $2, $3, $4, $5, $6)",
+            params![
+                person_id,
+                email,
+                name,
+                password_hash,
+                context.now_ms,
+                language_of(context)
+            ],
         )
         .await?;
     Ok(person_id)

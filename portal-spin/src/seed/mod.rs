@@ -98,6 +98,7 @@ async fn acting(context: &Context, caller: Caller) -> Result<Context, DatabaseEr
         request: http::Request::default(),
         route: context.route,
         path: Vec::new(),
+        language: crate::web::languages::english(),
         caller,
     })
 }

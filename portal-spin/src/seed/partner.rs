@@ -39,6 +39,7 @@ pub async fn make_partner(context: &Context, operator: LogIn) -> Result<SeedView
         membership: Some((organisation_id, MemberRole::Owner)),
         csrf_token: String::new(),
         has_second_factor: false,
+        language: None,
     };
     let owner = acting(context, Caller::Person(owner)).await?;
     accept(&owner, Kind::ANY).await?;

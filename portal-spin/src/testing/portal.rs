@@ -222,6 +222,7 @@ impl TestPortal {
             route: &ROUTES[0],
             path: Vec::new(),
             caller: Caller::Nobody,
+            language: crate::web::languages::english(),
         }
     }
 

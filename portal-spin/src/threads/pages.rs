@@ -97,9 +97,9 @@ async fn thread_page(
     let thread = thread_of_path(context).await?;
     let side = if is_operator { "/operator" } else { "" };
     let page = if is_operator {
-        Page::new(context, &thread.subject)
+        Page::new(context, &thread.subject).named()
     } else {
-        organisation_page(context, &thread.subject).await?
+        organisation_page(context, &thread.subject).await?.named()
     };
     Ok(ThreadPage {
         page,

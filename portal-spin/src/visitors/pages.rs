@@ -60,7 +60,7 @@ async fn home_page(
             .await?
             .is_some();
     Ok(HomePage {
-        page: Page::new(context, &title),
+        page: Page::new(context, &title).named(),
         gateway: context.configuration().get("gateway_url").to_owned(),
         example_path,
         made,

@@ -8,6 +8,7 @@ use http::{StatusCode, header};
 pub use shared::problem::FieldError;
 use shared::problem::{CONTENT_TYPE, Problem};
 
+use super::languages::Language;
 use super::layout::Page;
 use super::response::{self, Response};
 use crate::app::App;
@@ -87,14 +88,27 @@ impl Failure {
 
     /// 422 with several fields at fault.
     pub fn fields(errors: Vec<FieldError>) -> Self {
-        let detail = errors
-            .iter()
-            .map(|error| format!("{}: {}", error.field, error.detail))
-            .collect::<Vec<_>>()
-            .join(" ");
+        let detail = joined(&errors);
         let mut failure = Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_fields", detail);
         failure.errors = errors;
         failure
+    }
+
+    /// What happened, in a language.
+    pub fn detail_in(&self, language: Language) -> String {
+        if !self.errors.is_empty() && self.detail == joined(&self.errors) {
+            return joined(&self.errors_in(language));
+        }
+        language.say(&self.detail)
+    }
+
+    /// The fields at fault, in a language. Names and codes stay.
+    pub fn errors_in(&self, language: Language) -> Vec<FieldError> {
+        let mut errors = self.errors.clone();
+        for error in &mut errors {
+            error.detail = language.say(&error.detail);
+        }
+        errors
     }
 
     /// 422 for a body that is not the JSON asked for. Serde names the member and the line.
@@ -165,23 +179,52 @@ impl From<DatabaseError> for Failure {
     }
 }
 
+fn joined(errors: &[FieldError]) -> String {
+    let lines = errors
+        .iter()
+        .map(|error| format!("{}: {}", error.field, error.detail));
+    lines.collect::<Vec<_>>().join(" ")
+}
+
+/// What a status means, for a person.
+fn title_of(status: StatusCode) -> &'static str {
+    match status.as_u16() {
+        400 => "Bad request",
+        401 => "Log in first",
+        403 => "Not allowed",
+        404 => "Not found",
+        405 => "Not with this method",
+        409 => "In another state",
+        410 => "No longer there",
+        412 => "Changed in between",
+        413 => "Too large",
+        415 => "Not in this format",
+        422 => "Something to correct",
+        429 => "Too many requests",
+        503 => "Not available right now",
+        _ if status.is_server_error() => "An error on our side",
+        _ => status.canonical_reason().unwrap_or("Error"),
+    }
+}
+
 /// The problem body of a failure.
-pub fn problem_body(failure: &Failure, request_id: &str, configuration: &Configuration) -> Vec<u8> {
+pub fn problem_body(
+    failure: &Failure,
+    request_id: &str,
+    configuration: &Configuration,
+    language: Language,
+) -> Vec<u8> {
     let help = format!("{}/help/{}", configuration.public_url, failure.code);
     let body = Problem {
         kind: help.clone(),
-        title: failure
-            .status
-            .canonical_reason()
-            .unwrap_or("Error")
-            .to_owned(),
+        title: language.say(title_of(failure.status)),
         status: failure.status.as_u16(),
-        detail: failure.detail.clone(),
+        detail: failure.detail_in(language),
         code: failure.code.clone(),
         request_id: request_id.to_owned(),
         help,
         violated_policies: Vec::new(),
-        errors: failure.errors.clone(),
+        errors: failure.errors_in(language),
     };
     serde_json::to_vec(&body).unwrap_or_default()
 }
@@ -191,11 +234,18 @@ pub fn problem_body(failure: &Failure, request_id: &str, configuration: &Configu
 struct FailurePage<'a> {
     page: Page,
     failure: &'a Failure,
+    detail: String,
     request_id: &'a str,
 }
 
 /// The answer of a failure: a problem body for the API, a page for people.
-pub fn render(failure: &Failure, request_id: &str, is_api: bool, app: &App) -> Response {
+pub fn render(
+    failure: &Failure,
+    request_id: &str,
+    is_api: bool,
+    app: &App,
+    language: Language,
+) -> Response {
     if let Some(internal) = &failure.internal {
         eprintln!("request {request_id}: {internal}");
     } else if matches!(failure.status.as_u16(), 403 | 429) {
@@ -204,11 +254,9 @@ pub fn render(failure: &Failure, request_id: &str, is_api: bool, app: &App) -> R
     }
     let page = || {
         let page = FailurePage {
-            page: Page::bare(
-                app.brand(),
-                failure.status.canonical_reason().unwrap_or("Error"),
-            ),
+            page: Page::bare(app.brand(), title_of(failure.status)),
             failure,
+            detail: failure.detail_in(language),
             request_id,
         };
         response::html_with(failure.status, &page)
@@ -222,7 +270,7 @@ pub fn render(failure: &Failure, request_id: &str, is_api: bool, app: &App) -> R
         response::with_body(
             failure.status,
             CONTENT_TYPE,
-            problem_body(failure, request_id, &app.configuration),
+            problem_body(failure, request_id, &app.configuration, language),
         )
     });
     for (name, value) in &failure.headers {

@@ -114,11 +114,11 @@ pub async fn show_help(context: &Context) -> Outcome {
         return Err(Failure::not_found());
     }
     response::html(&HelpPage {
-        page: Page::new(context, &code.replace('_', " ")),
+        page: Page::new(context, &code.replace('_', " ")).named(),
         code: code.to_owned(),
         is_edge,
         status,
-        detail: detail.to_owned(),
+        detail: context.language.say(detail),
         sample: Code::from_name(code)
             .map(|code| sample(context, code))
             .unwrap_or_default(),

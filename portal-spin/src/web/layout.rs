@@ -10,6 +10,7 @@ use crate::brand::Brand;
 use crate::context::Context;
 use crate::organisations::{MemberRole, OperatorRole};
 use crate::web::csrf;
+use crate::web::languages::{self, Language};
 
 /// One entry of the navigation.
 pub struct NavigationItem {
@@ -25,6 +26,8 @@ pub struct NavigationItem {
 pub struct Page {
     /// The title, as in the tab and the heading.
     pub title: String,
+    /// Whether the title is a name that someone gave, not to be translated.
+    pub is_named: bool,
     /// The programme's name, look and legal lines.
     pub brand: Rc<Brand>,
     /// What everyone can read: the entries on top.
@@ -41,8 +44,12 @@ pub struct Page {
     pub csrf_token: String,
     /// Whether to offer the operator's side.
     pub is_operator: bool,
-    /// The language.
+    /// The language before the page is translated: English.
     pub locale: &'static str,
+    /// The languages there are.
+    pub languages: Vec<Language>,
+    /// Where a change of the language leads back to.
+    pub path: String,
     /// A sentence about what was just done (`?done=…`).
     pub notice: &'static str,
     /// Asset names.
@@ -165,6 +172,14 @@ impl Page {
                     .collect();
             }
         }
+        if context.request.method() == http::Method::GET {
+            page.path = context
+                .request
+                .uri()
+                .path_and_query()
+                .map_or("/", http::uri::PathAndQuery::as_str)
+                .to_owned();
+        }
         if let Some(done) = context.query("done") {
             page.notice = NOTICES
                 .iter()
@@ -172,6 +187,12 @@ impl Page {
                 .map_or("", |(_, sentence)| sentence);
         }
         page
+    }
+
+    /// The same with a title that is a name: of an app, of an organisation.
+    pub fn named(mut self) -> Self {
+        self.is_named = true;
+        self
     }
 
     /// A page of an organisation: as [`Page::new`], with its name on top.
@@ -185,6 +206,7 @@ impl Page {
     pub fn bare(brand: Rc<Brand>, title: &str) -> Self {
         Self {
             title: title.to_owned(),
+            is_named: false,
             brand,
             places: PLACES
                 .iter()
@@ -197,6 +219,8 @@ impl Page {
             csrf_token: String::new(),
             is_operator: false,
             locale: "en",
+            languages: languages::all().collect(),
+            path: String::from("/"),
             notice: "",
             assets: &NAMES,
         }

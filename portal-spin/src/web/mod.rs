@@ -12,6 +12,7 @@ pub mod headers;
 pub mod health;
 pub mod help;
 pub mod idempotency;
+pub mod languages;
 pub mod layout;
 #[cfg(test)]
 mod list_tests;

@@ -52,7 +52,8 @@ pub fn html(template: &impl askama::Template) -> Result<Response, Failure> {
     html_with(StatusCode::OK, template)
 }
 
-/// A page with another status than 200.
+/// A page with another status than 200. It is in English, with marks, until
+/// [`super::languages::finish`] has seen it.
 pub fn html_with(
     status: StatusCode,
     template: &impl askama::Template,
@@ -60,7 +61,9 @@ pub fn html_with(
     let body = template
         .render()
         .map_err(|error| Failure::internal(&format!("a template does not render: {error}")))?;
-    Ok(with_body(status, "text/html; charset=utf-8", body))
+    let mut response = with_body(status, "text/html; charset=utf-8", body);
+    response.extensions_mut().insert(super::languages::Rendered);
+    Ok(response)
 }
 
 /// 303 to a path of the portal: what a form's POST answers.

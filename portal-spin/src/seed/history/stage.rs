@@ -114,6 +114,7 @@ impl Stage {
             name: email.to_owned(),
             operator_roles,
             has_second_factor: false,
+            language: None,
             membership,
             csrf_token: String::new(),
         });

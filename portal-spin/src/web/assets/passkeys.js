@@ -41,9 +41,9 @@
     } };
   };
 
-  const said = (error) => ({
-    NotAllowedError: "The device did not confirm. Try again.",
-    InvalidStateError: "This device has a passkey for this account already.",
+  const said = (error, texts) => ({
+    NotAllowedError: texts.sayUnconfirmed,
+    InvalidStateError: texts.sayKnown,
   })[error.name] || error.message;
 
   document.querySelectorAll("form[data-passkey]").forEach((form) => {
@@ -57,7 +57,7 @@
         form.elements.credential.value = JSON.stringify(credential);
         form.submit();
       } catch (error) {
-        problem.textContent = said(error);
+        problem.textContent = said(error, problem.dataset);
         problem.hidden = false;
       }
     });

@@ -9,7 +9,7 @@ document.addEventListener("click", async (event) => {
   if (!source) return;
   await navigator.clipboard.writeText(source.textContent.trim());
   const label = button.textContent;
-  button.textContent = "Copied";
+  button.textContent = document.body.dataset.sayCopied;
   setTimeout(() => { button.textContent = label; }, 1500);
 });
 all("[data-copy]").forEach((button) => { button.hidden = false; });

@@ -1,0 +1,179 @@
+//! One language's texts, as tables that the build script writes: nothing is read or built at start.
+
+/// A language.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Catalogue {
+    /// Its tag (BCP 47), in lower case: `de`.
+    pub tag: &'static str,
+    /// Its own name: `Deutsch`.
+    pub name: &'static str,
+    /// Whether it has every text.
+    pub is_complete: bool,
+    /// English texts with their translations, sorted by the English.
+    pub texts: &'static [(&'static str, &'static str)],
+    /// Texts with values in them: what stands before the first value, and the place in `texts`. Sorted.
+    pub patterns: &'static [(&'static str, usize)],
+}
+
+/// English: what the templates and the program say.
+pub static ENGLISH: Catalogue = Catalogue {
+    tag: "en",
+    name: "English",
+    is_complete: true,
+    texts: &[],
+    patterns: &[],
+};
+
+impl Catalogue {
+    /// Whether it is the language that everything is written in.
+    pub fn is_english(&self) -> bool {
+        self.tag == ENGLISH.tag
+    }
+
+    /// The translation of a text.
+    pub fn text(&self, english: &str) -> Option<&'static str> {
+        let at = self
+            .texts
+            .binary_search_by(|(known, _)| (*known).cmp(english))
+            .ok()?;
+        self.texts.get(at).map(|(_, translation)| *translation)
+    }
+
+    /// The translation of words that the program put together: a text, or one with values in it. The
+    /// values stay as they are.
+    pub fn words(&self, english: &str) -> Option<String> {
+        if let Some(text) = self.text(english) {
+            return Some(text.to_owned());
+        }
+        let first = english.chars().next()?;
+        let start = self
+            .patterns
+            .partition_point(|(chunk, _)| chunk.chars().next() < Some(first));
+        let same = self.patterns.get(start..).unwrap_or_default().iter();
+        let begins_alike = same.take_while(|(chunk, _)| chunk.starts_with(first));
+        let any = self
+            .patterns
+            .iter()
+            .take_while(|(chunk, _)| chunk.is_empty());
+        begins_alike
+            .chain(any)
+            .filter(|(chunk, _)| english.starts_with(chunk))
+            .filter_map(|(_, at)| self.texts.get(*at))
+            .filter_map(|(pattern, translation)| {
+                let values = values_of(pattern, english)?;
+                let weight: usize = values.iter().map(|value| value.len()).sum();
+                Some((weight, values, translation))
+            })
+            .min_by_key(|(weight, ..)| *weight)
+            .map(|(_, values, translation)| put(translation, &values))
+    }
+
+    /// As [`Catalogue::words`], or the English.
+    pub fn say(&self, english: &str) -> String {
+        if self.is_english() {
+            return english.to_owned();
+        }
+        self.words(english).unwrap_or_else(|| english.to_owned())
+    }
+}
+
+/// The number in braces that this text begins with, and what follows.
+fn hole(text: &str) -> Option<(usize, &str)> {
+    let (number, behind) = text.strip_prefix('{')?.split_once('}')?;
+    Some((number.parse().ok()?, behind))
+}
+
+/// What stands before the next `{0}`, its number and what follows; everything if there is none.
+fn chunk(pattern: &str) -> (&str, Option<(usize, &str)>) {
+    let mut from = 0;
+    while let Some(step) = pattern.get(from..).and_then(|rest| rest.find('{')) {
+        let (before, behind) = pattern.split_at(from + step);
+        if let Some(found) = hole(behind) {
+            return (before, Some(found));
+        }
+        from += step + 1;
+    }
+    (pattern, None)
+}
+
+/// What stands before the first value, if there is a value.
+pub fn first_chunk(pattern: &str) -> Option<&str> {
+    match chunk(pattern) {
+        (before, Some(_)) => Some(before),
+        _ => None,
+    }
+}
+
+/// The values that make this pattern the text, in the order of their numbers.
+fn values_of<'t>(pattern: &str, text: &'t str) -> Option<Vec<&'t str>> {
+    let (first, mut next) = chunk(pattern);
+    let mut rest = text.strip_prefix(first)?;
+    let mut values: Vec<(usize, &str)> = Vec::new();
+    while let Some((number, behind)) = next {
+        let (literal, after) = chunk(behind);
+        let end = match (literal.is_empty(), after.is_some()) {
+            // The last literal must end the text.
+            (_, false) => rest.len() - rest.strip_suffix(literal).map(|_| literal.len())?,
+            (true, true) => 0,
+            (false, true) => rest.find(literal)?,
+        };
+        let (value, behind_value) = rest.split_at_checked(end)?;
+        values.push((number, value));
+        rest = behind_value.strip_prefix(literal)?;
+        next = after;
+    }
+    values.sort_by_key(|(number, _)| *number);
+    rest.is_empty()
+        .then(|| values.into_iter().map(|(_, value)| value).collect())
+}
+
+fn put(translation: &str, values: &[&str]) -> String {
+    let mut text = String::with_capacity(translation.len() + 16);
+    let mut rest = translation;
+    loop {
+        let (before, found) = chunk(rest);
+        text.push_str(before);
+        let Some((number, behind)) = found else {
+            return text;
+        };
+        text.push_str(values.get(number).copied().unwrap_or_default());
+        rest = behind;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    static GERMAN: Catalogue = Catalogue {
+        tag: "de",
+        name: "Deutsch",
+        is_complete: true,
+        texts: &[
+            ("Active", "Aktiv"),
+            ("Try again in {0} seconds.", "In {0} Sekunden noch einmal."),
+            ("{0} days, {1} hours", "{1} Stunden und {0} Tage"),
+            ("{0} days, {1} hours left", "noch {0} Tage"),
+        ],
+        patterns: &[("", 2), ("", 3), ("Try again in ", 1)],
+    };
+
+    #[test]
+    fn words_with_values_in_them_are_found_by_their_pattern() {
+        let said = |english| GERMAN.words(english);
+        assert_eq!(said("Active").as_deref(), Some("Aktiv"));
+        assert_eq!(
+            said("Try again in 30 seconds.").as_deref(),
+            Some("In 30 Sekunden noch einmal.")
+        );
+        assert_eq!(
+            said("2 days, 3 hours").as_deref(),
+            Some("3 Stunden und 2 Tage")
+        );
+        assert_eq!(said("2 days, 3 hours left").as_deref(), Some("noch 2 Tage"));
+        assert_eq!(said("Try again in 30 minutes."), None);
+        assert_eq!(said(""), None);
+        assert_eq!(GERMAN.say("Unknown"), "Unknown");
+        assert_eq!(ENGLISH.say("Active"), "Active");
+    }
+}
