@@ -325,6 +325,8 @@ fn is_text(text: &str) -> bool {
         || trimmed.starts_with('/')
         || trimmed.starts_with("https://")
         || trimmed.starts_with("; ")
+        || trimmed.starts_with("('")
+        || trimmed.starts_with("User-agent:")
         || trimmed.starts_with("Bearer ")
         || trimmed.contains("=\"")
         || trimmed.contains("-src '")
