@@ -9,6 +9,7 @@ use crate::database::DatabaseError;
 use crate::params;
 use crate::routes::Outcome;
 use crate::web::languages::{self, Language};
+use crate::web::paging::{PageOf, whole};
 use crate::web::{Failure, cookies, response};
 
 /// A cookie is kept for a year.
@@ -23,12 +24,8 @@ pub struct LanguageView {
     pub name: String,
 }
 
-/// The languages there are.
-#[derive(Debug, Serialize, JsonSchema)]
-pub struct LanguageList {
-    /// English first.
-    pub items: Vec<LanguageView>,
-}
+/// The languages there are, English first.
+pub type LanguageList = PageOf<LanguageView>;
 
 /// `PUT …/account/language`
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -39,14 +36,16 @@ pub struct LanguageChoice {
 }
 
 /// `GET /api/v1/languages`
-pub async fn list_languages(_: &Context) -> Outcome {
+pub async fn list_languages(context: &Context) -> Outcome {
     let items = languages::all()
         .map(|language| LanguageView {
             language: language.tag.to_owned(),
             name: language.name.to_owned(),
         })
-        .collect();
-    response::ok(&LanguageList { items })
+        .collect::<Vec<_>>();
+    response::ok(&whole(context, items, |item: &LanguageView| {
+        item.language.clone()
+    })?)
 }
 
 fn read(tag: &str) -> Result<Option<Language>, Failure> {

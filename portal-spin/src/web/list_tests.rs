@@ -33,6 +33,7 @@ const SHORT_PAGES: &[(&str, &str)] = &[
         "list_subscriptions",
         "one for each product, with its checklist",
     ),
+    ("list_languages", "the switch at the foot of every page"),
     ("list_email_texts", "fixed by the programme's code"),
     ("list_webhook_events", "fixed by the programme's code"),
     ("list_webhook_endpoints", "a handful"),
