@@ -212,7 +212,7 @@ async fn note_early_errors(
 
 /// The milestone of the first success in an environment, as SQL.
 pub(super) fn first_call_in(environment: &str) -> String {
-    format!("CASE {environment} WHEN 'live' THEN 'first_live_call' ELSE 'first_sandbox_call' END")
+    format!("CASE {environment} WHEN 'live' THEN 'first_live_call' ELSE 'first_sandbox_call' END") // not shown
 }
 
 /// Notes who still called 60 to 90 days after the day of the first live call.
