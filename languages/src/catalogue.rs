@@ -40,11 +40,46 @@ impl Catalogue {
     }
 
     /// The translation of words that the program put together: a text, or one with values in it. The
-    /// values stay as they are.
+    /// values stay as they are. A sentence may stand without its full stop, and two texts may be joined.
     pub fn words(&self, english: &str) -> Option<String> {
-        if let Some(text) = self.text(english) {
-            return Some(text.to_owned());
-        }
+        let known = self.text(english).map(str::to_owned);
+        known
+            .or_else(|| self.without_stop(english))
+            .or_else(|| self.state(english))
+            .or_else(|| self.joined(english))
+            .or_else(|| self.with_values(english))
+            .or_else(|| self.before_value(english))
+    }
+
+    fn without_stop(&self, english: &str) -> Option<String> {
+        let sentence = self.text(&format!("{english}."))?;
+        Some(sentence.trim_end_matches('.').to_owned())
+    }
+
+    /// `given up` of the state `given_up`.
+    fn state(&self, english: &str) -> Option<String> {
+        self.text(&english.replace(' ', "_")).map(str::to_owned)
+    }
+
+    /// `A, value`.
+    fn before_value(&self, english: &str) -> Option<String> {
+        let (before, value) = english.split_once(", ")?;
+        Some(format!("{}, {value}", self.text(before)?))
+    }
+
+    /// `A → B` and `A: b` of two texts that are both known.
+    fn joined(&self, english: &str) -> Option<String> {
+        [" → ", ": "]
+            .iter()
+            .find_map(|between| {
+                let (before, behind) = english.split_once(between)?;
+                let (before, behind) = (self.text(before)?, self.text(behind)?);
+                Some(format!("{before}{between}{behind}"))
+            })
+            .or_else(with_value)
+    }
+
+    fn with_values(&self, english: &str) -> Option<String> {
         let first = english.chars().next()?;
         let start = self
             .patterns
@@ -151,11 +186,13 @@ mod tests {
         is_complete: true,
         texts: &[
             ("Active", "Aktiv"),
+            ("It is done.", "Es ist getan."),
             ("Try again in {0} seconds.", "In {0} Sekunden noch einmal."),
+            ("given_up", "aufgegeben"),
             ("{0} days, {1} hours", "{1} Stunden und {0} Tage"),
             ("{0} days, {1} hours left", "noch {0} Tage"),
         ],
-        patterns: &[("", 2), ("", 3), ("Try again in ", 1)],
+        patterns: &[("", 4), ("", 5), ("Try again in ", 2)],
     };
 
     #[test]
@@ -175,5 +212,10 @@ mod tests {
         assert_eq!(said(""), None);
         assert_eq!(GERMAN.say("Unknown"), "Unknown");
         assert_eq!(ENGLISH.say("Active"), "Active");
+        assert_eq!(said("Active → Active").as_deref(), Some("Aktiv → Aktiv"));
+        assert_eq!(said("Active → Unknown"), None);
+        assert_eq!(said("Active, UTC").as_deref(), Some("Aktiv, UTC"));
+        assert_eq!(said("given up").as_deref(), Some("aufgegeben"));
+        assert_eq!(said("It is done").as_deref(), Some("Es ist getan"));
     }
 }

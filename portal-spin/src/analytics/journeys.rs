@@ -70,7 +70,7 @@ pub async fn show_funnel(context: &Context) -> Result<Report, Failure> {
     let steps = funnel::summarise(chosen.iter());
     let all = steps.first().map_or(0, |step| step.reached);
     let mut rows = vec![vec![
-        text("Visited"),
+        Datum::Text("Visited".to_owned()),
         Datum::Count(views),
         Datum::Nothing,
         Datum::Nothing,

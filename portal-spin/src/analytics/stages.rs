@@ -100,6 +100,7 @@ pub async fn table(
                     Datum::Text(check.what.to_owned()),
                     Datum::Count(check.found),
                     Datum::Count(check.wanted),
+                    // shown
                     Datum::Text(if check.is_done() { "✓ done" } else { "open" }.to_owned()),
                 ]
             })

@@ -18,8 +18,8 @@ pub enum What {
     Expression(String),
     /// Alternatives of which one is taken: `if` and `match`.
     OneOf(Vec<Vec<Node>>),
-    /// `for`: the body, and what stands there for no items.
-    Each(Vec<Node>, Vec<Node>),
+    /// `for`: the words of a list that is written there, the body, and what stands there for no items.
+    Each(Vec<String>, Vec<Node>, Vec<Node>),
     /// `{% block name %}`
     Block(String, Vec<Node>),
     /// `{% call scope::name(arguments) %}`
@@ -166,7 +166,7 @@ impl Reader {
                     Some("else") => self.until("endfor")?,
                     _ => Vec::new(),
                 };
-                Read::Node(What::Each(body, none))
+                Read::Node(What::Each(words_of_list(rest), body, none))
             }
             "block" => Read::Node(What::Block(rest.trim().to_owned(), self.until("endblock")?)),
             "macro" => {
@@ -275,4 +275,16 @@ fn call(text: &str) -> Result<(String, Vec<String>)> {
         arguments.push(current.trim().to_owned());
     }
     Ok((name.trim().to_owned(), arguments))
+}
+
+/// The texts in `(name, label) in [("email", "E-mail"), …]`: what begins with a capital, or has a space.
+fn words_of_list(expression: &str) -> Vec<String> {
+    let Some((_, list)) = expression.split_once(" in [") else {
+        return Vec::new();
+    };
+    let literals = list.split('"').skip(1).step_by(2);
+    let is_text = |text: &&str| {
+        text.starts_with(|first: char| first.is_uppercase()) || text.trim().contains(' ')
+    };
+    literals.filter(is_text).map(str::to_owned).collect()
 }

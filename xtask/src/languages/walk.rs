@@ -181,7 +181,11 @@ impl<'t> Walk<'t, '_> {
                 .iter()
                 .flat_map(|branch| self.nodes(branch, states.clone(), scope))
                 .collect(),
-            What::Each(body, none) => {
+            What::Each(words, body, none) => {
+                for words in words {
+                    let (file, line) = (&self.sink.file, self.sink.line);
+                    self.sink.texts.add(words, file, line, Vec::new());
+                }
                 let mut ways = self.nodes(none, states.clone(), scope);
                 ways.extend(self.nodes(body, states, scope));
                 ways
