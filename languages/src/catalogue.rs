@@ -69,14 +69,11 @@ impl Catalogue {
 
     /// `A → B` and `A: b` of two texts that are both known.
     fn joined(&self, english: &str) -> Option<String> {
-        [" → ", ": "]
-            .iter()
-            .find_map(|between| {
-                let (before, behind) = english.split_once(between)?;
-                let (before, behind) = (self.text(before)?, self.text(behind)?);
-                Some(format!("{before}{between}{behind}"))
-            })
-            .or_else(with_value)
+        [" → ", ": "].iter().find_map(|between| {
+            let (before, behind) = english.split_once(between)?;
+            let (before, behind) = (self.text(before)?, self.text(behind)?);
+            Some(format!("{before}{between}{behind}"))
+        })
     }
 
     fn with_values(&self, english: &str) -> Option<String> {
