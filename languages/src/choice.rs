@@ -5,7 +5,7 @@
 pub fn accepted<'a>(header: &str, available: &[&'a str]) -> Option<&'a str> {
     let mut ranges: Vec<(u16, &str)> = header.split(',').take(32).filter_map(range).collect();
     // Stable: ranges of one weight stay in the order given.
-    ranges.sort_by(|one, other| other.0.cmp(&one.0));
+    ranges.sort_by_key(|range| std::cmp::Reverse(range.0));
     ranges
         .into_iter()
         .find_map(|(_, range)| find(range, available))

@@ -427,7 +427,8 @@ fn read_attributes(tag: &Tag<'_>, source: &str, dictionary: &mut impl Dictionary
     for attribute in tag.attributes() {
         let value = attribute.value(source);
         let has_words = value.contains(WORDS);
-        if !has_words && !(tag.is_read(attribute.name) && says_something(value)) {
+        let is_text = tag.is_read(attribute.name) && says_something(value);
+        if !has_words && !is_text {
             continue;
         }
         let before = source.get(from..attribute.range.start).unwrap_or_default();

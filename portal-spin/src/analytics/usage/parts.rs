@@ -10,6 +10,9 @@ use super::grain::Grain;
 use crate::analytics::period::Days;
 use crate::metering::{self, CallSum, LatencySum};
 
+/// What a sum of calls and one of latencies belong to: the id of an app, say.
+type PartOf = (fn(&CallSum) -> &str, fn(&LatencySum) -> &str);
+
 /// What latency is.
 const LATENCY: &str = "upper bound of the histogram's bucket that the percentile falls into, of calls let through, measured at the gateway from first byte in to last byte out";
 const PERCENTILES: [(&str, &str, u64); 3] = [
@@ -161,7 +164,7 @@ impl Sums {
         name: &'static str,
         title: &str,
         key: &str,
-        of: (fn(&CallSum) -> &str, fn(&LatencySum) -> &str),
+        of: PartOf,
         label: impl Fn(&str) -> Datum,
     ) -> Table {
         let parts = self.by(|sum| of.0(sum).to_owned(), |sum| of.1(sum).to_owned());
