@@ -22,7 +22,7 @@ pub fn keep(name: &str, picture: Vec<u8>) -> Result<()> {
 }
 
 /// Takes pictures of these pages (a name and a path), as someone of `demo.json` sees them or a visitor, in
-/// every view. Only where `PORTICO_PICTURES` is set, as the continuous integration does: they take a while.
+/// every view. Only where `PORTICO_PICTURES` is set: they take minutes.
 pub async fn take_pictures(stack: &Stack, role: &str, pages: &[(&str, &str)]) -> Result<()> {
     if std::env::var_os("PORTICO_PICTURES").is_none() {
         return Ok(());
