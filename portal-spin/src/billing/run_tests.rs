@@ -123,6 +123,28 @@ on_every_database! {
         assert_eq!(once(&issued[2].1), []);
     }
 
+    async fn a_trial_is_on_the_invoice_without_charge_and_what_follows_is_charged(portal: TestPortal) {
+        let plan = json!({
+            "price": { "model": "per_unit", "currency": "USD", "unit_amount": "0.10" }, "trial_days": 10,
+            "charges": [{ "kind": "recurring", "name": "Base fee", "currency": "USD", "amount": "31" }]
+        });
+        let scene = Scene::on_plan(&portal, plan).await;
+        let live_ms = portal.now_ms();
+        let cells = [scene.cell_at(live_ms + DAY_MS, 40), scene.cell_at(live_ms + 12 * DAY_MS, 7)];
+        run_at(&portal, live_ms + 13 * DAY_MS).await;
+        scene.merge(&portal, &cells).await;
+        run_at(&portal, FEBRUARY_MS + 25 * HOUR_MS).await;
+        let issued = documents(&portal).await;
+        let usage: Vec<(String, String)> = issued.iter()
+            .flat_map(|(_, document)| document["lines"].as_array().unwrap().clone())
+            .filter(|line| line["charge"] == "Usage" && line["quantity"] != "0")
+            .map(|line| (line["formula"].as_str().unwrap().to_owned(), line["amount"].as_str().unwrap().to_owned()))
+            .collect();
+        assert_eq!(usage.len(), 2, "{issued:?}");
+        assert!(usage[0].0.starts_with("trial: no charge (would be 40 × 0.1"), "{usage:?}");
+        assert_eq!((usage[0].1.as_str(), usage[1].1.as_str()), ("0.00", "0.70"), "{usage:?}");
+    }
+
     async fn what_an_edge_may_have_lost_is_on_the_invoice_and_on_the_usage_page(portal: TestPortal) {
         let mut scene = Scene::on_plan(&portal, terms()).await;
         run_at(&portal, portal.now_ms() + 25 * HOUR_MS).await;
