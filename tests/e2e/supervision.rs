@@ -35,8 +35,10 @@ async fn a_second_start_keeps_the_data_and_fresh_starts_over() -> Result<()> {
         answer.text().await?
     );
     partner
-        .expect_one_number(&app, "test", Some(&client))
+        .wait_for_calls(&app, 1, Duration::from_secs(20))
         .await?;
+    // A gateway that has no time to give its lease back leaves its successor to count from there.
+    partner.expect_one_number(&app, "test", None).await?;
     stack.stop()?;
     drop(stack);
 

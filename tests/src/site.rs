@@ -123,7 +123,9 @@ impl Reader {
                     && !["/assets/", "/api/", "/log-out"]
                         .iter()
                         .any(|no| link.starts_with(no))
-                    && !link.ends_with("/evidence");
+                    && !link.ends_with("/evidence")
+                    // A page as a file.
+                    && !link.contains("format=");
                 if is_page && !link.is_empty() {
                     let count = seen.entry(shape(&link)).or_default();
                     *count += 1;
