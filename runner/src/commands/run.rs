@@ -74,8 +74,9 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode> {
         );
     }
     tokio::select! {
-        () = server::serve(listener, application) => {}
+        () = server::serve(listener, application.clone()) => {}
         result = crate::signals::wait_for_stop() => result?,
     }
+    application.flush().await;
     Ok(ExitCode::SUCCESS)
 }

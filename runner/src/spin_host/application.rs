@@ -60,6 +60,7 @@ pub struct Application {
     pub name: String,
     pub router: Router,
     components: BTreeMap<String, Served>,
+    key_value: crate::key_value::Database,
 }
 
 /// A component that takes requests.
@@ -90,6 +91,7 @@ impl Application {
         }
         let mut linker = Linker::new(engine);
         super::link(&mut linker)?;
+        let sqlite = crate::sqlite::IdleConnections::default();
         let postgres = crate::postgres::Pools::default();
         let key_value = crate::key_value::Database::new(&options.data_dir);
         let blocked_networks = Arc::new(options.blocked_networks.clone());
@@ -117,6 +119,7 @@ impl Application {
                 sqlite_databases: component.sqlite_databases.clone(),
                 key_value_stores: component.key_value_stores.clone(),
                 data_dir: options.data_dir.clone(),
+                sqlite: sqlite.clone(),
                 postgres: postgres.clone(),
                 key_value: key_value.clone(),
             };
@@ -138,7 +141,15 @@ impl Application {
             name: manifest.name.clone(),
             router,
             components,
+            key_value,
         })
+    }
+
+    /// Writes what components set and is only in memory; for the end of the process.
+    pub async fn flush(&self) {
+        if let Err(error) = self.key_value.flush().await {
+            tracing::error!("what the sandbox remembers was not all written: {error}");
+        }
     }
 
     pub fn find_component(&self, id: &str) -> Option<&Served> {

@@ -53,6 +53,7 @@ pub struct ComponentGrants {
     pub sqlite_databases: Vec<String>,
     pub key_value_stores: Vec<String>,
     pub data_dir: PathBuf,
+    pub sqlite: crate::sqlite::IdleConnections,
     pub postgres: crate::postgres::Pools,
     pub key_value: crate::key_value::Database,
 }

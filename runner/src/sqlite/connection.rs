@@ -1,15 +1,17 @@
 //! One open SQLite connection and the statements that run on it.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures::TryStreamExt;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteRow};
+use sqlx::sqlite::{LockedSqliteHandle, SqliteConnectOptions, SqliteConnection, SqliteRow};
 use sqlx::{ConnectOptions, Decode, Row, Sqlite, TypeInfo, ValueRef};
 use tokio::sync::{Mutex, mpsc, oneshot};
 
 use super::MAX_RESULT_BYTES;
+use super::idle::{IdleConnections, leaves_no_trace};
 use super::statement::{self, Statement};
 use crate::spin_host::bindings::spin::sqlite::sqlite::{Error, QueryResult, RowResult, Value};
 
@@ -19,7 +21,27 @@ const BUFFERED_ROWS: usize = 4;
 
 /// A connection that a component holds; clones share it.
 #[derive(Clone)]
-pub struct Connection(Arc<Mutex<SqliteConnection>>);
+pub struct Connection(Arc<Held>);
+
+struct Held {
+    /// Gone only while the last holder goes.
+    open: Mutex<Option<SqliteConnection>>,
+    path: PathBuf,
+    idle: IdleConnections,
+    /// A statement changed more than the database's rows.
+    is_marked: AtomicBool,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        if !self.is_marked.load(Ordering::Relaxed)
+            && let Some(connection) = self.open.get_mut().take()
+        {
+            let path = std::mem::take(&mut self.path);
+            self.idle.keep(path, connection);
+        }
+    }
+}
 
 /// A statement under way: its rows as they come, and how it ended.
 pub(super) struct Running {
@@ -29,20 +51,18 @@ pub(super) struct Running {
 }
 
 impl Connection {
-    pub async fn open(path: &Path) -> Result<Self, Error> {
-        let mut connection = SqliteConnectOptions::new()
-            .filename(path)
-            .create_if_missing(true)
-            .foreign_keys(true)
-            .busy_timeout(Duration::from_millis(5_000))
-            .disable_statement_logging()
-            .connect()
-            .await
-            .map_err(describe)?;
-        let mut handle = connection.lock_handle().await.map_err(describe)?;
-        statement::forbid_attaching_files(&mut handle);
-        drop(handle);
-        Ok(Self(Arc::new(Mutex::new(connection))))
+    /// A connection that nobody uses, or a new one.
+    pub async fn open(path: &Path, idle: &IdleConnections) -> Result<Self, Error> {
+        let connection = match idle.take(path) {
+            Some(connection) => connection,
+            None => connect(path).await?,
+        };
+        Ok(Self(Arc::new(Held {
+            open: Mutex::new(Some(connection)),
+            path: path.to_owned(),
+            idle: idle.clone(),
+            is_marked: AtomicBool::new(false),
+        })))
     }
 
     /// Starts a statement. As in Spin, even a statement that cannot be prepared
@@ -55,20 +75,21 @@ impl Connection {
         let (columns_sender, columns) = oneshot::channel();
         let (row_sender, rows) = mpsc::channel(BUFFERED_ROWS);
         let (outcome_sender, outcome) = oneshot::channel();
-        let connection = self.0.clone();
+        if !leaves_no_trace(&sql) {
+            self.0.is_marked.store(true, Ordering::Relaxed);
+        }
+        let held = self.0.clone();
         // A task of its own: the statement runs to its end although the
         // component may drop the call that started it.
         tokio::spawn(async move {
-            let mut connection = connection.lock_owned().await;
-            let result = run(
-                &mut connection,
-                &sql,
-                parameters,
-                columns_sender,
-                row_sender,
-            )
-            .await;
-            drop(connection);
+            let mut open = held.open.lock().await;
+            let result = match open.as_mut() {
+                Some(connection) => {
+                    run(connection, &sql, parameters, columns_sender, row_sender).await
+                }
+                None => Err(stopped()),
+            };
+            drop(open);
             // Nobody waits when the component has dropped the future.
             let _ = outcome_sender.send(result);
         });
@@ -99,16 +120,34 @@ impl Connection {
     }
 
     pub async fn last_insert_rowid(&self) -> sqlx::Result<i64> {
-        let mut connection = self.0.lock().await;
-        let mut handle = connection.lock_handle().await?;
-        Ok(statement::last_insert_rowid(&mut handle))
+        self.ask(statement::last_insert_rowid).await
     }
 
     pub async fn changes(&self) -> sqlx::Result<u64> {
-        let mut connection = self.0.lock().await;
-        let mut handle = connection.lock_handle().await?;
-        Ok(statement::changes(&mut handle))
+        self.ask(statement::changes).await
     }
+
+    async fn ask<T>(&self, question: fn(&mut LockedSqliteHandle<'_>) -> T) -> sqlx::Result<T> {
+        let mut open = self.0.open.lock().await;
+        let connection = open.as_mut().ok_or(sqlx::Error::WorkerCrashed)?;
+        Ok(question(&mut connection.lock_handle().await?))
+    }
+}
+
+async fn connect(path: &Path) -> Result<SqliteConnection, Error> {
+    let mut connection = SqliteConnectOptions::new()
+        .filename(path)
+        .create_if_missing(true)
+        .foreign_keys(true)
+        .busy_timeout(Duration::from_millis(5_000))
+        .disable_statement_logging()
+        .connect()
+        .await
+        .map_err(describe)?;
+    let mut handle = connection.lock_handle().await.map_err(describe)?;
+    statement::forbid_attaching_files(&mut handle);
+    drop(handle);
+    Ok(connection)
 }
 
 async fn run(

@@ -3,9 +3,11 @@
 //! Owns which databases a component may open and what a statement's result
 //! looks like to it. Every `open` is a connection of its own to the same file;
 //! a transaction left open is rolled back when the connection goes. How one
-//! statement is examined and bound is in `statement`.
+//! statement is examined and bound is in `statement`; what becomes of a
+//! connection afterwards, in `idle`.
 
 mod connection;
+mod idle;
 mod statement;
 #[cfg(test)]
 mod tests;
@@ -13,6 +15,7 @@ mod tests;
 use wasmtime::component::{Accessor, FutureReader, HasSelf, Resource, StreamReader};
 
 pub use connection::Connection;
+pub use idle::IdleConnections;
 
 use crate::spin_host::State;
 use crate::spin_host::bindings::spin::sqlite::sqlite::{
@@ -62,7 +65,8 @@ impl sqlite::HostConnection for State {
             Ok(path) => path,
             Err(error) => return Ok(Err(error)),
         };
-        Ok(match Connection::open(&path).await {
+        let idle = self.component.sqlite.clone();
+        Ok(match Connection::open(&path, &idle).await {
             Ok(connection) => self.add_connection(connection),
             Err(error) => Err(error),
         })
@@ -110,11 +114,16 @@ impl<T: Send + 'static> sqlite::HostConnectionWithStore<T> for HasSelf<State> {
         accessor: &Accessor<T, Self>,
         database: String,
     ) -> wasmtime::Result<Result<Resource<Connection>, Error>> {
-        let path = match accessor.with(|mut access| access.get().find_database(&database)) {
-            Ok(path) => path,
+        let found = accessor.with(|mut access| {
+            let state = access.get();
+            let path = state.find_database(&database)?;
+            Ok((path, state.component.sqlite.clone()))
+        });
+        let (path, idle) = match found {
+            Ok(found) => found,
             Err(error) => return Ok(Err(error)),
         };
-        Ok(match Connection::open(&path).await {
+        Ok(match Connection::open(&path, &idle).await {
             Ok(connection) => accessor.with(|mut access| access.get().add_connection(connection)),
             Err(error) => Err(error),
         })

@@ -173,6 +173,12 @@ pub fn changes(handle: &mut LockedSqliteHandle<'_>) -> u64 {
     u64::try_from(changes).unwrap_or_default()
 }
 
+/// Whether a transaction is open.
+pub fn in_transaction(handle: &mut LockedSqliteHandle<'_>) -> bool {
+    // SAFETY: the locked handle is a live connection.
+    unsafe { ffi::sqlite3_get_autocommit(handle.as_raw_handle().as_ptr()) == 0 }
+}
+
 /// Keeps a component inside its database, as Spin does: ATTACH may open
 /// temporary and in-memory databases only.
 pub fn forbid_attaching_files(handle: &mut LockedSqliteHandle<'_>) {

@@ -1,8 +1,13 @@
+use super::IdleConnections;
 use super::connection::Connection;
 use crate::spin_host::bindings::spin::sqlite::sqlite::{Error, QueryResult, Value};
 
 async fn open(folder: &tempfile::TempDir) -> Connection {
-    Connection::open(&folder.path().join("sqlite_db.db"))
+    open_with(folder, &IdleConnections::default()).await
+}
+
+async fn open_with(folder: &tempfile::TempDir, idle: &IdleConnections) -> Connection {
+    Connection::open(&folder.path().join("sqlite_db.db"), idle)
         .await
         .unwrap()
 }
@@ -254,4 +259,52 @@ async fn another_file_cannot_be_attached() {
         .await
         .unwrap();
     run(&connection, "VACUUM", vec![]).await.unwrap();
+}
+
+/// What a setting of the connection is, so that one can tell a used connection from a new one.
+async fn counted_changes(connection: &Connection) -> u64 {
+    connection.changes().await.unwrap()
+}
+
+#[tokio::test]
+async fn a_connection_is_used_again_without_its_transaction_and_its_settings() {
+    let folder = tempfile::tempdir().unwrap();
+    let idle = IdleConnections::default();
+    let wait_until_idle = async |expected: bool| {
+        for _ in 0..200 {
+            if (idle.count() > 0) == expected {
+                return;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+        panic!("idle is not {expected}");
+    };
+    let first = open_with(&folder, &idle).await;
+    run(&first, "CREATE TABLE t (i)", vec![]).await.unwrap();
+    drop(first);
+    // It changed the schema: not known to leave nothing behind.
+    wait_until_idle(false).await;
+
+    let plain = open_with(&folder, &idle).await;
+    run(&plain, "INSERT INTO t VALUES (1), (2), (3)", vec![])
+        .await
+        .unwrap();
+    drop(plain);
+    wait_until_idle(true).await;
+    let again = open_with(&folder, &idle).await;
+    assert_eq!(counted_changes(&again).await, 3, "the same connection");
+
+    run(&again, "BEGIN IMMEDIATE", vec![]).await.unwrap();
+    run(&again, "DELETE FROM t", vec![]).await.unwrap();
+    drop(again);
+    wait_until_idle(false).await;
+    let fresh = open_with(&folder, &idle).await;
+    let left = run(&fresh, "SELECT count(*) FROM t", vec![]).await.unwrap();
+    assert!(show(&left).contains("Integer(3)"), "{}", show(&left));
+
+    run(&fresh, "PRAGMA foreign_keys = off", vec![])
+        .await
+        .unwrap();
+    drop(fresh);
+    wait_until_idle(false).await;
 }

@@ -391,6 +391,7 @@ impl Programme {
             addresses: entry.addresses.clone(),
             expires_at_ms: entry.expires_at.as_deref().and_then(read_time_ms),
             revoked_at_ms: entry.revoked.then_some(from_ms),
+            ends_at_ms: None,
         }));
     }
 }

@@ -1,116 +1,86 @@
 //! The `spin:key-value` interface, kept in a SQLite file of the data directory.
+//!
+//! Owns which stores a component may open. As Spin does, values are answered from memory and written behind
+//! the component's back, so that a call of the sandbox waits for no disk: `cache` says how, `file` is what
+//! a restart finds.
 
-use std::path::{Path, PathBuf};
+mod cache;
+mod file;
+
+use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
-use futures::TryStreamExt;
-use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
-};
-use sqlx::{ConnectOptions, Row};
 use tokio::sync::{OnceCell, mpsc, oneshot};
 use wasmtime::component::{Accessor, FutureReader, HasSelf, Resource, StreamReader};
 
 use crate::spin_host::State;
 use crate::spin_host::bindings::spin::key_value::key_value::{self, Error};
 use crate::spin_host::streams::ChannelProducer;
+use cache::{Cache, Key};
+use file::File;
 
 /// The file behind all stores; opened when a component first opens a store.
 #[derive(Clone)]
 pub struct Database(Arc<Lazy>);
 
 struct Lazy {
-    path: PathBuf,
-    pool: OnceCell<SqlitePool>,
+    path: std::path::PathBuf,
+    cache: OnceCell<Arc<Cache>>,
 }
 
 /// An open store, that is the pairs under one label.
 #[derive(Clone)]
 pub struct Store {
-    label: String,
-    pool: SqlitePool,
+    label: Arc<str>,
+    cache: Arc<Cache>,
 }
 
 impl Database {
     pub fn new(data_dir: &Path) -> Self {
         Self(Arc::new(Lazy {
             path: data_dir.join("sqlite_key_value.db"),
-            pool: OnceCell::new(),
+            cache: OnceCell::new(),
         }))
     }
 
     pub async fn open(&self, label: &str) -> Result<Store, Error> {
-        let pool = self
-            .0
-            .pool
-            .get_or_try_init(|| connect(&self.0.path))
-            .await
-            .map_err(describe)?;
+        let cache = self.0.cache.get_or_try_init(|| async {
+            let file = File::open(&self.0.path).await?;
+            Ok::<_, sqlx::Error>(Cache::start(file))
+        });
         Ok(Store {
-            label: label.to_owned(),
-            pool: pool.clone(),
+            label: label.into(),
+            cache: cache.await.map_err(describe)?.clone(),
         })
     }
-}
 
-async fn connect(path: &Path) -> sqlx::Result<SqlitePool> {
-    let options = SqliteConnectOptions::new()
-        .filename(path)
-        .create_if_missing(true)
-        .journal_mode(SqliteJournalMode::Wal)
-        // The file stays whole when the machine stops; only the last moments may be missing. Waiting for the
-        // disk with every write would be most of what a call of the sandbox takes.
-        .synchronous(SqliteSynchronous::Normal)
-        .busy_timeout(Duration::from_millis(5_000))
-        .disable_statement_logging();
-    let pool = SqlitePoolOptions::new()
-        .max_connections(8)
-        .connect_with(options)
-        .await?;
-    sqlx::query(
-        "CREATE TABLE IF NOT EXISTS spin_key_value (
-           store TEXT NOT NULL, key TEXT NOT NULL, value BLOB NOT NULL,
-           PRIMARY KEY (store, key)
-         ) WITHOUT ROWID",
-    )
-    .execute(&pool)
-    .await?;
-    Ok(pool)
+    /// Waits until everything that was set is in the file: before the process ends.
+    pub async fn flush(&self) -> Result<(), Error> {
+        match self.0.cache.get() {
+            Some(cache) => cache.flush().await.map_err(Error::Other),
+            None => Ok(()),
+        }
+    }
 }
 
 impl Store {
-    pub async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, Error> {
-        sqlx::query_scalar("SELECT value FROM spin_key_value WHERE store = ? AND key = ?")
-            .bind(&self.label)
-            .bind(key)
-            .fetch_optional(&self.pool)
-            .await
-            .map_err(describe)
+    fn key(&self, key: &str) -> Key {
+        (self.label.clone(), key.into())
     }
 
-    pub async fn set(&self, key: &str, value: &[u8]) -> Result<(), Error> {
-        sqlx::query(
-            "INSERT INTO spin_key_value (store, key, value) VALUES (?, ?, ?)
-             ON CONFLICT (store, key) DO UPDATE SET value = excluded.value",
-        )
-        .bind(&self.label)
-        .bind(key)
-        .bind(value)
-        .execute(&self.pool)
-        .await
-        .map_err(describe)?;
-        Ok(())
+    pub async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, Error> {
+        let value = self.cache.get(self.key(key)).await.map_err(describe)?;
+        Ok(value.map(|value| value.to_vec()))
+    }
+
+    pub async fn set(&self, key: &str, value: Vec<u8>) -> Result<(), Error> {
+        let set = self.cache.put(self.key(key), Some(value.into()));
+        set.await.map_err(Error::Other)
     }
 
     pub async fn delete(&self, key: &str) -> Result<(), Error> {
-        sqlx::query("DELETE FROM spin_key_value WHERE store = ? AND key = ?")
-            .bind(&self.label)
-            .bind(key)
-            .execute(&self.pool)
-            .await
-            .map_err(describe)?;
-        Ok(())
+        let deleted = self.cache.put(self.key(key), None);
+        deleted.await.map_err(Error::Other)
     }
 
     /// All keys of the store, as they are read.
@@ -118,19 +88,13 @@ impl Store {
         let (key_sender, keys) = mpsc::channel(4);
         let (outcome_sender, outcome) = oneshot::channel();
         tokio::spawn(async move {
-            let result = async {
-                let mut rows = sqlx::query("SELECT key FROM spin_key_value WHERE store = ?")
-                    .bind(&self.label)
-                    .fetch(&self.pool);
-                while let Some(row) = rows.try_next().await? {
-                    if key_sender.send(row.try_get(0)?).await.is_err() {
-                        break;
-                    }
+            let result = match self.cache.flush().await {
+                Ok(()) => {
+                    let listed = self.cache.file().list_keys(&self.label, key_sender);
+                    listed.await.map_err(describe)
                 }
-                sqlx::Result::Ok(())
+                Err(error) => Err(Error::Other(error)),
             };
-            let result = result.await.map_err(describe);
-            drop(key_sender);
             // Nobody waits when the component has dropped the future.
             let _ = outcome_sender.send(result);
         });
@@ -196,7 +160,7 @@ impl<T: Send + 'static> key_value::HostStoreWithStore<T> for HasSelf<State> {
         key: String,
         value: Vec<u8>,
     ) -> wasmtime::Result<Result<(), Error>> {
-        Ok(find_store(accessor, &store)?.set(&key, &value).await)
+        Ok(find_store(accessor, &store)?.set(&key, value).await)
     }
 
     async fn delete(
@@ -238,23 +202,27 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let database = Database::new(folder.path());
         let store = database.open("default").await.unwrap();
-        store.set("a", b"1").await.unwrap();
-        store.set("a", b"2").await.unwrap();
-        store.set("b", b"").await.unwrap();
+        store.set("a", b"1".to_vec()).await.unwrap();
+        store.set("a", b"2".to_vec()).await.unwrap();
+        store.set("b", Vec::new()).await.unwrap();
         let other = database.open("other").await.unwrap();
         assert_eq!(other.get("a").await.unwrap(), None);
+        database.flush().await.unwrap();
 
-        let again = Database::new(folder.path()).open("default").await.unwrap();
-        assert_eq!(again.get("a").await.unwrap().as_deref(), Some(&b"2"[..]));
-        let (mut keys, outcome) = again.clone().list_keys();
+        let again = Database::new(folder.path());
+        let store = again.open("default").await.unwrap();
+        assert_eq!(store.get("a").await.unwrap().as_deref(), Some(&b"2"[..]));
+        assert_eq!(store.get("b").await.unwrap().as_deref(), Some(&b""[..]));
+        store.delete("a").await.unwrap();
+        store.delete("a").await.unwrap();
+        store.set("c", b"3".to_vec()).await.unwrap();
+        assert_eq!(store.get("a").await.unwrap(), None);
+        let (mut keys, outcome) = store.clone().list_keys();
         let mut found = Vec::new();
         while let Some(key) = keys.recv().await {
             found.push(key);
         }
         outcome.await.unwrap().unwrap();
-        assert_eq!(found, ["a", "b"]);
-        again.delete("a").await.unwrap();
-        again.delete("a").await.unwrap();
-        assert_eq!(store.get("a").await.unwrap(), None);
+        assert_eq!(found, ["b", "c"], "what was just set and deleted counts");
     }
 }
