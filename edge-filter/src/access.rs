@@ -174,7 +174,8 @@ fn check_standing(extras: Option<&Extras>, now_ms: u64) -> Result<(), Denial> {
         return Ok(());
     };
     // A revocation holds at once, whatever this machine's clock says.
-    if extras.revoked_at_ms.is_some() {
+    let is_replaced = extras.ends_at_ms.is_some_and(|at| at <= now_ms);
+    if extras.revoked_at_ms.is_some() || is_replaced {
         return Err(Code::RevokedCredential.into());
     }
     match extras.expires_at_ms {

@@ -14,6 +14,8 @@ const SECRET_LENGTH: usize = 32;
 pub const EDGE_SECRET_VARIABLE: &str = "PORTICO_EDGE_SECRET";
 /// Environment variable with the pepper of key digests.
 pub const KEY_PEPPER_VARIABLE: &str = "PORTICO_KEY_PEPPER";
+/// Environment variable with the key of the sink of events.
+pub const EVENTS_KEY_VARIABLE: &str = "PORTICO_USAGE_EVENTS_KEY";
 
 /// A checked configuration.
 #[derive(Clone)]
@@ -39,7 +41,37 @@ pub struct Configuration {
     /// Whether Envoy chooses the route again once the identity headers are set.
     /// A gateway whose routes do not look at them saves the second choice.
     pub routes_by_identity: bool,
+    /// The headers that tell the upstream who calls, without what they begin with.
+    pub identity_headers: Vec<&'static str>,
+    /// Whether access logs are told of calls that pass, and not only of refusals.
+    pub describes_accepted: bool,
+    /// Who is told beside the portal what was counted.
+    pub sink: Option<Sink>,
 }
+
+/// A receiver of CloudEvents.
+#[derive(Clone)]
+pub struct Sink {
+    /// Envoy's cluster for it.
+    pub cluster: String,
+    /// Its `:authority`.
+    pub authority: String,
+    /// The path of its door.
+    pub path: String,
+    /// What it knows this edge by.
+    pub key: Option<String>,
+}
+
+/// What the upstream can be told, without what every header's name begins with.
+pub const IDENTITY: [&str; 7] = [
+    "environment",
+    "organisation",
+    "app",
+    "plan",
+    "credential",
+    "scopes",
+    "installation",
+];
 
 /// A path that passes without a credential: exact, or a prefix that ends in `*`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -182,6 +214,7 @@ impl Configuration {
             KEY_PEPPER_VARIABLE,
             variable(KEY_PEPPER_VARIABLE),
         )?;
+        let routes_by_identity = fields.take_flag("routes_by_identity")?.unwrap_or(true);
         let configuration = Self {
             edge_secret: EdgeSecret::new(edge_secret.as_bytes()),
             pepper: Pepper::new(pepper.as_bytes()),
@@ -197,7 +230,10 @@ impl Configuration {
             },
             realm: realm(&mut fields)?,
             sample_every: sample_every(&mut fields)?,
-            routes_by_identity: fields.take_flag("routes_by_identity")?.unwrap_or(true),
+            routes_by_identity,
+            identity_headers: identity_headers(&mut fields, routes_by_identity)?,
+            describes_accepted: fields.take_flag("describe_accepted")?.unwrap_or(true),
+            sink: sink(&mut fields, variable(EVENTS_KEY_VARIABLE))?,
         };
         match fields.0.keys().next() {
             Some(unknown) => refuse(unknown, "is not a field of this filter: check its spelling"),
@@ -234,6 +270,85 @@ fn public_paths(fields: &mut Fields) -> Result<Vec<PublicPath>, ConfigurationErr
             None => refuse(
                 field,
                 format!("has `{path}`: a path begins with `/` and may end in one `*`"),
+            ),
+        })
+        .collect()
+}
+
+fn sink(
+    fields: &mut Fields,
+    key_from_environment: Option<String>,
+) -> Result<Option<Sink>, ConfigurationError> {
+    let cluster = fields.take_text("usage_events_cluster")?;
+    let authority = fields.take_text("usage_events_authority")?;
+    let path = fields.take_text("usage_events_path")?;
+    let key = fields.take_text("usage_events_key")?;
+    let Some(cluster) = cluster else {
+        let others = [
+            ("usage_events_authority", authority),
+            ("usage_events_path", path),
+            ("usage_events_key", key),
+        ];
+        return match others.iter().find(|(_, text)| text.is_some()) {
+            Some((field, _)) => refuse(
+                field,
+                "means nothing without `usage_events_cluster`: name the Envoy cluster of the sink there",
+            ),
+            None => Ok(None),
+        };
+    };
+    let Some(authority) = authority else {
+        return refuse(
+            "usage_events_authority",
+            "is missing: the sink's host name and port, beside `usage_events_cluster`",
+        );
+    };
+    let path = path.unwrap_or_else(|| "/".to_owned());
+    if !path.starts_with('/') || !path.bytes().all(|b| b.is_ascii_graphic()) {
+        return refuse(
+            "usage_events_path",
+            "must begin with `/` and have neither spaces nor characters outside ASCII",
+        );
+    }
+    let key = key.or_else(|| key_from_environment.filter(|key| !key.is_empty()));
+    if key
+        .as_ref()
+        .is_some_and(|key| !key.bytes().all(|b| b.is_ascii_graphic()))
+    {
+        return refuse(
+            "usage_events_key",
+            "must be ASCII without spaces: it is sent as a bearer token",
+        );
+    }
+    Ok(Some(Sink {
+        cluster,
+        authority,
+        path,
+        key,
+    }))
+}
+
+fn identity_headers(
+    fields: &mut Fields,
+    routes_by_identity: bool,
+) -> Result<Vec<&'static str>, ConfigurationError> {
+    let field = "identity_headers";
+    let Some(names) = fields.take_texts(field)? else {
+        return Ok(IDENTITY.to_vec());
+    };
+    if routes_by_identity && !names.iter().any(|name| name == "environment") {
+        return refuse(
+            field,
+            "must have `environment`, which routes look at: name it, or set `routes_by_identity` to false",
+        );
+    }
+    names
+        .iter()
+        .map(|name| match IDENTITY.iter().find(|own| *own == name) {
+            Some(own) => Ok(*own),
+            None => refuse(
+                field,
+                format!("has `{name}`: it takes {}", IDENTITY.join(", ")),
             ),
         })
         .collect()
@@ -301,6 +416,22 @@ mod tests {
             (r#","realm":"a\"b""#, "realm"),
             (r#","sample_every":0"#, "sample_every"),
             (r#","routes_by_identity":"no""#, "routes_by_identity"),
+            (r#","describe_accepted":1"#, "describe_accepted"),
+            (r#","usage_events_path":"/""#, "usage_events_path"),
+            (r#","usage_events_cluster":"c""#, "usage_events_authority"),
+            (
+                r#","usage_events_cluster":"c","usage_events_authority":"a","usage_events_path":"x""#,
+                "usage_events_path",
+            ),
+            (
+                r#","usage_events_cluster":"c","usage_events_authority":"a","usage_events_key":"a b""#,
+                "usage_events_key",
+            ),
+            (r#","identity_headers":["plan"]"#, "identity_headers"),
+            (
+                r#","routes_by_identity":false,"identity_headers":["x-portico-plan"]"#,
+                "identity_headers",
+            ),
             (r#","portal_clutser":"p""#, "portal_clutser"),
         ] {
             let error = parse(&format!("{{{base}{extra}}}")).err().unwrap();

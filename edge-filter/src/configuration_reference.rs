@@ -77,6 +77,42 @@ pub const FIELDS: &[Field] = &[
         default: "`true`",
         meaning: "Whether Envoy chooses the route again once the identity headers are set, for routes that look at `x-portico-environment`. `false` saves the second choice where none does.",
     },
+    Field {
+        name: "identity_headers",
+        kind: "list of `environment`, `organisation`, `app`, `plan`, `credential`, `scopes`, `installation`",
+        default: "all of them",
+        meaning: "Which `x-portico-…` headers the upstream is told. Each that it does not need saves a crossing per call. Headers of these names that a client sends are removed in any case.",
+    },
+    Field {
+        name: "describe_accepted",
+        kind: "true or false",
+        default: "`true`",
+        meaning: "Whether the filter state `wasm.portico` is set for calls that pass. `false` sets it for refusals and shadow refusals alone: access logs can still print the identity headers of what passed, as `%REQ(X-PORTICO-CREDENTIAL)%`.",
+    },
+    Field {
+        name: "usage_events_cluster",
+        kind: "text",
+        default: "nobody beside the portal is told",
+        meaning: "Envoy's cluster of a sink of CloudEvents. Every cell of a finished minute is posted there, in batches of structured events (`application/cloudevents-batch+json`) until the sink answers 2xx: at least once, under an id that stays the same.",
+    },
+    Field {
+        name: "usage_events_authority",
+        kind: "text",
+        default: "refused where there is a `usage_events_cluster`",
+        meaning: "The sink's host name, with the port where it is not the usual one.",
+    },
+    Field {
+        name: "usage_events_path",
+        kind: "text that begins with `/`",
+        default: "`/`",
+        meaning: "Where the batches are posted.",
+    },
+    Field {
+        name: "usage_events_key",
+        kind: "ASCII without spaces",
+        default: "the environment variable `PORTICO_USAGE_EVENTS_KEY`; none if that is not set either",
+        meaning: "Sent as `authorization: Bearer …`. Leave it out, as above.",
+    },
 ];
 
 /// The document.

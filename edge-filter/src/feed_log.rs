@@ -369,6 +369,7 @@ mod tests {
                 addresses: vec!["10.0.0.0/8".into()],
                 expires_at_ms: None,
                 revoked_at_ms: None,
+                ends_at_ms: None,
             });
             writer.change(&host, &serde_json::to_vec(&change).unwrap());
         }

@@ -115,7 +115,7 @@ proptest! {
         };
         let quantities = Quantities { units: &[], bytes_in: 0, bytes_out: 0, latency_us: 1 };
         let place = table.count(&series, &quantities, 60_000);
-        table.adopt(place, bytes);
+        table.adopt(place.bucket(), bytes);
         table.count(&series, &quantities, 60_000);
         table.drop_before(9);
     }

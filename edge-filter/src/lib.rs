@@ -53,5 +53,6 @@ pub mod shared_state;
 pub mod testing;
 pub mod token;
 pub mod usage;
+pub mod usage_event;
 pub mod verdict;
 pub mod worker;

@@ -6,7 +6,7 @@
 //! bare parameter. Does not own: whether anybody may call the operation.
 
 use crate::credential::percent_decoded;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 /// Paths with more segments match nothing: a bound on the work per request.
 const MAX_SEGMENTS: usize = 64;
@@ -19,7 +19,7 @@ pub struct Matcher<T> {
 
 #[derive(Debug)]
 struct Node<T> {
-    literals: HashMap<String, usize>,
+    literals: BTreeMap<String, usize>,
     /// Most literal text first; equal amounts by text, so that order never
     /// depends on the order of insertion.
     patterns: Vec<(Pattern, usize)>,
@@ -71,7 +71,7 @@ impl<T> Default for Matcher<T> {
 impl<T> Node<T> {
     fn new() -> Self {
         Self {
-            literals: HashMap::new(),
+            literals: BTreeMap::new(),
             patterns: Vec::new(),
             methods: Vec::new(),
         }

@@ -22,16 +22,22 @@ pub enum Metric {
     Timed,
     /// Nanoseconds that the filter itself took for them, in all phases.
     TimedNs,
+    /// Usage events that the sink has taken.
+    EventsSent,
+    /// Usage events that were given up because it was away for too long.
+    EventsDropped,
 }
 
 impl Metric {
     /// All of them.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 7] = [
         Self::Accepted,
         Self::Public,
         Self::Refused,
         Self::Timed,
         Self::TimedNs,
+        Self::EventsSent,
+        Self::EventsDropped,
     ];
 
     /// The name.
@@ -43,6 +49,8 @@ impl Metric {
             Self::Refused => "portico.calls_refused",
             Self::Timed => "portico.calls_timed",
             Self::TimedNs => "portico.calls_timed_ns",
+            Self::EventsSent => "portico.usage_events_sent",
+            Self::EventsDropped => "portico.usage_events_dropped",
         }
     }
 }

@@ -13,7 +13,9 @@ use crate::address::Network;
 use crate::bytes::TagKey;
 use crate::limit_fields::policy_of;
 use crate::programme::{Extras, OperationState, Programme};
+use crate::request::IDENTITY_PREFIX;
 use crate::shared_state::slot_of;
+use crate::usage::Place;
 use crate::verdict::Headers;
 use core::cell::Cell;
 use shared::credential::Environment;
@@ -53,6 +55,8 @@ pub struct Prepared {
     pub policy: Option<Rc<str>>,
     /// The product's meters.
     pub meters: Option<ProductMeters>,
+    /// Where its last call was counted.
+    pub counted: Cell<Option<Place>>,
     /// When a lease was last asked for on its behalf.
     asked_at_ms: Cell<u64>,
     /// Networks it may be used from, where that is restricted.
@@ -68,6 +72,7 @@ impl Prepared {
         permit: Permit,
         extras: Option<&Extras>,
         programme: &Programme,
+        told: &[&str],
         now_ms: u64,
     ) -> Self {
         let account = AccountKey {
@@ -86,12 +91,13 @@ impl Prepared {
             account,
             account_slot: slot_of(account),
             period,
-            identity: identity_of(&permit),
+            identity: identity_of(&permit, told),
             passed: format!("code=ok{description}").into(),
             description,
             policy: policy_of(&permit.plan, period),
             meters: product.map(|product| (product.meters.clone(), product.meter_ids.clone())),
             networks: restricted.map(|extras| extras.networks.clone()),
+            counted: Cell::new(None),
             asked_at_ms: Cell::new(0),
             from_ms: now_ms,
             until_ms: end_of(&permit, extras, programme, now_ms),
@@ -125,7 +131,7 @@ impl Prepared {
     }
 }
 
-fn identity_of(permit: &Permit) -> Headers {
+fn identity_of(permit: &Permit, told: &[&str]) -> Headers {
     let texts = &permit.texts;
     let mut headers: Vec<(&'static str, Rc<str>)> = vec![
         ("x-portico-environment", permit.environment.as_str().into()),
@@ -138,12 +144,14 @@ fn identity_of(permit: &Permit) -> Headers {
     if let Some(installation) = permit.installation {
         headers.push(("x-portico-installation", installation.to_string().into()));
     }
+    headers.retain(|(name, _)| told.contains(&name.trim_start_matches(IDENTITY_PREFIX)));
     headers.into()
 }
 
 /// When time alone may change the decision.
 fn end_of(permit: &Permit, extras: Option<&Extras>, programme: &Programme, now_ms: u64) -> u64 {
     let expiry = extras.and_then(|extras| extras.expires_at_ms);
+    let replacement = extras.and_then(|extras| extras.ends_at_ms);
     let period_end = permit.subscription.period_at(now_ms).map(|(_, end)| end);
     // Behind the last known period the nearest one goes on.
     let period_end = period_end.filter(|end| *end > now_ms);
@@ -153,12 +161,17 @@ fn end_of(permit: &Permit, extras: Option<&Extras>, programme: &Programme, now_m
         .flat_map(|agreement| &agreement.required)
         .map(|required| required.from_ms)
         .filter(|from| *from > now_ms);
-    [expiry, permit.subscription.ends_at_ms, period_end]
-        .into_iter()
-        .flatten()
-        .chain(agreements)
-        .min()
-        .unwrap_or(u64::MAX)
+    [
+        expiry,
+        replacement,
+        permit.subscription.ends_at_ms,
+        period_end,
+    ]
+    .into_iter()
+    .flatten()
+    .chain(agreements)
+    .min()
+    .unwrap_or(u64::MAX)
 }
 
 #[derive(Debug)]

@@ -73,8 +73,8 @@ pub const IDENTITY_PREFIX: &str = "x-portico-";
 
 /// Whether a name reads as one of those: upstreams behind CGI or WSGI cannot tell
 /// `_` from `-`.
-fn is_identity(name: &str) -> bool {
-    let head = name.as_bytes().get(..IDENTITY_PREFIX.len());
+fn is_identity(name: &[u8]) -> bool {
+    let head = name.get(..IDENTITY_PREFIX.len());
     let is_same = |(own, other): (&u8, u8)| *own == other || (*own == b'_' && other == b'-');
     head.is_some_and(|head| head.iter().zip(IDENTITY_PREFIX.bytes()).all(is_same))
 }
@@ -85,27 +85,32 @@ impl<'a> RequestView<'a> {
     pub fn read(pairs: &'a [u8]) -> Self {
         let mut view = Self::default();
         for (name, value) in header_pairs(pairs) {
-            let Ok(name) = core::str::from_utf8(name) else {
-                continue;
-            };
-            let text = core::str::from_utf8(value).ok();
+            // Read as text only where it matters: most headers do not.
+            let text = || core::str::from_utf8(value).ok();
             match name {
-                ":method" => view.method = text.unwrap_or_default(),
-                ":path" => view.target = text.unwrap_or_default(),
-                "authorization" => {
+                b":method" => view.method = text().unwrap_or_default(),
+                b":path" => view.target = text().unwrap_or_default(),
+                b"authorization" => {
+                    let text = text();
                     view.repeated_credential |= view.authorization.is_some() || text.is_none();
                     view.authorization = text.or(view.authorization);
                 }
-                "x-api-key" => {
+                b"x-api-key" => {
+                    let text = text();
                     view.repeated_credential |= view.api_key.is_some() || text.is_none();
                     view.api_key = text.or(view.api_key);
                 }
-                "x-request-id" => view.request_id = text.unwrap_or_default(),
-                "content-length" => view.content_length = text.and_then(|text| text.parse().ok()),
+                b"x-request-id" => view.request_id = text().unwrap_or_default(),
+                b"content-length" => {
+                    view.content_length = text().and_then(|text| text.parse().ok());
+                }
                 _ if is_identity(name) => {
+                    let Ok(name) = core::str::from_utf8(name) else {
+                        continue;
+                    };
                     #[cfg(feature = "fault-injection")]
                     if name == "x-portico-fault" {
-                        view.fault = text;
+                        view.fault = text();
                     }
                     view.forged.push(name);
                 }

@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 use shared::ids::CredentialId;
 use shared::usage::RequestSample;
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 /// Most samples a worker keeps.
 const KEPT: usize = 128;
@@ -27,7 +27,7 @@ pub struct RequestLog {
     #[serde(skip)]
     second: u64,
     #[serde(skip)]
-    seen: HashMap<Option<CredentialId>, u32>,
+    seen: BTreeMap<Option<CredentialId>, u32>,
 }
 
 impl RequestLog {

@@ -31,6 +31,9 @@ pub const FEED_HEAD: &str = "portico.2.feed";
 /// What the elected worker must not forget when another is elected.
 pub const LEDGER: &str = "portico.2.ledger";
 
+/// Where the ring of events for a sink stands; there only where one is configured.
+pub const EVENTS: &str = "portico.2.events";
+
 /// Tries of a compare-and-swap. Every failure means another worker succeeded,
 /// so this many in a row do not happen.
 pub const TRIES: u32 = 10_000;
@@ -75,6 +78,12 @@ pub fn usage_key(slot: u16, bucket: usize) -> String {
 #[must_use]
 pub fn samples_key(slot: u16) -> String {
     numbered("portico.2.samples.", &[u64::from(slot)])
+}
+
+/// The key of a batch of events.
+#[must_use]
+pub fn event_batch_key(place: u64) -> String {
+    numbered("portico.2.events.", &[place])
 }
 
 /// The key of a chunk of the feed log.

@@ -158,10 +158,31 @@ fn count_at(bucket: &mut [u8], place: usize) {
     }
 }
 
+/// Where a series was counted: good until rows move.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    arrangement: u32,
+    minute: u32,
+    outcome: u8,
+    identity_length: u16,
+    bucket: usize,
+    start: usize,
+}
+
+impl Place {
+    /// The number of the bucket to mirror.
+    #[must_use]
+    pub const fn bucket(self) -> usize {
+        self.bucket
+    }
+}
+
 /// The cells that one virtual machine counts.
 #[derive(Debug)]
 pub struct UsageTable {
     buckets: Vec<Vec<u8>>,
+    /// Counts up whenever rows move.
+    arrangement: u32,
     rows: usize,
     /// Minutes never go back: a cell that was dropped must not begin again.
     last_minute: u32,
@@ -172,6 +193,7 @@ impl Default for UsageTable {
     fn default() -> Self {
         Self {
             buckets: vec![Vec::new(); BUCKETS],
+            arrangement: 0,
             rows: 0,
             last_minute: 0,
             scratch: Vec::new(),
@@ -180,6 +202,15 @@ impl Default for UsageTable {
 }
 
 impl UsageTable {
+    /// Forgets everything: it is another virtual machine's now.
+    pub fn clear(&mut self) {
+        let arrangement = self.arrangement.wrapping_add(1);
+        *self = Self {
+            arrangement,
+            ..Self::default()
+        };
+    }
+
     /// Takes over a bucket that a former owner of the slot left in shared data.
     pub fn adopt(&mut self, place: usize, bytes: Vec<u8>) {
         for row in rows(&bytes) {
@@ -189,37 +220,70 @@ impl UsageTable {
         if let Some(bucket) = self.buckets.get_mut(place) {
             *bucket = bytes;
         }
+        self.arrangement = self.arrangement.wrapping_add(1);
     }
 
-    /// Counts a call; the number of the bucket to mirror.
+    fn minute_of(&mut self, now_ms: u64) -> u32 {
+        let minute = u32::try_from(now_ms / shared::usage::MINUTE_MS).unwrap_or(u32::MAX);
+        self.last_minute = self.last_minute.max(minute);
+        self.last_minute
+    }
+
+    /// Counts one more call of the series that was counted at `known`, if it still
+    /// stands there; the number of the bucket to mirror.
+    pub fn count_again(
+        &mut self,
+        known: Place,
+        outcome: Outcome,
+        quantities: &Quantities<'_>,
+        now_ms: u64,
+    ) -> Option<usize> {
+        let minute = self.minute_of(now_ms);
+        if (known.arrangement, known.minute, known.outcome)
+            != (self.arrangement, minute, outcome.to_byte())
+        {
+            return None;
+        }
+        let bucket = self.buckets.get_mut(known.bucket)?;
+        let identity_length = usize::from(known.identity_length);
+        add_call(bucket, known.start, identity_length, quantities, minute);
+        Some(known.bucket)
+    }
+
+    /// Counts a call; where.
     pub fn count(
         &mut self,
         series: &Series<'_>,
         quantities: &Quantities<'_>,
         now_ms: u64,
-    ) -> usize {
-        let minute = u32::try_from(now_ms / shared::usage::MINUTE_MS).unwrap_or(u32::MAX);
-        self.last_minute = self.last_minute.max(minute);
-        let minute = self.last_minute;
+    ) -> Place {
+        let minute = self.minute_of(now_ms);
         let mut identity = core::mem::take(&mut self.scratch);
         identity.clear();
         series.identity(&mut identity);
-        let place = (hash64(&[&identity]) as usize) % BUCKETS;
+        let mut place = Place {
+            arrangement: self.arrangement,
+            minute,
+            outcome: series.outcome.to_byte(),
+            identity_length: identity.len() as u16,
+            bucket: (hash64(&[&identity]) as usize) % BUCKETS,
+            start: 0,
+        };
         let is_full = self.rows >= MAX_ROWS;
-        if let Some(bucket) = self.buckets.get_mut(place) {
+        if let Some(bucket) = self.buckets.get_mut(place.bucket) {
             let same = |row: &Row| bucket.get(row.identity.clone()) == Some(identity.as_slice());
             let own = rows(bucket)
                 .filter(same)
                 .filter(|row| row.minute == minute || is_full)
                 .max_by_key(|row| row.minute);
-            let start = match own {
+            place.start = match own {
                 Some(row) => row.start,
                 None => {
                     self.rows += 1;
                     open_row(bucket, &identity, minute, quantities.units.len())
                 }
             };
-            add_call(bucket, start, identity.len(), quantities, minute);
+            add_call(bucket, place.start, identity.len(), quantities, minute);
         }
         self.scratch = identity;
         place
@@ -250,6 +314,7 @@ impl UsageTable {
             }
             *bucket = kept;
             changed.push(place);
+            self.arrangement = self.arrangement.wrapping_add(1);
         }
         self.rows = self.rows.saturating_sub(dropped);
         self.last_minute = self.last_minute.max(minute);
@@ -291,16 +356,17 @@ fn add_call(
 
 /// The cells that a mirrored bucket stands for: one per meter.
 pub fn cells_of(slot: u16, bucket: &[u8]) -> Vec<Cell> {
-    rows(bucket)
-        .filter_map(|row| {
-            cells_of_row(
-                slot,
-                row.minute,
-                bucket.get(row.start..row.start + row.length)?,
-            )
-        })
-        .flatten()
+    touched_cells_of(slot, bucket)
+        .flat_map(|(_, cells)| cells)
         .collect()
+}
+
+/// The same by row, each with the minute that it was last counted into.
+pub fn touched_cells_of(slot: u16, bucket: &[u8]) -> impl Iterator<Item = (u32, Vec<Cell>)> {
+    rows(bucket).filter_map(move |row| {
+        let bytes = bucket.get(row.start..row.start + row.length)?;
+        Some((row.touched, cells_of_row(slot, row.minute, bytes)?))
+    })
 }
 
 fn cells_of_row(slot: u16, minute: u32, row: &[u8]) -> Option<Vec<Cell>> {
@@ -486,6 +552,33 @@ mod tests {
         assert_eq!(total, 64 * 1_000);
     }
 
+    #[test]
+    fn a_place_is_not_used_again_once_rows_have_moved() {
+        let mut table = UsageTable::default();
+        let ok = Outcome::Status(200);
+        let count = |table: &mut UsageTable, minute: u64| {
+            table.count(
+                &series(1, "a", ok),
+                &quantities(&[1, 1]),
+                NOW + minute * 60_000,
+            )
+        };
+        let again = |table: &mut UsageTable, place, outcome, minute: u64| {
+            table.count_again(place, outcome, &quantities(&[1, 1]), NOW + minute * 60_000)
+        };
+        count(&mut table, 0);
+        let place = count(&mut table, 1);
+        assert_eq!(again(&mut table, place, ok, 1), Some(place.bucket()));
+        assert_eq!(again(&mut table, place, Outcome::Aborted, 1), None);
+        assert_eq!(again(&mut table, place, ok, 2), None);
+        let place = count(&mut table, 2);
+        table.drop_before(u32::try_from(NOW / 60_000).unwrap() + 1);
+        assert_eq!(again(&mut table, place, ok, 2), None);
+        let place = count(&mut table, 2);
+        table.clear();
+        assert_eq!(again(&mut table, place, ok, 2), None);
+    }
+
     proptest! {
         #[test]
         fn the_table_agrees_with_a_map(calls in proptest::collection::vec(
@@ -494,10 +587,17 @@ mod tests {
             let mut table = UsageTable::default();
             let mut map: BTreeMap<(u8, &str, u16, u64), (u64, u64)> = BTreeMap::new();
             let mut latest = 0;
+            let mut places = BTreeMap::new();
             for (credential, name, status, minute, units) in calls {
                 latest = latest.max(minute);
                 let now = NOW + minute * 60_000;
-                table.count(&series(credential, names[name], Outcome::Status(status)), &quantities(&[1, units]), now);
+                let outcome = Outcome::Status(status);
+                let series = series(credential, names[name], outcome);
+                let known = places.get(&(credential, name)).copied();
+                if known.and_then(|known| table.count_again(known, outcome, &quantities(&[1, units]), now)).is_none() {
+                    let place = table.count(&series, &quantities(&[1, units]), now);
+                    places.insert((credential, name), place);
+                }
                 let entry = map.entry((credential, names[name], status / 100, latest)).or_default();
                 entry.0 += 1;
                 entry.1 += units;

@@ -23,8 +23,9 @@ pub enum Action<'a> {
 pub struct Verdict<'a> {
     /// What the proxy is to do.
     pub action: Action<'a>,
-    /// `code=… credential=… app=… plan=… operation=…`, as far as known.
-    pub metadata: Rc<str>,
+    /// `code=… credential=… app=… plan=… operation=…`, as far as known; `None` where
+    /// access logs are not told.
+    pub metadata: Option<Rc<str>>,
     /// Whether a refusal is not to be carried out yet: a lease is on its way, and
     /// the call will be decided again.
     pub is_held: bool,
@@ -36,7 +37,9 @@ impl Verdict<'_> {
         if self.is_held {
             return false;
         }
-        host.describe(&self.metadata);
+        if let Some(metadata) = &self.metadata {
+            host.describe(metadata);
+        }
         let changes = match &self.action {
             Action::Pass(changes) => changes,
             Action::Refuse(refusal) => {

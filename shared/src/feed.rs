@@ -273,9 +273,13 @@ pub struct Credential {
     /// When it expires, Unix milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at_ms: Option<u64>,
-    /// When it was revoked, Unix milliseconds.
+    /// When it was revoked, Unix milliseconds. It is refused from the moment an edge knows, whatever the
+    /// edge's clock says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revoked_at_ms: Option<u64>,
+    /// When it will be revoked, Unix milliseconds: the end of a rotation's overlap, kept by the edge's clock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ends_at_ms: Option<u64>,
 }
 
 impl Credential {
@@ -286,6 +290,7 @@ impl Credential {
             && self.addresses.is_empty()
             && self.expires_at_ms.is_none()
             && self.revoked_at_ms.is_none()
+            && self.ends_at_ms.is_none()
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod abi;
 mod calls;
+mod memory;
 
 use crate::leader::PortalAnswer;
 use crate::ports::{Host, Level};

@@ -3,9 +3,10 @@
 //!
 //! Owns: the election by compare-and-swap, with a preference for the main
 //! thread's virtual machine, which serves no calls; and who is told what when.
-//! The conversation itself is in `subscriber` (the feed) and `reporter` (usage
-//! and leases).
+//! The conversation itself is in `subscriber` (the feed), `reporter` (usage
+//! and leases) and `events` (a sink beside the portal).
 
+mod events;
 mod reporter;
 mod sharing;
 mod subscriber;
@@ -16,6 +17,10 @@ use crate::feed_log::Head;
 use crate::ports::{Host, PortalCall, Stored};
 use crate::programme::Programme;
 use crate::shared_state::{Boot, LEADER, Presence, presences, read_boot};
+#[cfg(test)]
+pub(crate) use events::BATCHES as MOST_BATCHES;
+pub use events::EventCounts;
+use events::Events;
 pub use reporter::Ledger;
 use reporter::Reporter;
 use shared::signing;
@@ -145,9 +150,15 @@ pub struct Leader {
     boot: Option<Boot>,
     subscriber: Subscriber,
     reporter: Reporter,
+    events: Events,
 }
 
 impl Leader {
+    /// What became of events since this was last asked.
+    pub fn take_event_counts(&mut self) -> EventCounts {
+        core::mem::take(&mut self.events.counts)
+    }
+
     /// Whether this virtual machine has the lead.
     #[must_use]
     pub const fn leads(&self, now_ms: u64) -> bool {
@@ -164,20 +175,28 @@ impl Leader {
             return;
         }
         if !was_leading {
-            self.subscriber = Subscriber::default();
-            self.reporter = Reporter::default();
+            self.begin_anew();
             self.boot = read_boot(around.host);
         }
         if let Some(boot) = self.boot {
             self.subscriber.tick(around, &boot);
+            // Before a report, whose acknowledgement lets rows be dropped.
+            self.events.tick(around, &boot);
             self.reporter.tick(around, &boot);
         }
     }
 
     fn resign(&mut self) {
         self.term_ends_ms = 0;
+        self.begin_anew();
+    }
+
+    fn begin_anew(&mut self) {
         self.subscriber = Subscriber::default();
         self.reporter = Reporter::default();
+        let counts = self.events.counts;
+        self.events = Events::default();
+        self.events.counts = counts;
     }
 
     /// Stands for election or renews the term; whether this one leads.
@@ -247,7 +266,9 @@ impl Leader {
         let Some(boot) = self.boot.filter(|_| self.leads(around.now_ms)) else {
             return;
         };
-        if self.subscriber.take_answer(around, &boot, token, answer) {
+        if self.subscriber.take_answer(around, &boot, token, answer)
+            || self.events.take_answer(around, token, answer)
+        {
             return;
         }
         if let Some((newest, is_other)) = self.reporter.take_answer(around, token, answer) {
@@ -266,6 +287,9 @@ impl Leader {
             .iter()
             .any(|(_, worker)| worker.is_alive(around.now_ms));
         self.reporter.send(around, &boot, is_last);
+        if is_last {
+            self.events.end(around, &boot);
+        }
         if let Some((_, version)) = around.host.read(LEADER) {
             around.host.write(LEADER, &[], Some(version));
         }

@@ -4,6 +4,7 @@
 //! by the next. Owns: when to report, what goes in, what an acknowledgement
 //! means. Does not own: counting.
 
+use super::events::copied_before;
 use super::sharing::Sharing;
 use super::{PortalAnswer, Surroundings, backoff_ms, is_due, is_overdue};
 use crate::account::{Account, AccountKey, accounts, with_account};
@@ -512,6 +513,10 @@ impl Reporter {
                 *ledger.samples_of(slot) = number;
             }
             if let Some(minute) = sent.complete_before {
+                // What a sink is yet to be told must stand for a moment longer.
+                let told = around.configuration.sink.as_ref();
+                let told = told.map_or(u32::MAX, |_| copied_before(around.host));
+                let minute = minute.min(told);
                 ledger.stored_before = ledger.stored_before.max(minute);
             } else {
                 self.due_at_ms = around.now_ms;

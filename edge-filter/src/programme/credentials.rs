@@ -38,6 +38,8 @@ pub struct Extras {
     pub expires_at_ms: Option<u64>,
     /// When it was revoked.
     pub revoked_at_ms: Option<u64>,
+    /// When it will be revoked: its successor has taken over by then.
+    pub ends_at_ms: Option<u64>,
 }
 
 /// A credential as found.

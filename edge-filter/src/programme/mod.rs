@@ -336,6 +336,7 @@ impl Programme {
             is_restricted: !credential.addresses.is_empty(),
             expires_at_ms: credential.expires_at_ms,
             revoked_at_ms: credential.revoked_at_ms,
+            ends_at_ms: credential.ends_at_ms,
         });
         let app = self.app_number(credential.app);
         self.credentials.upsert(NewCredential {

@@ -110,7 +110,9 @@ impl Worker {
             };
             return Verdict {
                 action: Action::Pass(changes),
-                metadata: "code=public".into(),
+                metadata: configuration
+                    .describes_accepted
+                    .then(|| "code=public".into()),
                 is_held: false,
             };
         }
@@ -148,9 +150,10 @@ impl Worker {
         Verdict {
             action: Action::Pass(changes),
             metadata: if decision.shadow_refused {
-                format!("{} shadow=refused", prepared.passed).into()
+                Some(format!("{} shadow=refused", prepared.passed).into())
             } else {
-                Rc::clone(&prepared.passed)
+                let describes = configuration.describes_accepted;
+                describes.then(|| Rc::clone(&prepared.passed))
             },
             is_held: false,
         }
@@ -205,7 +208,13 @@ impl Worker {
             is_stale,
         };
         let permit = judge(&self.programme, &found, &question, client)?;
-        let prepared = Rc::new(Prepared::new(permit, found.extras, &self.programme, now_ms));
+        let prepared = Rc::new(Prepared::new(
+            permit,
+            found.extras,
+            &self.programme,
+            &configuration.identity_headers,
+            now_ms,
+        ));
         if grant.is_none() {
             cache.keep(&presented.text, operations, Rc::clone(&prepared));
         }
@@ -358,7 +367,7 @@ fn refused<'a>(
         (None, None) => {}
     }
     Verdict {
-        metadata: metadata.into(),
+        metadata: Some(metadata.into()),
         action: Action::Refuse(Refusal::of(denial, circumstances)),
         is_held: false,
     }

@@ -104,29 +104,29 @@ fn meters_of(prepared: Option<&Rc<Prepared>>) -> &[Meter] {
 fn read_response(pairs: &[u8], prepared: Option<&Rc<Prepared>>) -> ResponseView {
     let weight_header =
         prepared.and_then(|prepared| prepared.permit.plan.counting.weight_header.as_deref());
-    let is_metered = |name: &str| {
-        let mut meters = meters_of(prepared).iter();
-        meters.any(|meter| {
-            matches!(&meter.source, MeterSource::ResponseHeader { name: own } if own == name)
-        })
-    };
+    let meters = meters_of(prepared).iter();
+    let metered = meters.filter_map(|meter| match &meter.source {
+        MeterSource::ResponseHeader { name } => Some(name),
+        _ => None,
+    });
+    let any_matters = weight_header.is_some() || metered.clone().next().is_some();
     let mut view = ResponseView::default();
     for (name, value) in header_pairs(pairs) {
-        let (Ok(name), Ok(value)) = (core::str::from_utf8(name), core::str::from_utf8(value))
-        else {
-            continue;
-        };
-        let number = || value.trim().parse::<u64>().ok();
+        let text = || core::str::from_utf8(value).ok();
+        let number = || text()?.trim().parse::<u64>().ok();
         match name {
-            ":status" => view.status = value.parse().unwrap_or(0),
-            "content-length" => view.content_length = number(),
+            b":status" => view.status = text().and_then(|text| text.parse().ok()).unwrap_or(0),
+            b"content-length" => view.content_length = number(),
             _ => {}
         }
-        if weight_header == Some(name) {
+        if !any_matters {
+            continue;
+        }
+        if weight_header.is_some_and(|own| own.as_bytes() == name) {
             view.weight = number();
         }
-        if is_metered(name) {
-            view.metered.push((name.to_owned(), number().unwrap_or(0)));
+        if let Some(own) = metered.clone().find(|own| own.as_bytes() == name) {
+            view.metered.push((own.clone(), number().unwrap_or(0)));
         }
     }
     view
@@ -175,7 +175,7 @@ impl Worker {
         let meters = meters_of(prepared).iter();
         let units: Vec<u64> = meters.map(|meter| ending.units(meter, &record)).collect();
         let meter_ids = prepared.and_then(|prepared| prepared.meters.as_ref());
-        let series = Series {
+        let series = || Series {
             credential: record.credential,
             subscription: permit.map(|permit| permit.subscription.subscription),
             installation: permit.and_then(|permit| permit.installation),
@@ -190,7 +190,19 @@ impl Worker {
             latency_us,
         };
         let now_ms = now_ns / 1_000_000;
-        let bucket = self.usage.count(&series, &quantities, now_ms);
+        // What was prepared stands for one series per outcome.
+        let known = prepared.and_then(|prepared| prepared.counted.get());
+        let again = known.and_then(|known| {
+            self.usage
+                .count_again(known, ending.outcome, &quantities, now_ms)
+        });
+        let bucket = again.unwrap_or_else(|| {
+            let place = self.usage.count(&series(), &quantities, now_ms);
+            if let Some(prepared) = prepared {
+                prepared.counted.set(Some(place));
+            }
+            place.bucket()
+        });
         self.mirror(host, bucket);
         self.sample(&record, &ending, now_ms, latency_us);
         if Metrics::times(stream) {

@@ -12,7 +12,7 @@ use crate::bytes::TagKey;
 use crate::configuration::Configuration;
 use crate::feed_log::{Head, Replay};
 use crate::leader::{Leader, Ledger, PortalAnswer, Surroundings};
-use crate::metrics::Metrics;
+use crate::metrics::{Metric, Metrics};
 use crate::ports::{Host, Level};
 use crate::prepared::PreparedCache;
 use crate::programme::Programme;
@@ -138,6 +138,9 @@ impl Worker {
             now_ms,
         };
         self.leader.tick(&around, (slot, &self.presence));
+        let events = self.leader.take_event_counts();
+        self.metrics.add(Metric::EventsSent, events.sent);
+        self.metrics.add(Metric::EventsDropped, events.dropped);
         self.sooner(if is_busy { BUSY_TICK_MS } else { TICK_MS })
     }
 

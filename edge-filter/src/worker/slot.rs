@@ -6,7 +6,6 @@ use crate::leader::Ledger;
 use crate::ports::Host;
 use crate::request_log::RequestLog;
 use crate::shared_state::{claim_slot, read_presence, samples_key, slot_key, usage_key};
-use crate::usage::UsageTable;
 
 /// How often a worker says that it lives …
 const HEARTBEAT_MS: u64 = 250;
@@ -63,7 +62,7 @@ impl Worker {
             Some(shown) if shown.owner != self.owner => {
                 // After a stall of many seconds the slot is another's, with its cells.
                 self.slot = None;
-                self.usage = UsageTable::default();
+                self.usage.clear();
                 self.request_log = RequestLog::default();
                 self.ensure_slot(host, now_ms);
             }

@@ -1,6 +1,7 @@
 //! Several virtual machines of one Envoy against a portal, all in memory.
 
 mod economy;
+mod events;
 mod leases;
 mod model;
 mod outages;
@@ -283,6 +284,7 @@ fn credential(seed: u8, environment: Environment, hash: KeyHash) -> Credential {
         addresses: Vec::new(),
         expires_at_ms: None,
         revoked_at_ms: None,
+        ends_at_ms: None,
     }
 }
 
@@ -291,14 +293,19 @@ struct Edge {
     host: MemoryHost,
     workers: Vec<Worker>,
     portal: Portal,
+    sink: events::Sink,
     streams: u32,
 }
 
 fn new_worker(host: &MemoryHost) -> Worker {
+    configured_worker(host, CONFIGURATION)
+}
+
+fn configured_worker(host: &MemoryHost, configuration: &[u8]) -> Worker {
     let mut worker = Worker::default();
     let variable = |_: &str| Some(SECRET.to_owned());
     worker
-        .configure(host, CONFIGURATION, variable, "edge-1")
+        .configure(host, configuration, variable, "edge-1")
         .unwrap();
     worker
 }
@@ -311,6 +318,7 @@ impl Edge {
             host,
             workers,
             portal,
+            sink: events::Sink::default(),
             streams: 0,
         }
     }
@@ -332,6 +340,18 @@ impl Edge {
 
     fn answer(&mut self) {
         for (token, call) in self.host.calls.take() {
+            if call.path == events::PATH {
+                let status = self.sink.take(&call);
+                let answer = PortalAnswer {
+                    status,
+                    signature: "",
+                    body: b"",
+                };
+                for worker in &mut self.workers {
+                    worker.take_portal_answer(&self.host, token, &answer);
+                }
+                continue;
+            }
             let body = self.portal.answer(&call.path, &call.body);
             let signature = self.portal.secret.sign_response(&call.path, &body);
             let answer = if self.portal.is_down {
@@ -421,6 +441,27 @@ fn every_worker_knows_the_feed_and_one_speaks_with_the_portal() {
             .map(|report| report.applied_position),
         Some(7)
     );
+}
+
+#[test]
+fn a_replaced_key_works_until_the_overlap_ends() {
+    let mut portal = Portal::new();
+    let live = portal.issue(1, Environment::Live);
+    let mut edge = Edge::new(2, portal);
+    edge.run(500);
+    let (_, hash) = key(1, Environment::Live);
+    let mut replaced = credential(1, Environment::Live, hash);
+    let ends_at_ms = edge.host.now_ns.get() / 1_000_000 + 5_000;
+    replaced.ends_at_ms = Some(ends_at_ms);
+    edge.portal.publish(Change::Credential(replaced));
+    edge.run(400);
+    for worker in 0..2 {
+        assert_eq!(edge.call(worker, &live, 200), "ok");
+    }
+    edge.run(5_000);
+    for worker in 0..2 {
+        assert_eq!(edge.call(worker, &live, 200), "revoked_credential");
+    }
 }
 
 #[test]

@@ -4,6 +4,7 @@
 //! `stack::find_filter`); without them the tests fail and say what to do.
 
 mod access;
+mod events;
 mod faults;
 mod http;
 mod limits;

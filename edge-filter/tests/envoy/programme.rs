@@ -152,6 +152,7 @@ impl Programme {
             addresses: Vec::new(),
             expires_at_ms: None,
             revoked_at_ms: None,
+            ends_at_ms: None,
         };
         (key, credential)
     }

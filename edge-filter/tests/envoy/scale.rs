@@ -112,6 +112,7 @@ fn a_large_programme_loads_in_slices_and_answers_meanwhile() {
             addresses: vec!["127.0.0.0/8".into()],
             expires_at_ms: None,
             revoked_at_ms: None,
+            ends_at_ms: None,
         }));
     }
     let last = programme.issue(Environment::Live, |_| ());

@@ -17,6 +17,8 @@ pub struct Options {
     pub wasm: Option<PathBuf>,
     /// Whether the listener comes from a file that Envoy watches.
     pub watches_listener: bool,
+    /// A cluster more, by name and port.
+    pub cluster: Option<(&'static str, u16)>,
 }
 
 impl Default for Options {
@@ -28,6 +30,7 @@ impl Default for Options {
             trusted_hops: 0,
             wasm: None,
             watches_listener: false,
+            cluster: None,
         }
     }
 }
@@ -170,6 +173,21 @@ fn with_watched_listener(bootstrap: &str, directory: &Path) -> String {
     format!("{head}  clusters:{clusters}")
 }
 
+fn command(bootstrap: &Path, concurrency: u32, log: std::fs::File) -> Command {
+    let mut command = Command::new(find_envoy());
+    command
+        .arg("-c")
+        .arg(bootstrap)
+        .args(["--concurrency", &concurrency.to_string()])
+        .args(["--file-flush-interval-msec", "50", "--log-level", "warning"])
+        .args(["--component-log-level", "wasm:info"])
+        .env("PORTICO_EDGE_SECRET", EDGE_SECRET)
+        .env("PORTICO_KEY_PEPPER", KEY_PEPPER)
+        .stdout(Stdio::null())
+        .stderr(log);
+    command
+}
+
 impl Envoy {
     /// Gives the watched listener another configuration, as a control plane does.
     pub fn reload(&self, from: &str, to: &str) {
@@ -211,29 +229,19 @@ impl Envoy {
             let more = format!("{}, {}}}", end.trim_end_matches('}'), options.configuration);
             bootstrap = bootstrap.replace(&end, &more);
         }
+        if let Some((name, port)) = options.cluster {
+            bootstrap.push_str(&format!(
+                "\n  - name: {name}\n    type: STATIC\n    load_assignment:\n      cluster_name: {name}\n      endpoints: [{{lb_endpoints: [{{endpoint: {{address: {{socket_address: {{address: 127.0.0.1, port_value: {port}}}}}}}}}]}}]\n"
+            ));
+        }
         if options.watches_listener {
             bootstrap = with_watched_listener(&bootstrap, &directory);
         }
         let path = directory.join("bootstrap.yaml");
         std::fs::write(&path, bootstrap).unwrap();
         let log = std::fs::File::create(directory.join("envoy.log")).unwrap();
-        let child = Command::new(find_envoy())
-            .arg("-c")
-            .arg(&path)
-            .args(["--concurrency", &options.concurrency.to_string()])
-            .args([
-                "--disable-hot-restart",
-                "--file-flush-interval-msec",
-                "50",
-                "--log-level",
-                "warning",
-                "--component-log-level",
-                "wasm:info",
-            ])
-            .env("PORTICO_EDGE_SECRET", EDGE_SECRET)
-            .env("PORTICO_KEY_PEPPER", KEY_PEPPER)
-            .stdout(Stdio::null())
-            .stderr(log)
+        let child = command(&path, options.concurrency, log)
+            .arg("--disable-hot-restart")
             .spawn()
             .unwrap();
         let local = |port| SocketAddr::from(([127, 0, 0, 1], port));

@@ -127,8 +127,40 @@ fn metrics_are_few_and_count_every_call() {
     edge.run(50);
     let counters = edge.host.counters.take();
     let count = |name: &str| counters.iter().find(|(own, _)| own == name).unwrap().1;
-    assert_eq!(counters.len(), 5);
+    assert_eq!(counters.len(), 7);
     assert_eq!(count("portico.calls_accepted"), 200);
     assert_eq!(count("portico.calls_refused"), 200);
     assert_eq!(count("portico.calls_timed"), 400 / 64);
+}
+
+#[test]
+fn what_nobody_needs_is_not_told_and_costs_no_crossing() {
+    let mut portal = Portal::new();
+    let live = portal.issue(1, Environment::Live);
+    let mut edge = Edge::new(0, portal);
+    let told = br#"{"portal_cluster":"p","portal_authority":"portal","routes_by_identity":false,
+        "describe_accepted":false,"identity_headers":["app","credential"]}"#;
+    edge.workers.push(configured_worker(&edge.host, told));
+    edge.run(1_000);
+    assert_eq!(edge.call(0, &live, 200), "ok");
+    edge.host.take_crossings();
+    assert_eq!(edge.call(0, &live, 200), "ok");
+    let crossings = edge.crossings();
+    let told: Vec<_> = crossings
+        .iter()
+        .filter(|line| line.starts_with("add ") || line.starts_with("remove "))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            "remove x-api-key",
+            "add x-portico-app",
+            "add x-portico-credential"
+        ]
+    );
+    for spared in ["describe", "clear route"] {
+        assert!(!crossings.iter().any(|line| line == spared), "{spared}");
+    }
+    assert_eq!(edge.call(0, "nonsense", 200), "malformed_credential");
+    assert!(edge.crossings().iter().any(|line| line == "describe"));
 }

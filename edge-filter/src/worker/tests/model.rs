@@ -194,6 +194,7 @@ fn any_credential(dice: &mut Dice, number: u8, now_ms: u64) -> Credential {
         },
         expires_at_ms: dice.once_in(5).then(|| now_ms + dice.below(1_000_000)),
         revoked_at_ms: dice.once_in(12).then_some(now_ms),
+        ends_at_ms: dice.once_in(6).then(|| now_ms + dice.below(1_000_000)),
         ..credential(number, environment, hash)
     }
 }

@@ -247,7 +247,8 @@ impl Reference {
         let credential = credentials
             .find(|own| own.hash == hash)
             .ok_or("unknown_credential")?;
-        if credential.revoked_at_ms.is_some() {
+        let is_replaced = credential.ends_at_ms.is_some_and(|at| at <= now_ms);
+        if credential.revoked_at_ms.is_some() || is_replaced {
             return Err("revoked_credential");
         }
         if credential.expires_at_ms.is_some_and(|at| at <= now_ms) {
