@@ -130,11 +130,23 @@ fn every_variable_that_a_manifest_sets_is_one_of_the_application() -> Result<()>
                 .or(line.strip_prefix("- { name: "))
         })
         .map(|rest| rest.split([',', ' ']).next().unwrap_or_default().to_owned());
+    ensure!(
+        !unit.contains("--variable"),
+        "secrets on a command line are for every user of the machine"
+    );
     let from_unit = unit
-        .split("--variable ")
+        .split("SPIN_VARIABLE_")
         .skip(1)
-        .chain(compose.split("- --variable\n      - ").skip(1))
+        .filter_map(|rest| {
+            rest.split(|c: char| c != '_' && !c.is_ascii_uppercase())
+                .next()
+        })
+        .map(str::to_lowercase);
+    let from_compose = compose
+        .split("- --variable\n      - ")
+        .skip(1)
         .filter_map(|rest| Some(rest.split_once('=')?.0.to_owned()));
+    let from_unit = from_unit.chain(from_compose);
     let names: Vec<String> = from_spinapp
         .chain(from_unit)
         .filter(|name| !name.is_empty())

@@ -1,6 +1,8 @@
 //! What the gateway refuses, and how it says so.
 
 use anyhow::{Context as _, Result, ensure};
+use reqwest::Method;
+use serde_json::json;
 use std::time::{Duration, Instant};
 use tests::actors::{ApiClient, IssuedKey, Partner, Visitor, expect_refusal};
 use tests::stack::Stack;
@@ -81,6 +83,44 @@ async fn a_revoked_key_is_refused_within_one_second() -> Result<()> {
         revoked.elapsed()
     );
     expect_refusal(client.get("/v1/orders").await?, 401, "revoked_credential").await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_replaced_key_is_accepted_until_its_overlap_ends() -> Result<()> {
+    const OVERLAP: Duration = Duration::from_secs(6);
+    let stack = Stack::shared().await?;
+    let (partner, old) = partner_with_key(&stack).await?;
+    let rotated = Instant::now();
+    let path = format!(
+        "/api/v1/apps/{}/credentials/{}/rotations?wait=active",
+        old.app, old.id
+    );
+    let body = json!({ "overlap_secs": OVERLAP.as_secs() });
+    let new = partner.call(Method::POST, &path, Some(&body)).await?;
+    let new = new["key"].as_str().context("the new key is shown")?;
+    let (old, new) = (
+        ApiClient::new(stack.endpoints(), Some(&old.key)),
+        ApiClient::new(stack.endpoints(), Some(new)),
+    );
+    let mut accepted = 0;
+    while rotated.elapsed() + Duration::from_secs(1) < OVERLAP {
+        let answer = old.get("/v1/orders").await?;
+        let status = answer.status();
+        let text = answer.text().await?;
+        ensure!(status == 200, "after {:?}: {text}", rotated.elapsed());
+        ensure!(new.status_of("/v1/orders").await? == 200);
+        accepted += 1;
+        tokio::time::sleep(Duration::from_millis(600)).await;
+    }
+    ensure!(
+        accepted > 0,
+        "the new key took {:?} to become active",
+        rotated.elapsed()
+    );
+    tokio::time::sleep((OVERLAP + Duration::from_secs(1)).saturating_sub(rotated.elapsed())).await;
+    expect_refusal(old.get("/v1/orders").await?, 401, "revoked_credential").await?;
+    ensure!(new.status_of("/v1/orders").await? == 200);
     Ok(())
 }
 

@@ -1,5 +1,6 @@
 //! A real, headless Chromium.
 
+use crate::accessibility_tree::{self, Spoken};
 use crate::ports;
 use crate::process::{Process, signal};
 use crate::stack::Stack;
@@ -8,7 +9,7 @@ use anyhow::{Context as _, Result, ensure};
 use fantoccini::{Client, ClientBuilder, Locator};
 use hyper_util::client::legacy::connect::HttpConnector;
 use rustix::process::Signal;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::process::Command;
 use std::time::Duration;
 use tempfile::TempDir;
@@ -176,6 +177,22 @@ impl Browser {
         let status = answer.status();
         ensure!(status.is_success(), "{status}: {}", answer.text().await?);
         Ok(())
+    }
+
+    /// What a screen reader is told of the page, in the order of reading.
+    ///
+    /// # Errors
+    /// When the driver does not answer.
+    pub async fn accessibility_tree(&self) -> Result<Vec<Spoken>> {
+        let session = self.window.session_id().await?.context("no session")?;
+        let address = format!("{}/session/{session}/goog/cdp/execute", self.driver_address);
+        let mut answer = Value::Null;
+        for command in ["Accessibility.enable", "Accessibility.getFullAXTree"] {
+            let sent = reqwest::Client::new().post(&address);
+            let sent = sent.json(&json!({ "cmd": command, "params": {} }));
+            answer = sent.send().await?.error_for_status()?.json().await?;
+        }
+        accessibility_tree::read(&answer["value"])
     }
 
     /// Waits for something on the page and answers its text.

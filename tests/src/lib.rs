@@ -5,6 +5,7 @@
 //! stand in `e2e/`. Nothing sleeps for a guess: every wait polls a condition with
 //! a deadline, and a stack that ends by itself fails the test that uses it.
 
+pub mod accessibility_tree;
 pub mod actors;
 pub mod browser;
 pub mod database;
