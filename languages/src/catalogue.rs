@@ -47,7 +47,9 @@ impl Catalogue {
             .or_else(|| self.without_stop(english))
             .or_else(|| self.state(english))
             .or_else(|| self.joined(english))
+            .or_else(|| self.listed(english, "; ", true))
             .or_else(|| self.with_values(english))
+            .or_else(|| self.listed(english, ", ", false))
             .or_else(|| self.before_value(english))
     }
 
@@ -76,6 +78,35 @@ impl Catalogue {
         })
     }
 
+    /// Several texts, each with its own values: all of them known, or, where the rest are values, one.
+    fn listed(&self, english: &str, between: &str, is_strict: bool) -> Option<String> {
+        let parts: Vec<&str> = english.split(between).collect();
+        let said: Vec<Option<String>> = parts.iter().map(|part| self.piece(part)).collect();
+        let is_whole = |(part, said): (&&str, &Option<String>)| {
+            said.is_some() || !is_strict && !part.contains(' ')
+        };
+        let is_known = parts.len() > 1
+            && said.iter().any(Option::is_some)
+            && parts.iter().zip(&said).all(is_whole);
+        let shown = |(part, said): (&&str, Option<String>)| said.unwrap_or_else(|| (*part).into());
+        is_known.then(|| {
+            let shown: Vec<String> = parts.iter().zip(said).map(shown).collect();
+            shown.join(between)
+        })
+    }
+
+    fn piece(&self, english: &str) -> Option<String> {
+        let known = self.text(english).map(str::to_owned);
+        known.or_else(|| self.with_values(english))
+    }
+
+    /// A value in lower case may be words itself: `By {0}` with `day`.
+    fn value(&self, value: &str) -> String {
+        let is_lower = value.starts_with(|c: char| c.is_ascii_lowercase());
+        let said = if is_lower { self.text(value) } else { None };
+        said.unwrap_or(value).to_owned()
+    }
+
     fn with_values(&self, english: &str) -> Option<String> {
         let first = english.chars().next()?;
         let start = self
@@ -94,10 +125,17 @@ impl Catalogue {
             .filter_map(|(pattern, translation)| {
                 let values = values_of(pattern, english)?;
                 let weight: usize = values.iter().map(|value| value.len()).sum();
-                Some((weight, values, translation))
+                // `{0} of {1}` is no sentence that someone wrote with an `of` in it.
+                let is_slight = letters_of(english) < LEAST_LETTERS + letters_of_all(&values);
+                let is_free = |value: &&str| words_of(value) > 3 || value.contains(", ");
+                let is_prose = is_slight && values.iter().any(is_free);
+                (!is_prose).then_some((weight, values, translation))
             })
             .min_by_key(|(weight, ..)| *weight)
-            .map(|(_, values, translation)| put(translation, &values))
+            .map(|(_, values, translation)| {
+                let values: Vec<String> = values.iter().map(|value| self.value(value)).collect();
+                put(translation, &values)
+            })
     }
 
     /// As [`Catalogue::words`], or the English.
@@ -107,6 +145,24 @@ impl Catalogue {
         }
         self.words(english).unwrap_or_else(|| english.to_owned())
     }
+}
+
+/// With fewer letters of its own a pattern fits too much.
+const LEAST_LETTERS: usize = 4;
+
+fn letters_of(text: &str) -> usize {
+    text.chars().filter(|c| c.is_alphabetic()).count()
+}
+
+fn letters_of_all(values: &[&str]) -> usize {
+    values.iter().map(|value| letters_of(value)).sum()
+}
+
+fn words_of(text: &str) -> usize {
+    let words = text.split_whitespace();
+    words
+        .filter(|word| word.starts_with(char::is_alphabetic))
+        .count()
 }
 
 /// The number in braces that this text begins with, and what follows.
@@ -159,7 +215,7 @@ fn values_of<'t>(pattern: &str, text: &'t str) -> Option<Vec<&'t str>> {
         .then(|| values.into_iter().map(|(_, value)| value).collect())
 }
 
-fn put(translation: &str, values: &[&str]) -> String {
+fn put(translation: &str, values: &[String]) -> String {
     let mut text = String::with_capacity(translation.len() + 16);
     let mut rest = translation;
     loop {
@@ -168,7 +224,7 @@ fn put(translation: &str, values: &[&str]) -> String {
         let Some((number, behind)) = found else {
             return text;
         };
-        text.push_str(values.get(number).copied().unwrap_or_default());
+        text.push_str(values.get(number).map_or("", String::as_str));
         rest = behind;
     }
 }
@@ -185,11 +241,21 @@ mod tests {
             ("Active", "Aktiv"),
             ("It is done.", "Es ist getan."),
             ("Try again in {0} seconds.", "In {0} Sekunden noch einmal."),
+            ("day", "Tag"),
             ("given_up", "aufgegeben"),
+            ("one of {0}", "eines von {0}"),
+            ("text", "Text"),
             ("{0} days, {1} hours", "{1} Stunden und {0} Tage"),
             ("{0} days, {1} hours left", "noch {0} Tage"),
+            ("{0} of {1}", "{0} von {1}"),
         ],
-        patterns: &[("", 4), ("", 5), ("Try again in ", 2)],
+        patterns: &[
+            ("", 7),
+            ("", 8),
+            ("", 9),
+            ("Try again in ", 2),
+            ("one of ", 5),
+        ],
     };
 
     #[test]
@@ -212,6 +278,20 @@ mod tests {
         assert_eq!(said("Active → Active").as_deref(), Some("Aktiv → Aktiv"));
         assert_eq!(said("Active → Unknown"), None);
         assert_eq!(said("Active, UTC").as_deref(), Some("Aktiv, UTC"));
+        assert_eq!(said("3 of 4").as_deref(), Some("3 von 4"));
+        assert_eq!(said("1 of day").as_deref(), Some("1 von Tag"));
+        assert_eq!(said("To copy orders of your shop as they come in."), None);
+        let listed = said("text, one of paid, shipped, at_most_3");
+        assert_eq!(
+            listed.as_deref(),
+            Some("Text, eines von paid, shipped, at_most_3")
+        );
+        let before = said("text, one thing, or two");
+        assert_eq!(before.as_deref(), Some("Text, one thing, or two"));
+        assert_eq!(
+            said("Active; It is done.").as_deref(),
+            Some("Aktiv; Es ist getan.")
+        );
         assert_eq!(said("given up").as_deref(), Some("aufgegeben"));
         assert_eq!(said("It is done").as_deref(), Some("Es ist getan"));
     }

@@ -4,6 +4,8 @@
 use std::fmt::Write;
 
 use super::report::{Datum, Table};
+use crate::web::languages::Language;
+use languages::marks;
 
 const WIDTH: f64 = 720.0;
 const HEIGHT: f64 = 240.0;
@@ -54,7 +56,7 @@ pub const fn bars(columns: &'static [usize]) -> Option<Chart> {
 
 impl Chart {
     /// The drawing. The first column names the rows.
-    pub fn draw(&self, table: &Table) -> String {
+    pub fn draw(&self, table: &Table, language: Language) -> String {
         let heights: Vec<Vec<Option<f64>>> = self
             .columns
             .iter()
@@ -75,12 +77,13 @@ impl Chart {
         let mut svg = String::new();
         let _ = write!(
             svg,
-            "<svg class=\"chart\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"{}\"><g class=\"chart-grid\">",
-            escape(&format!(
-                "{}. The same numbers stand in the table below.",
-                table.title
-            ))
+            "<svg class=\"chart\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\""
         );
+        // Said already: a value, which the page's own translation leaves as it is.
+        let caption = language.say("The same numbers stand in the table below.");
+        let caption = format!("{}. {caption}", language.say(&table.title));
+        let _ = marks::write_value(&mut svg, &caption);
+        svg.push_str("\"><g class=\"chart-grid\">");
         let sample = table
             .rows
             .first()
@@ -99,7 +102,7 @@ impl Chart {
             mark += step;
         }
         svg.push_str("</g>");
-        self.draw_labels(table, &mut svg);
+        self.draw_labels(table, &mut svg, language);
         for (place, series) in heights.iter().enumerate() {
             match self.kind {
                 Kind::Lines => draw_line(&mut svg, place, series, top),
@@ -113,7 +116,7 @@ impl Chart {
         svg
     }
 
-    fn draw_labels(&self, table: &Table, svg: &mut String) {
+    fn draw_labels(&self, table: &Table, svg: &mut String, language: Language) {
         let rows = table.rows.len();
         let is_each_named = self.kind == Kind::Bars && rows <= BARS_NAMED;
         let every = if is_each_named {
@@ -129,7 +132,7 @@ impl Chart {
                 Kind::Bars => bar_of(place, rows).0 + bar_of(place, rows).1 / 2.0,
             };
             let lines = if is_each_named {
-                two_lines(&label)
+                two_lines(&language.say(&label))
             } else {
                 [String::new(), label.chars().take(14).collect()]
             };
@@ -322,9 +325,9 @@ mod tests {
             ],
             chart: lines(&[1, 2]),
         };
-        let svg = table.svg();
+        let svg = table.svg(crate::web::languages::english());
         assert_eq!(svg.matches("<circle").count(), 4);
-        assert!(svg.contains("a&amp;b") && svg.contains("&lt;b&gt;&quot;Calls&quot;"));
+        assert!(svg.contains("a&amp;b") && svg.contains("&#60;b&#62;&#34;Calls&#34;"));
         assert!(!svg.contains("style") && !svg.contains("<b>"));
         assert!(svg.contains("series-2"));
     }

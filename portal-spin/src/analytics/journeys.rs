@@ -76,8 +76,9 @@ pub async fn show_funnel(context: &Context) -> Result<Report, Failure> {
         Datum::Nothing,
         Datum::Nothing,
         Datum::Nothing,
-        text(
-            "views of the sign-up page by people who are not signed in; not tied to a person, so no time is known",
+        Datum::Text(
+            "views of the sign-up page by people who are not signed in; not tied to a person, so no time is known"
+                .to_owned(),
         ),
     ]];
     rows.extend(steps.iter().map(|step| {
@@ -179,7 +180,7 @@ fn cohort_table(
         .into_iter()
         .map(|(key, cohort)| {
             let mut row = vec![text(if key.is_empty() {
-                "(none)".to_owned()
+                "(none)".to_owned() // shown
             } else {
                 key
             })];

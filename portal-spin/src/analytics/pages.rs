@@ -7,6 +7,7 @@ use super::{at_step, friction, home, journeys, partners, questions, revenue, wor
 use crate::context::Context;
 use crate::ports::PortFuture;
 use crate::routes::Outcome;
+use crate::web::languages::Language;
 use crate::web::{Failure, Page, response};
 
 type Make = for<'a> fn(&'a Context) -> PortFuture<'a, Result<Report, Failure>>;
@@ -65,6 +66,8 @@ pub(super) struct Place {
 #[template(path = "analytics/templates/report.html")]
 pub(super) struct ReportPage {
     page: Page,
+    /// The visitor's, for what charts say.
+    language: Language,
     report: Report,
     places: Vec<Place>,
     /// Whether the span can be chosen here.
@@ -96,6 +99,7 @@ impl ReportPage {
             .collect();
         Self {
             page,
+            language: context.language,
             csv: format!("{}&table=", address(context, path, "csv")),
             json: address(context, path, "json"),
             places,

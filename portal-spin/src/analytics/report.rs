@@ -8,6 +8,7 @@ use shared::money::{Currency, Money};
 
 use super::chart::Chart;
 use crate::encoding::grouped;
+use crate::web::languages::Language;
 
 /// Rows of a table on a page.
 const ROWS_SHOWN: usize = 200;
@@ -265,9 +266,9 @@ impl Table {
     }
 
     /// The chart as SVG; empty without one.
-    pub fn svg(&self) -> String {
+    pub fn svg(&self, language: Language) -> String {
         match &self.chart {
-            Some(chart) if !self.rows.is_empty() => chart.draw(self),
+            Some(chart) if !self.rows.is_empty() => chart.draw(self, language),
             _ => String::new(),
         }
     }

@@ -89,6 +89,7 @@ impl Fraction {
         match self.unit.as_ref() {
             "period" if self.numerator == 0 => "not served in this period".to_owned(),
             "period" => "whole period, not prorated".to_owned(),
+            "days" => format!("{} of {} days", self.numerator, self.denominator),
             unit => format!("{} of {} {unit}", self.numerator, self.denominator),
         }
     }

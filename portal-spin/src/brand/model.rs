@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 
 use super::colour::{Colour, DARK_SHEET, LIGHT_PAPER, READABLE};
 use crate::configuration::Configuration;
-use crate::web::{FieldError, languages};
+use crate::web::{FieldError, languages, response};
 
 /// A logo is at most so long.
 const LONGEST_LOGO_BYTES: usize = 32 * 1024;
@@ -168,7 +168,7 @@ fn is_link(link: &FooterLink) -> bool {
         && !link.href.contains(char::is_whitespace)
         && (link.href.starts_with("https://")
             || link.href.starts_with("mailto:")
-            || link.href.starts_with('/') && !link.href.starts_with("//"))
+            || response::is_own_path(&link.href))
 }
 
 /// The brand as pages show it.

@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 
 use crate::encoding::escape_html;
 use crate::web::markdown;
+use languages::marks;
 
 /// How deep a page shows what is inside of what.
 const DEEPEST: usize = 5;
@@ -47,7 +48,10 @@ fn type_of(tree: &Tree, schema: NodeId) -> String {
                 .iter()
                 .filter_map(|entry| tree.str(*entry))
                 .collect();
-            names.join(" or ")
+            match names.as_slice() {
+                [one, other] => format!("{one} or {other}"),
+                more => more.join(" or "),
+            }
         }
     }
 }
@@ -69,20 +73,15 @@ pub fn kind_of(tree: &Tree, schema: NodeId) -> String {
     if let Some(format) = tree.get_str(schema, "format") {
         words.push(format.to_owned());
     }
-    for (key, word) in [
-        ("minimum", "at least"),
-        ("maximum", "at most"),
-        ("minLength", "characters at least"),
-        ("maxLength", "characters at most"),
-        ("maxItems", "entries at most"),
-        ("pattern", "like"),
-        ("default", "default"),
-        ("const", "always"),
-    ] {
-        if let Some(bound) = tree.get(schema, key) {
-            words.push(format!("{word} {}", plain(&to_json(tree, bound))));
-        }
-    }
+    let bound = |key: &str| Some(plain(&to_json(tree, tree.get(schema, key)?)));
+    words.extend(bound("minimum").map(|bound| format!("at least {bound}")));
+    words.extend(bound("maximum").map(|bound| format!("at most {bound}")));
+    words.extend(bound("minLength").map(|bound| format!("characters at least {bound}")));
+    words.extend(bound("maxLength").map(|bound| format!("characters at most {bound}")));
+    words.extend(bound("maxItems").map(|bound| format!("entries at most {bound}")));
+    words.extend(bound("pattern").map(|bound| format!("like {bound}")));
+    words.extend(bound("default").map(|bound| format!("default {bound}")));
+    words.extend(bound("const").map(|bound| format!("always {bound}")));
     if let Some(values) = tree.get(schema, "enum") {
         let values: Vec<String> = tree
             .entries(values)
@@ -109,6 +108,13 @@ fn plain(value: &Value) -> String {
 /// A node as JSON.
 pub fn to_json(tree: &Tree, node: NodeId) -> Value {
     serde_json::from_str(&tree.value(node).to_string()).unwrap_or(Value::Null)
+}
+
+/// Words of the program for HTML, to be shown in the visitor's language.
+fn said(words: &str) -> String {
+    let mut html = String::new();
+    let _ = marks::write_words(&mut html, words);
+    html
 }
 
 /// Members of a schema as nested HTML lists; empty for what has none.
@@ -138,17 +144,19 @@ fn write_members(
     if let Some(items) = tree.get(node, "items") {
         write_members(tree, items, above, left, html);
     }
-    for (key, word) in [("oneOf", "One of"), ("anyOf", "Any of"), ("allOf", "")] {
+    for key in ["oneOf", "anyOf", "allOf"] {
         let Some(parts) = tree.get(node, key) else {
             continue;
         };
         for (number, part) in (1..).zip(tree.entries(parts).iter().take(12)) {
-            if !word.is_empty() {
-                let name = reference_name(tree, *part).unwrap_or_else(|| format!("form {number}"));
-                html.push_str(&format!(
-                    "<p class=\"kind\">{word} these: {}</p>",
-                    escape_html(&name)
-                ));
+            let name = reference_name(tree, *part).unwrap_or_else(|| number.to_string());
+            let heading = match key {
+                "oneOf" => format!("One of these: {name}"),
+                "anyOf" => format!("Any of these: {name}"),
+                _ => String::new(),
+            };
+            if !heading.is_empty() {
+                html.push_str(&format!("<p class=\"kind\">{}</p>", said(&heading)));
             }
             write_members(tree, *part, above, left, html);
         }
@@ -193,7 +201,10 @@ fn write_properties(
             } else {
                 ""
             },
-            escape_html(&kind_of(tree, property)),
+            match kind_of(tree, property) {
+                name if !name.contains(' ') => escape_html(&name),
+                words => said(&words),
+            },
         ));
         if !description.is_empty() {
             html.push_str(&format!(
