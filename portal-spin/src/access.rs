@@ -97,7 +97,9 @@ pub async fn check(context: &mut Context) -> Result<Option<Response>, Failure> {
                 context.request.method(),
                 &http::Method::GET | &http::Method::HEAD
             );
-            if is_change && context.header("cookie").is_some() {
+            // A browser leaves the cookie out of a form that another site sends: such a form could log
+            // somebody in to another's account.
+            if is_change && (context.header("cookie").is_some() || is_page_form(context)) {
                 csrf::check_origin(context)?;
             }
         }
@@ -113,6 +115,11 @@ pub async fn check(context: &mut Context) -> Result<Option<Response>, Failure> {
         Access::Tick => check_tick(context)?,
     }
     Ok(None)
+}
+
+/// Whether a page of the portal sends this, and neither a program nor an app's page elsewhere.
+fn is_page_form(context: &Context) -> bool {
+    !context.is_api() && !context.route.template.starts_with("/oauth/")
 }
 
 async fn check_person(context: &mut Context) -> Result<Option<Response>, Failure> {

@@ -15,7 +15,7 @@ use crate::ports::{Clock, Database, HttpClient, Randomness, Settings, random_byt
 use crate::routes::{self, Found};
 use crate::web::languages::{self, Language};
 use crate::web::lists::Wish;
-use crate::web::{Failure, Response, failure, headers, idempotency};
+use crate::web::{Failure, Response, failure, headers, idempotency, preconditions};
 
 /// What the host gives the portal.
 pub struct Ports {
@@ -165,7 +165,10 @@ impl App {
         if let Some(answer) = checked? {
             return Ok(answer);
         }
-        let outcome = idempotency::run(&context).await;
+        let outcome = match preconditions::check(&mut context).await {
+            Ok(()) => idempotency::run(&context).await,
+            Err(failure) => Err(failure),
+        };
         let status = match &outcome {
             Ok(answer) => answer.status(),
             Err(failure) => failure.status,

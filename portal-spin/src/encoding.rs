@@ -70,6 +70,10 @@ pub fn grouped(count: u64) -> String {
     text
 }
 
+/// A time is kept so that every offset can write it: the last days of the year 9999 cannot be.
+const TIME_EXPECTED: &str =
+    "expected a time like 2026-11-22T14:05:00Z, at the latest 9999-12-30T22:00:00Z"; // shown
+
 /// For `#[serde(with = "crate::encoding::time")]`: an `i64` of Unix milliseconds that is RFC 3339 in JSON.
 pub mod time {
     /// Writes the time.
@@ -85,7 +89,7 @@ pub mod time {
         let text = <std::borrow::Cow<'de, str> as serde::Deserialize>::deserialize(deserializer)?;
         text.parse::<jiff::Timestamp>()
             .map(jiff::Timestamp::as_millisecond)
-            .map_err(|_| serde::de::Error::custom("expected a time like 2026-11-22T14:05:00Z"))
+            .map_err(|_| serde::de::Error::custom(super::TIME_EXPECTED))
     }
 }
 
@@ -110,7 +114,7 @@ pub mod optional_time {
         text.map(|text| {
             text.parse::<jiff::Timestamp>()
                 .map(jiff::Timestamp::as_millisecond)
-                .map_err(|_| serde::de::Error::custom("expected a time like 2026-11-22T14:05:00Z"))
+                .map_err(|_| serde::de::Error::custom(super::TIME_EXPECTED))
         })
         .transpose()
     }

@@ -366,6 +366,50 @@ async fn a_form_from_another_site_or_without_its_token_changes_nothing() {
 }
 
 #[tokio::test]
+async fn a_visitors_form_from_another_site_is_refused_without_any_cookie() {
+    let programme = Programme::new().await;
+    let form = ("content-type", "application/x-www-form-urlencoded");
+    let send = async |path: &str, header: Option<(&str, &str)>| {
+        let headers: Vec<_> = std::iter::once(form).chain(header).collect();
+        programme
+            .portal
+            .request("POST", path, &headers, "")
+            .await
+            .status
+    };
+    for route in ROUTES {
+        let is_form = route.method == http::Method::POST
+            && route.access == Access::Public
+            && !route.is_api()
+            && !route.template.starts_with("/oauth/");
+        let (Some(path), true) = (programme.path(route), is_form) else {
+            continue;
+        };
+        for header in [
+            ("sec-fetch-site", "cross-site"),
+            ("sec-fetch-site", "same-site"),
+            ("origin", "https://evil.example"),
+            ("origin", "null"),
+            ("referer", "https://evil.example/http://portal.test/"),
+            ("referer", "http://portal.test@evil.example/"),
+        ] {
+            let status = send(&path, Some(header)).await;
+            assert_eq!(status, 403, "{} {header:?}", name(route));
+        }
+        for header in [
+            None,
+            Some(("sec-fetch-site", "same-origin")),
+            Some(("sec-fetch-site", "none")),
+            Some(("origin", "http://portal.test")),
+            Some(("referer", "http://portal.test/log-in?next=%2F")),
+        ] {
+            let status = send(&path, header).await;
+            assert_ne!(status, 403, "{} {header:?}", name(route));
+        }
+    }
+}
+
+#[tokio::test]
 async fn the_api_with_a_cookie_takes_only_what_another_site_cannot_send() {
     let programme = Programme::new().await;
     let cookie = format!("portico_session={}", programme.ada.token);

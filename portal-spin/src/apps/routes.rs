@@ -8,6 +8,7 @@ use shared::ids::{AppId, OrganisationId};
 use super::store::{self, App};
 use crate::context::Context;
 use crate::routes::Outcome;
+use crate::web::forms::read_name;
 use crate::web::paging::{PageOf, PageRequest};
 use crate::web::{Failure, response};
 use crate::{audit, credentials, subscriptions};
@@ -65,16 +66,7 @@ pub struct AppBody {
 pub type AppList = PageOf<AppView>;
 
 fn check_name(name: &str) -> Result<String, Failure> {
-    let name = name.trim();
-    match name.chars().count() {
-        0 => Err(Failure::field("name", "missing", "Give the app a name.")),
-        1..=80 => Ok(name.to_owned()),
-        _ => Err(Failure::field(
-            "name",
-            "too_long",
-            "Use at most 80 characters.",
-        )),
-    }
+    read_name("name", name, 80).map_err(|fault| Failure::fields(vec![fault]))
 }
 
 fn check_description(description: &str) -> Result<String, Failure> {

@@ -18,7 +18,8 @@ mod tests;
 
 pub use model::{Credential, CredentialView};
 pub use pages::{
-    issue_credential_form, revoke_credential_form, rotate_credential_form, show_credentials_page,
+    RevocationsBody, issue_credential_form, revoke_credential_form, revoke_credentials,
+    revoke_credentials_form, rotate_credential_form, show_credentials_page,
 };
 pub use routes::{
     CredentialBody, CredentialList, IssuedView, RotationBody, issue, issue_credential, issue_first,

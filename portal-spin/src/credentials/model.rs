@@ -86,8 +86,10 @@ impl Credential {
         }
     }
 
-    /// The credential as edges need it.
-    pub fn wire(&self) -> wire::Credential {
+    /// The credential as edges need it at `now_ms`.
+    pub fn wire(&self, now_ms: i64) -> wire::Credential {
+        let revoked_at_ms = self.revoked_at_ms.filter(|at| *at <= now_ms);
+        let ends_at_ms = self.revoked_at_ms.filter(|at| *at > now_ms);
         wire::Credential {
             credential: self.id,
             app: self.app_id,
@@ -96,7 +98,8 @@ impl Credential {
             scopes: self.scopes.clone(),
             addresses: self.addresses.clone(),
             expires_at_ms: self.expires_at_ms.map(i64::unsigned_abs),
-            revoked_at_ms: self.revoked_at_ms.map(i64::unsigned_abs),
+            revoked_at_ms: revoked_at_ms.map(i64::unsigned_abs),
+            ends_at_ms: ends_at_ms.map(i64::unsigned_abs),
         }
     }
 
@@ -119,7 +122,7 @@ impl Credential {
             activation_ms: self.activated_at_ms.map(|at| at - self.created_at_ms),
             refusal_ms: self
                 .refused_at_ms
-                .zip(self.revoked_at_ms)
+                .zip(self.revoked_at_ms.filter(|at| *at <= now_ms))
                 .map(|(refused, revoked)| (refused - revoked).max(0)),
             rotated_from: self.rotated_from.map(|id| id.to_string()),
         }

@@ -2,9 +2,11 @@
 
 use askama::Template;
 use http::StatusCode;
+use schemars::JsonSchema;
+use serde::Deserialize;
 use shared::ids::AppId;
 
-use super::model::CredentialView;
+use super::model::{CredentialView, State};
 use super::routes::{self, CredentialBody, app_of_path, issue};
 use super::store;
 use super::waiting::{Awaited, STEPS_OF_PAGE, wait_for};
@@ -12,6 +14,7 @@ use crate::apps::{may_build, organisation_page};
 use crate::context::Context;
 use crate::encoding::readable_time;
 use crate::routes::Outcome;
+use crate::web::bulk::{self, Done, Report, Task};
 use crate::web::forms::{Form, Shown};
 use crate::web::listed::Listed;
 use crate::web::paging::PageRequest;
@@ -36,6 +39,7 @@ struct CredentialsPage {
     rows: Vec<Row>,
     listed: Listed,
     new_key: Option<String>,
+    report: Option<Report>,
     may_build: bool,
 }
 
@@ -54,7 +58,7 @@ fn row(view: CredentialView) -> Row {
     let ends = view
         .revoked_at
         .or(view.expires_at)
-        .map_or("never".to_owned(), readable_time);
+        .map_or("never".to_owned(), readable_time); // shown
     Row {
         tone,
         timing,
@@ -74,6 +78,7 @@ async fn render(
     status: StatusCode,
     shown: Shown,
     new_key: Option<String>,
+    report: Option<Report>,
 ) -> Outcome {
     let app_id: AppId = context.path_id("app_id")?;
     let app = app_of_path(context).await?;
@@ -95,6 +100,7 @@ async fn render(
             Listed::of(context, &path, &path, list.next_cursor.as_deref())
         },
         new_key,
+        report,
         may_build: may_build(context),
     };
     response::html_with(status, &page)
@@ -110,12 +116,12 @@ async fn again(context: &Context, form: Form, failure: Failure) -> Outcome {
     if errors_elsewhere {
         failure.errors.clear();
     }
-    render(context, status, Shown::again(form, failure)?, None).await
+    render(context, status, Shown::again(form, failure)?, None, None).await
 }
 
 /// `GET /apps/{app_id}/credentials`
 pub async fn show_credentials_page(context: &Context) -> Outcome {
-    render(context, StatusCode::OK, Shown::default(), None).await
+    render(context, StatusCode::OK, Shown::default(), None, None).await
 }
 
 /// `POST /apps/{app_id}/credentials`: the page with the new key, this once.
@@ -142,6 +148,7 @@ pub async fn issue_credential_form(context: &Context) -> Outcome {
                 StatusCode::OK,
                 Shown::default(),
                 Some(key.expose().to_owned()),
+                None,
             )
             .await
         }
@@ -159,6 +166,7 @@ pub async fn rotate_credential_form(context: &Context) -> Outcome {
                 StatusCode::OK,
                 Shown::default(),
                 Some(key.expose().to_owned()),
+                None,
             )
             .await
         }
@@ -174,4 +182,60 @@ pub async fn revoke_credential_form(context: &Context) -> Outcome {
         "/apps/{}/credentials?done=removed",
         credential.app_id
     )))
+}
+
+/// Several keys of an app are revoked.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RevocationsBody {
+    /// The credentials, at most 100.
+    pub credential_ids: Vec<String>,
+}
+
+async fn revoke_each(context: &Context, tasks: &[Task<()>]) -> Result<Report, Failure> {
+    let app = app_of_path(context).await?;
+    let path = format!("/apps/{}/credentials", app.id);
+    let act = async |id: &str, (): &()| {
+        let id = id.parse().map_err(|_| Failure::not_found())?;
+        let found = store::find(&context.connection, app.id, id).await?;
+        let credential = found.ok_or_else(Failure::not_found)?;
+        if credential.state(context.now_ms) == State::Revoked {
+            let detail = "It is revoked already.";
+            return Err(Failure::conflict("no_change", detail));
+        }
+        let view = routes::view(context, &credential).await?;
+        routes::revoke_one(context, &app, credential).await?;
+        let name = format!("{} {}…{}", view.name, view.prefix, view.last_four);
+        Ok(Done::for_good(name.trim()))
+    };
+    Ok(bulk::run(context, tasks, &path, act).await)
+}
+
+/// `POST /api/v1/apps/{app_id}/credential-revocations`
+pub async fn revoke_credentials(context: &Context) -> Outcome {
+    let body: RevocationsBody = context.json()?;
+    let tasks = bulk::tasks_of(&body.credential_ids, &())?;
+    response::ok(&revoke_each(context, &tasks).await?.told)
+}
+
+/// `POST /apps/{app_id}/credential-revocations`
+pub async fn revoke_credentials_form(context: &Context) -> Outcome {
+    let form = context.form();
+    match bulk::tasks_of_form(&form, |_| Ok(())) {
+        Ok(tasks) => {
+            let report = revoke_each(context, &tasks).await?;
+            render(
+                context,
+                StatusCode::OK,
+                Shown::default(),
+                None,
+                Some(report),
+            )
+            .await
+        }
+        Err(failure) => {
+            let status = failure.status;
+            render(context, status, bulk::refused(form, failure)?, None, None).await
+        }
+    }
 }

@@ -13,6 +13,7 @@ use super::waiting::{Awaited, STEPS_OF_API, wait_for};
 use crate::apps::{self, App};
 use crate::context::Context;
 use crate::routes::Outcome;
+use crate::web::forms::read_name;
 use crate::web::paging::{PageOf, PageRequest};
 use crate::web::{Failure, FieldError, response};
 use crate::{audit, metering, subscriptions};
@@ -139,8 +140,10 @@ async fn prepare(
         wrong("environment", "unknown_value", "Give `test` or `live`.");
     }
     let name = body.name.trim();
-    if name.chars().count() > 80 {
-        wrong("name", "too_long", "Use at most 80 characters.");
+    if !name.is_empty()
+        && let Err(error) = read_name("name", name, 80)
+    {
+        wrong(&error.field, &error.code, &error.detail);
     }
     if body.expires_at.is_some_and(|at| at <= context.now_ms) {
         wrong(
@@ -295,6 +298,13 @@ pub async fn show_credential(context: &Context) -> Outcome {
     response::ok(&view(context, &credential).await?)
 }
 
+fn ended() -> Failure {
+    Failure::conflict(
+        "credential_ended",
+        "The credential is revoked, expired or already replaced. Issue a new one.",
+    )
+}
+
 /// Replaces a credential: the old key works on for the overlap.
 pub async fn rotate(
     context: &Context,
@@ -311,10 +321,7 @@ pub async fn rotate(
     let mut old = credential_of_path(context, app.id).await?;
     let state = old.state(context.now_ms);
     if matches!(state, State::Revoked | State::Expired) || old.revoked_at_ms.is_some() {
-        return Err(Failure::conflict(
-            "credential_ended",
-            "The credential is revoked, expired or already replaced. Issue a new one.",
-        ));
+        return Err(ended());
     }
     if old.environment == Environment::Live {
         subscriptions::check_live_credentials(&context.connection, &app, context.now_ms).await?;
@@ -335,6 +342,10 @@ pub async fn rotate(
     context
         .connection
         .transaction(async || {
+            // Of several rotations at once one is first.
+            if !store::begin_end(&context.connection, &old, revoked_at_ms).await? {
+                return Err(ended());
+            }
             record(context, &app, "credential.rotated", &new).await?;
             store::insert(&context.connection, &mut new, context.now_ms).await?;
             store::revoke(&context.connection, &mut old, revoked_at_ms, context.now_ms).await?;
@@ -362,13 +373,22 @@ pub async fn rotate_credential(context: &Context) -> Outcome {
 /// Revokes the credential of the path at once. A second time changes nothing.
 pub async fn revoke(context: &Context) -> Result<Credential, Failure> {
     let app = app_of_path(context).await?;
-    let mut credential = credential_of_path(context, app.id).await?;
+    let credential = credential_of_path(context, app.id).await?;
+    revoke_one(context, &app, credential).await
+}
+
+/// Refuses a credential of an app from now on.
+pub(super) async fn revoke_one(
+    context: &Context,
+    app: &App,
+    mut credential: Credential,
+) -> Result<Credential, Failure> {
     if credential.state(context.now_ms) != State::Revoked {
         context
             .connection
             .transaction(async || {
                 let now_ms = context.now_ms;
-                record(context, &app, "credential.revoked", &credential).await?;
+                record(context, app, "credential.revoked", &credential).await?;
                 store::revoke(&context.connection, &mut credential, now_ms, now_ms).await?;
                 Ok::<(), Failure>(())
             })

@@ -63,8 +63,12 @@ pub async fn insert(
     credential: &mut Credential,
     now_ms: i64,
 ) -> Result<(), DatabaseError> {
-    credential.issued_position =
-        feed::publish(connection, now_ms, &Change::Credential(credential.wire())).await?;
+    credential.issued_position = feed::publish(
+        connection,
+        now_ms,
+        &Change::Credential(credential.wire(now_ms)),
+    )
+    .await?;
     connection
         .execute(
             "INSERT INTO credentials (credential_id, app_id, environment, name, prefix, last_four,
@@ -92,6 +96,22 @@ pub async fn insert(
     Ok(())
 }
 
+/// Sets when a credential ends, if nothing ended it before. Call it inside a transaction, and [`revoke`] behind
+/// the audit record.
+pub async fn begin_end(
+    connection: &Connection,
+    credential: &Credential,
+    revoked_at_ms: i64,
+) -> Result<bool, DatabaseError> {
+    let changed = connection
+        .execute(
+            "UPDATE credentials SET revoked_at_ms = $2 WHERE credential_id = $1 AND revoked_at_ms IS NULL",
+            params![credential.id.to_string(), revoked_at_ms],
+        )
+        .await?;
+    Ok(changed == 1)
+}
+
 /// Sets when a credential is revoked, and tells the edges. Call it inside a transaction.
 pub async fn revoke(
     connection: &Connection,
@@ -100,8 +120,12 @@ pub async fn revoke(
     now_ms: i64,
 ) -> Result<(), DatabaseError> {
     credential.revoked_at_ms = Some(revoked_at_ms);
-    let position =
-        feed::publish(connection, now_ms, &Change::Credential(credential.wire())).await?;
+    let position = feed::publish(
+        connection,
+        now_ms,
+        &Change::Credential(credential.wire(now_ms)),
+    )
+    .await?;
     credential.revoked_position = Some(position);
     credential.refused_at_ms = None;
     connection

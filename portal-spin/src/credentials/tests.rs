@@ -134,6 +134,17 @@ on_every_database! {
         assert_eq!(new["credential"]["rotated_from"], old["credential"]["id"]);
         let mut edge = TestEdge::new(&portal, "edge-1", 1);
         edge.beat(&portal).await;
+        edge.catch_up(&portal).await;
+        let told = edge.newest(|change| match change {
+            Change::Credential(known) if known.credential.to_string() == old["credential"]["id"] => Some((known.revoked_at_ms, known.ends_at_ms)),
+            _ => None,
+        });
+        let shown = portal.get(&old_path, &actor.token).await.expect(200).json();
+        assert!(shown["refusal_ms"].is_null(), "it is not refused yet");
+        let (revoked_at_ms, ends_at_ms) = told.unwrap();
+        assert_eq!(revoked_at_ms, None);
+        let told_end = crate::encoding::rfc3339(ends_at_ms.unwrap().cast_signed());
+        assert_eq!(shown["revoked_at"], told_end, "edges let it end by their clock");
         let state = async || portal.get(&old_path, &actor.token).await.expect(200).json()["state"].clone();
         assert_eq!(state().await, "active");
         portal.advance_ms(61_000);

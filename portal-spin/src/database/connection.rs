@@ -42,6 +42,7 @@ impl Connection {
         sql: &str,
         parameters: Vec<Value>,
     ) -> Result<Vec<Row>, DatabaseError> {
+        check_texts(&parameters)?;
         let raw = self.take()?;
         let mut answer = raw.query(sql, parameters.clone()).await;
         for _ in 1..self.lock_tries() {
@@ -91,6 +92,7 @@ impl Connection {
         sql: &str,
         parameters: Vec<Value>,
     ) -> Result<u64, DatabaseError> {
+        check_texts(&parameters)?;
         let raw = self.take()?;
         let mut answer = raw.execute(sql, parameters.clone()).await;
         for _ in 1..tries {
@@ -233,4 +235,13 @@ pub async fn next_numbers(
         .await?
         .get(0)?;
     Ok(last - count + 1)
+}
+
+/// Both engines take the same texts.
+fn check_texts(parameters: &[Value]) -> Result<(), DatabaseError> {
+    let is_unstorable = |value: &Value| matches!(value, Value::Text(text) if text.contains('\0'));
+    if parameters.iter().any(is_unstorable) {
+        return Err(DatabaseError::Unstorable);
+    }
+    Ok(())
 }

@@ -31,6 +31,9 @@ pub enum DatabaseError {
     /// A statement failed.
     #[error("the database refused a statement: {0}")]
     Failed(String),
+    /// A text has the character U+0000, which PostgreSQL cannot hold.
+    #[error("a text of a statement holds U+0000")]
+    Unstorable,
     /// A row did not have the shape that the code expects.
     #[error("unexpected row: {0}")]
     Shape(String),

@@ -424,7 +424,7 @@ pub async fn set_suspended(
                 params![credential.id, at],
             )
             .await?;
-        let mut wire = credential.wire();
+        let mut wire = credential.wire(context.now_ms);
         wire.revoked_at_ms = at.map(i64::unsigned_abs);
         feed::publish(
             &context.connection,

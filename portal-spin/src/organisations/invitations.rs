@@ -288,7 +288,12 @@ pub async fn accept_invitation(
                 (Some(hash), None) => {
                     let name = match request.name.trim() {
                         "" => invited.email.split('@').next().unwrap_or_default(),
-                        name => name,
+                        name => {
+                            let mut faults = Faults::default();
+                            faults.name("name", name);
+                            faults.check()?;
+                            name
+                        }
                     };
                     let person_id =
                         store::insert_person(context, &invited.email, name, hash).await?;

@@ -95,7 +95,7 @@ pub async fn submit_language(context: &Context) -> Outcome {
         store(context, person.person_id, language).await?;
     }
     let back = form.text("back");
-    let is_own = back.starts_with('/') && !back.starts_with("//") && !back.contains('\\');
+    let is_own = response::is_own_path(&back);
     let mut answer = response::see_other(if is_own { &back } else { "/" });
     let configuration = context.configuration();
     let name = cookies::cookie_name(configuration, languages::COOKIE);

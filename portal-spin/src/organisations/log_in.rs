@@ -17,7 +17,9 @@ use crate::encoding::base64url;
 use crate::params;
 use crate::sign_on;
 use crate::web::Failure;
-use crate::web::throttle::{Limit, count_attempt, count_attempt_by_address, forget_attempts};
+use crate::web::throttle::{
+    Limit, count_attempt, count_attempt_by_address, forget_attempts, neighbourhood,
+};
 
 const PER_ACCOUNT_AND_ADDRESS: Limit = Limit {
     name: "log_in_here",
@@ -95,7 +97,7 @@ fn refused() -> Failure {
 pub async fn log_in(context: &Context, email: &str, password: &str) -> Result<Step, Failure> {
     let email = normalise_email(email).unwrap_or_default();
     count_attempt_by_address(context, PER_ADDRESS).await?;
-    let here = format!("{email} {}", context.address());
+    let here = format!("{email} {}", neighbourhood(&context.address()));
     count_attempt(context, PER_ACCOUNT_AND_ADDRESS, &here).await?;
     count_attempt(context, PER_ACCOUNT, &email).await?;
     let person = store::find_person_by_email(&context.connection, &email)

@@ -3,6 +3,7 @@
 use super::passwords;
 use crate::text_enum::text_enum;
 use crate::web::FieldError;
+use crate::web::forms::read_name;
 
 text_enum! {
     /// What a member may do in an organisation.
@@ -11,7 +12,7 @@ text_enum! {
         Owner = "owner",
         /// Apps, credentials, subscriptions.
         Developer = "developer",
-        /// Plans with a price, invoices, payment.
+        /// Billing details, invoices, payment.
         Billing = "billing",
         /// Sees all, changes nothing.
         Reader = "reader",
@@ -96,18 +97,12 @@ impl Faults {
         })
     }
 
-    /// A name that people read: 1 to 100 characters, no control characters.
+    /// A name that people read: 1 to 100 characters, by the rule for all names.
     pub fn name(&mut self, field: &str, text: &str) -> String {
-        let name = text.trim();
-        let length = name.chars().count();
-        if length == 0 {
-            self.add(field, "required", "Fill this in.");
-        } else if length > 100 {
-            self.add(field, "too_long", "Use at most 100 characters.");
-        } else if name.chars().any(char::is_control) {
-            self.add(field, "invalid_text", "Use one line of plain text.");
-        }
-        name.to_owned()
+        read_name(field, text, 100).unwrap_or_else(|fault| {
+            self.0.push(fault);
+            String::new()
+        })
     }
 
     /// A password: 8 to 256 characters, any of them (ASVS 5.0, 6.2.1, 6.2.5, 6.2.9), not one that

@@ -221,24 +221,30 @@ async fn find(context: &Context, organisation_id: OrganisationId) -> Result<Orga
 /// `POST /api/v1/operator/organisations/{organisation_id}/suspension`
 pub async fn suspend_organisation(context: &Context) -> Outcome {
     let request: SuspensionRequest = context.json()?;
-    let reason: String = request.reason.trim().chars().take(500).collect();
-    if reason.is_empty() {
+    let organisation_id = context.path_id("organisation_id")?;
+    response::ok(&set_suspension(context, organisation_id, Some(&request.reason)).await?)
+}
+
+/// `DELETE /api/v1/operator/organisations/{organisation_id}/suspension`
+pub async fn release_organisation(context: &Context) -> Outcome {
+    let organisation_id = context.path_id("organisation_id")?;
+    response::ok(&set_suspension(context, organisation_id, None).await?)
+}
+
+/// Suspends an organisation for a reason, or releases it.
+pub async fn set_suspension(
+    context: &Context,
+    organisation_id: OrganisationId,
+    reason: Option<&str>,
+) -> Result<Organisation, Failure> {
+    let reason: Option<String> = reason.map(|text| text.trim().chars().take(500).collect());
+    if reason.as_ref().is_some_and(String::is_empty) {
         return Err(Failure::field(
             "reason",
             "required",
             "Say why: the partner reads it.",
         ));
     }
-    set_suspension(context, Some(reason)).await
-}
-
-/// `DELETE /api/v1/operator/organisations/{organisation_id}/suspension`
-pub async fn release_organisation(context: &Context) -> Outcome {
-    set_suspension(context, None).await
-}
-
-async fn set_suspension(context: &Context, reason: Option<String>) -> Outcome {
-    let organisation_id: OrganisationId = context.path_id("organisation_id")?;
     let organisation = find(context, organisation_id).await?;
     let (action, mail) = match reason {
         Some(_) => ("organisation.suspended", "organisation-suspended"),
@@ -280,5 +286,5 @@ async fn set_suspension(context: &Context, reason: Option<String>) -> Outcome {
             reactions::standing_changed(context, organisation_id).await
         })
         .await?;
-    response::ok(&find(context, organisation_id).await?)
+    find(context, organisation_id).await
 }

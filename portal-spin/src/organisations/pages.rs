@@ -193,11 +193,7 @@ struct SecondFactorPage {
 
 /// A path of the portal itself, or the start page: never an address elsewhere (ASVS 5.0, 3.7.2).
 pub fn local_path(next: &str) -> String {
-    let is_local = next.starts_with('/')
-        && !next.starts_with("//")
-        && !next.contains(['\\', '\r', '\n'])
-        && next.is_ascii();
-    if is_local {
+    if response::is_own_path(next) {
         next.to_owned()
     } else {
         "/organisations".to_owned()

@@ -224,6 +224,7 @@ pub async fn change_email(context: &Context, token: &str) -> Result<(), Failure>
     connection
         .transaction(async || {
             use_proof(context, token).await?;
+            end_proofs(context, person_id).await?;
             if store::find_person_by_email(connection, &email)
                 .await?
                 .is_some()
@@ -365,6 +366,20 @@ async fn use_proof(context: &Context, token: &str) -> Result<(), Failure> {
     }
 }
 
+/// Ends every link that was sent to a person before: whoever asked for one may not be the one who now
+/// holds the account.
+async fn end_proofs(context: &Context, person_id: PersonId) -> Result<(), DatabaseError> {
+    context
+        .connection
+        .execute(
+            "UPDATE email_proofs SET expires_at = $1
+             WHERE person_id = $2 AND used_at IS NULL AND expires_at > $1",
+            params![context.now_ms, person_id],
+        )
+        .await?;
+    Ok(())
+}
+
 async fn write_password(
     context: &Context,
     person_id: PersonId,
@@ -378,6 +393,7 @@ async fn write_password(
             params![hash, person_id],
         )
         .await?;
+    end_proofs(context, person_id).await?;
     context
         .connection
         .execute(

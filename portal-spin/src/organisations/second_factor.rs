@@ -13,6 +13,7 @@ use crate::audit;
 use crate::context::Context;
 use crate::params;
 use crate::web::Failure;
+use crate::web::throttle::{Limit, count_attempt, forget_attempts};
 
 const STEP_SECS: i64 = 30;
 const RECOVERY_CODES: usize = 10;
@@ -40,6 +41,14 @@ pub struct RecoveryCodes {
     /// Each works once in place of the authenticator.
     pub recovery_codes: Vec<String>,
 }
+
+/// Codes that somebody who is signed in may try: a stolen session must not be able to guess one. Log-in
+/// counts its own, so this locks nobody out.
+const CODES_OF_SESSIONS: Limit = Limit {
+    name: "second_factor_by_session",
+    attempts: 10,
+    window_ms: 15 * 60 * 1000,
+};
 
 fn wrong_code() -> Failure {
     Failure::new(
@@ -85,7 +94,9 @@ pub async fn begin(context: &Context) -> Result<TotpSetup, Failure> {
 /// Switches the second factor on, and answers recovery codes.
 pub async fn enable(context: &Context, code: &str) -> Result<RecoveryCodes, Failure> {
     let person_id = context.person()?.person_id;
+    count_attempt(context, CODES_OF_SESSIONS, &person_id.to_string()).await?;
     check_totp(context, person_id, code, false).await?;
+    forget_attempts(context, CODES_OF_SESSIONS, &person_id.to_string()).await?;
     let codes: Vec<String> = (0..RECOVERY_CODES)
         .map(|_| draw_recovery_code(context))
         .collect();
@@ -132,7 +143,9 @@ pub async fn enable(context: &Context, code: &str) -> Result<RecoveryCodes, Fail
 /// Switches it off; needs a current code.
 pub async fn disable(context: &Context, code: &str) -> Result<(), Failure> {
     let person_id = context.person()?.person_id;
+    count_attempt(context, CODES_OF_SESSIONS, &person_id.to_string()).await?;
     check_code(context, person_id, code).await?;
+    forget_attempts(context, CODES_OF_SESSIONS, &person_id.to_string()).await?;
     let connection = &context.connection;
     connection
         .transaction(async || {

@@ -176,6 +176,94 @@ on_every_database! {
         assert!(portal.newest_email("ada@example.com").await["subject"].as_str().unwrap().contains("changed"));
     }
 
+    async fn a_new_password_voids_a_change_of_address_that_someone_else_began(portal: TestPortal) {
+        let ada = portal.sign_up("ada@example.com", "Acme").await;
+        let link_to = async |email: &str| {
+            let link = portal.newest_email(email).await["links"][0].as_str().unwrap().to_owned();
+            link.split("token=").nth(1).unwrap().to_owned()
+        };
+        let begin = async |token: &str, password: &str| {
+            let body = json!({ "email": "eve@evil.example", "current_password": password });
+            portal.post("/api/v1/account/email", token, body).await.expect(202);
+            link_to("eve@evil.example").await
+        };
+        let confirm = async |token: &str| {
+            portal.post("/api/v1/account/email/confirm", "", json!({ "token": token })).await
+        };
+        let stolen = begin(&ada.token, PASSWORD).await;
+        portal.post("/api/v1/password-resets", "", json!({ "email": "ada@example.com" })).await.expect(202);
+        let reset = link_to("ada@example.com").await;
+        let body = json!({ "token": reset, "password": "a whole new secret" });
+        portal.post("/api/v1/password-resets/complete", "", body).await.expect(204);
+        confirm(&stolen).await.expect(410);
+        let token = portal.log_in("ada@example.com", "a whole new secret").await;
+        let stolen = begin(&token, "a whole new secret").await;
+        let body = json!({ "current_password": "a whole new secret", "password": "one more new secret" });
+        portal.post("/api/v1/account/password", &token, body).await.expect(204);
+        confirm(&stolen).await.expect(410);
+        portal.log_in("ada@example.com", "one more new secret").await;
+    }
+
+    async fn a_reset_link_in_the_old_mailbox_dies_with_the_change_of_address(portal: TestPortal) {
+        let ada = portal.sign_up("ada@example.com", "Acme").await;
+        let link_to = async |email: &str| {
+            let link = portal.newest_email(email).await["links"][0].as_str().unwrap().to_owned();
+            link.split("token=").nth(1).unwrap().to_owned()
+        };
+        portal.post("/api/v1/password-resets", "", json!({ "email": "ada@example.com" })).await.expect(202);
+        let old = link_to("ada@example.com").await;
+        let body = json!({ "email": "ada@new.example", "current_password": PASSWORD });
+        portal.post("/api/v1/account/email", &ada.token, body).await.expect(202);
+        let token = link_to("ada@new.example").await;
+        portal.post("/api/v1/account/email/confirm", "", json!({ "token": token })).await.expect(204);
+        let body = json!({ "token": old, "password": "a whole new secret" });
+        portal.post("/api/v1/password-resets/complete", "", body).await.expect(410);
+        portal.log_in("ada@new.example", PASSWORD).await;
+    }
+
+    async fn codes_that_switch_an_authenticator_on_or_off_are_counted(portal: TestPortal) {
+        let ada = portal.sign_up("ada@example.com", "Acme").await;
+        portal.post("/api/v1/account/totp", &ada.token, json!({})).await.expect(201);
+        let secret: Vec<u8> = portal.context().await.connection
+            .query_one("SELECT totp_secret FROM people", vec![]).await.unwrap().get(0).unwrap();
+        let code = || totp(&secret, portal.now_ms() / 30_000);
+        let send = async |what: &str, code: &str| {
+            portal.post(&format!("/api/v1/account/totp/{what}"), &ada.token, json!({ "code": code })).await
+        };
+        for _ in 0..10 {
+            send("enable", "not a code").await.expect(401);
+        }
+        send("enable", &code()).await.expect(429);
+        portal.advance_ms(15 * 60 * 1000);
+        send("enable", &code()).await.expect(200);
+        for _ in 0..10 {
+            send("disable", "not a code").await.expect(401);
+        }
+        send("disable", &code()).await.expect(429);
+        portal.advance_ms(15 * 60 * 1000);
+        send("disable", &code()).await.expect(204);
+    }
+
+    async fn an_invited_strangers_name_is_one_line_of_plain_text(portal: TestPortal) {
+        let ada = portal.sign_up("ada@example.com", "Acme").await;
+        let path = format!("/api/v1/organisations/{}/invitations", ada.organisation_id);
+        portal.post(&path, &ada.token, json!({ "email": "bob@example.com", "role": "reader" })).await.expect(201);
+        let link = portal.newest_email("bob@example.com").await["links"][0].as_str().unwrap().to_owned();
+        let token = link.split("token=").nth(1).unwrap();
+        for name in [&*"x".repeat(100_000), "Bob\0", "Bob\r\nBcc: eve@example.com"] {
+            let body = json!({ "token": token, "password": PASSWORD, "name": name });
+            let refused = portal.post("/api/v1/invitations/accept", "", body).await.expect(422).json();
+            assert_eq!(refused["errors"][0]["field"], "name");
+        }
+        let body = json!({ "token": token, "password": PASSWORD, "name": " Bob " });
+        portal.post("/api/v1/invitations/accept", "", body).await.expect(201);
+        let apps = format!("/api/v1/organisations/{}/apps", ada.organisation_id);
+        for name in ["", "a\0b", "a\r\nb"] {
+            let refused = portal.post(&apps, &ada.token, json!({ "name": name })).await.expect(422).json();
+            assert_eq!(refused["errors"][0]["field"], "name");
+        }
+    }
+
     async fn an_authenticator_is_asked_for_and_each_code_works_once(portal: TestPortal) {
         let ada = portal.sign_up("ada@example.com", "Acme").await;
         portal.post("/api/v1/account/totp", &ada.token, json!({})).await.expect(201);

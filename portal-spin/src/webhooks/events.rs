@@ -203,6 +203,11 @@ pub const EVENTS: &[EventType] = &[
         "A subscription is on another plan now.",
     ),
     told(
+        "subscription.planned_change_withdrawn",
+        Organisation,
+        "A planned change of plan, or a planned end, was withdrawn.",
+    ),
+    told(
         "subscription.went_live",
         Organisation,
         "A subscription was opened for live calls.",
