@@ -151,7 +151,7 @@ pub fn cost_in_words(terms: &PlanTerms) -> String {
     parts.join("; ")
 }
 
-const FREE: &str = "free";
+const FREE: &str = "free"; // shown
 
 /// A price as one line.
 fn price_in_words(price: Option<&Value>, noun: &str) -> String {

@@ -40,9 +40,9 @@ impl BillingCycle {
     /// What one period is called.
     pub const fn noun(self) -> &'static str {
         match self {
-            Self::Day => "day",
-            Self::Week => "week",
-            Self::Month | Self::Anniversary => "month",
+            Self::Day => "day",                         // shown
+            Self::Week => "week",                       // shown
+            Self::Month | Self::Anniversary => "month", // shown
         }
     }
 }

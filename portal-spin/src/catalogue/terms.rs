@@ -322,6 +322,29 @@ impl PlanTerms {
                 detail,
             );
         }
+        if self.trial_days > 365 {
+            add(
+                "terms.trial_days".to_owned(),
+                "out_of_range",
+                "Give 0 to 365 days.".to_owned(),
+            );
+        }
+        if self.approval != ApprovalPolicy::Automatic
+            && !(1..=8_760).contains(&self.approval.sla_hours())
+        {
+            add(
+                "terms.approval.sla_hours".to_owned(),
+                "out_of_range",
+                "Give 1 to 8760 hours.".to_owned(),
+            );
+        }
+        if self.checklist.successful_calls > 1_000_000 {
+            add(
+                "terms.checklist.successful_calls".to_owned(),
+                "out_of_range",
+                "Ask for at most 1000000 calls.".to_owned(),
+            );
+        }
         if let ApprovalPolicy::Rules { rules, .. } = &self.approval {
             for (index, rule) in rules.iter().enumerate() {
                 if let Some(detail) = rule.never_applies() {
@@ -425,6 +448,9 @@ mod tests {
             "quota": { "name": "Burst!", "limit": 5, "enforcement": { "kind": "corridor", "ceiling_percent": 90 } },
             "counting": { "status_classes": [7], "aborted": true },
             "time_zone": "Berlin",
+            "trial_days": 366,
+            "approval": { "mode": "manual", "sla_hours": 0 },
+            "checklist": { "successful_calls": 1_000_001 },
             "price": { "model": "per_unit", "currency": "USD" }
         }));
         let fields: Vec<String> = wrong
@@ -440,6 +466,9 @@ mod tests {
             "terms.quota.enforcement.ceiling_percent",
             "terms.counting.status_classes",
             "terms.time_zone",
+            "terms.trial_days",
+            "terms.approval.sla_hours",
+            "terms.checklist.successful_calls",
             "terms.price.unit_amount",
         ] {
             assert!(

@@ -164,6 +164,25 @@ pub async fn cancel(
     store::publish(&context.connection, subscription, context.now_ms).await
 }
 
+/// Takes back what is planned: the plan that follows, or the end. Call it inside a transaction.
+pub async fn withdraw_planned(
+    context: &Context,
+    organisation_id: OrganisationId,
+    subscription: &mut Subscription,
+) -> Result<(), DatabaseError> {
+    subscription.next_plan = None;
+    subscription.ends_at_ms = None;
+    record(
+        context,
+        organisation_id,
+        "subscription.planned_change_withdrawn",
+        subscription,
+    )
+    .await?;
+    store::put_cancellation_reason(&context.connection, subscription.id, "").await?;
+    store::publish(&context.connection, subscription, context.now_ms).await
+}
+
 /// Ends every subscription of an app. Call it inside a transaction.
 pub async fn cancel_all(context: &Context, app_id: AppId) -> Result<(), DatabaseError> {
     let organisation_id = store::find_owner(&context.connection, app_id).await?;

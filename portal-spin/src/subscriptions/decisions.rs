@@ -67,23 +67,36 @@ pub async fn checklist(
     plan: &Plan,
 ) -> Result<Vec<ChecklistItem>, Failure> {
     let facts = collect_facts(context, app, subscription).await?;
-    Ok(policy::checklist(
-        &plan.terms.checklist,
-        plan.terms.is_priced(),
-        &facts,
-    ))
+    let planned = planned_for_live(context, subscription).await?;
+    Ok(checklist_of(plan, planned.as_ref(), &facts))
 }
 
-/// Asks for a wish to be granted. The policy answers at once, unless it wants a person; what it
-/// approves is carried out in the same transaction.
-pub async fn ask(
+/// The plan that would follow once the subscription is live: what is planned in the sandbox, where any plan
+/// may be tried, is judged when it goes live.
+async fn planned_for_live(
     context: &Context,
-    app: &App,
-    subscription: &mut Subscription,
-    plan: &Plan,
-    kind: RequestKind,
-    note: &str,
-) -> Result<Request, Failure> {
+    subscription: &Subscription,
+) -> Result<Option<Plan>, Failure> {
+    match (subscription.live_from_ms, subscription.next_plan) {
+        (None, Some((plan_id, _))) => Ok(catalogue::find_plan(&context.connection, plan_id).await?),
+        _ => Ok(None),
+    }
+}
+
+fn checklist_of(plan: &Plan, planned: Option<&Plan>, facts: &Facts) -> Vec<ChecklistItem> {
+    let own = |plan: &Plan| policy::checklist(&plan.terms.checklist, plan.terms.is_priced(), facts);
+    match planned {
+        Some(planned) => policy::merge_checklists(own(plan), own(planned)),
+        None => own(plan),
+    }
+}
+
+/// Refuses what would change a subscription under a request that waits: what is approved must be what was
+/// asked for.
+pub async fn check_nothing_waits(
+    context: &Context,
+    subscription: &Subscription,
+) -> Result<(), Failure> {
     let waiting = store::find_newest_request(&context.connection, subscription.id).await?;
     if waiting.is_some_and(|request| request.outcome.is_none()) {
         return Err(Failure::conflict(
@@ -91,8 +104,28 @@ pub async fn ask(
             "A request of this subscription waits for a decision. Withdraw it before making another.",
         ));
     }
+    Ok(())
+}
+
+/// Asks for a wish to be granted. The policy answers at once, unless it wants a person; what it
+/// approves is carried out in the same transaction. `takes_effect` is the period's end that a change of plan
+/// is asked for; without, it is made at once.
+pub async fn ask(
+    context: &Context,
+    app: &App,
+    subscription: &mut Subscription,
+    plan: &Plan,
+    kind: RequestKind,
+    note: &str,
+    takes_effect: Option<i64>,
+) -> Result<Request, Failure> {
+    check_nothing_waits(context, subscription).await?;
     let facts = collect_facts(context, app, subscription).await?;
-    let checklist = policy::checklist(&plan.terms.checklist, plan.terms.is_priced(), &facts);
+    let planned = match kind {
+        RequestKind::GoLive => planned_for_live(context, subscription).await?,
+        RequestKind::ChangePlan => None,
+    };
+    let checklist = checklist_of(plan, planned.as_ref(), &facts);
     if kind == RequestKind::GoLive
         && let Some(open) = checklist.iter().find(|item| !item.is_met)
     {
@@ -111,7 +144,12 @@ pub async fn ask(
             format!("Before going live: {}", open_labels.join("; ")),
         ));
     }
-    let decision = policy::decide(&plan.terms.approval, &facts, context.now_ms);
+    let decision = policy::all_of(
+        std::iter::once(plan)
+            .chain(planned.as_ref())
+            .map(|plan| policy::decide(&plan.terms.approval, &facts, context.now_ms))
+            .collect(),
+    );
     let reason = decision.reasons.last().cloned().unwrap_or_default();
     let person = context.person_optional();
     let is_decided = decision.verdict != Verdict::Ask;
@@ -130,6 +168,7 @@ pub async fn ask(
         findings: Findings {
             reasons: decision.reasons,
             checklist,
+            takes_effect,
         },
         outcome: match decision.verdict {
             Verdict::Approve => Some("approved".to_owned()),
@@ -238,9 +277,14 @@ async fn carry_out(
 ) -> Result<(), Failure> {
     match request.kind {
         RequestKind::GoLive => changes::go_live(context, organisation_id, subscription).await?,
-        RequestKind::ChangePlan => {
-            changes::change_plan_now(context, organisation_id, subscription, plan).await?
-        }
+        RequestKind::ChangePlan => match request.findings.takes_effect {
+            Some(from_ms) if from_ms > context.now_ms => {
+                changes::change_plan_later(context, organisation_id, subscription, plan, from_ms)
+                    .await?
+            }
+            // Asked for at once, or the period ended while the request waited.
+            _ => changes::change_plan_now(context, organisation_id, subscription, plan).await?,
+        },
     }
     Ok(())
 }

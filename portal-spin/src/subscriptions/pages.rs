@@ -236,6 +236,12 @@ pub async fn cancel_form(context: &Context) -> Outcome {
     after(context, outcome).await
 }
 
+/// `POST /apps/{app_id}/subscriptions/{subscription_id}/keep`
+pub async fn keep_form(context: &Context) -> Outcome {
+    let outcome = routes::withdraw_planned(context).await;
+    after(context, outcome).await
+}
+
 /// `POST /apps/{app_id}/subscriptions/{subscription_id}/withdraw`
 pub async fn withdraw_form(context: &Context) -> Outcome {
     let outcome = routes::withdraw(context).await;

@@ -70,7 +70,8 @@ async fn wanted_change(
     if !matches!(subscription.state(context.now_ms), "active" | "barred") {
         return Err(Failure::conflict(
             "subscription_ending",
-            "The subscription ends or has ended.",
+            "The subscription ends or has ended. An end that is planned can be withdrawn: \
+             DELETE /api/v1/apps/{app_id}/subscriptions/{subscription_id}/planned-change.",
         ));
     }
     let to = offered_plan(context, &app, plan_id).await?;
@@ -85,7 +86,8 @@ async fn wanted_change(
     if to.id == from.id {
         return Err(Failure::conflict(
             "same_plan",
-            "The subscription is on this plan.",
+            "The subscription is on this plan. A change that is planned can be withdrawn: \
+             DELETE /api/v1/apps/{app_id}/subscriptions/{subscription_id}/planned-change.",
         ));
     }
     let is_later = match when {
@@ -167,7 +169,8 @@ async fn missing_billing_details(
     Ok(missing.map(str::to_owned).collect())
 }
 
-/// In the sandbox anyone may try any plan; what is approved is production.
+/// In the sandbox anyone may try any plan; what is approved is production. A plan that is planned there is
+/// judged when the subscription goes live.
 fn needs_approval(change: &WantedChange) -> bool {
     change.subscription.live_from_ms.is_some()
         && change.to.terms.approval != catalogue::ApprovalPolicy::Automatic
@@ -262,10 +265,12 @@ pub(super) async fn ask_plan_change(
             &change.to,
             RequestKind::ChangePlan,
             note,
+            change.is_later.then_some(change.effective_at_ms),
         )
         .await?;
         return Ok(change.subscription);
     }
+    decisions::check_nothing_waits(context, &change.subscription).await?;
     let organisation_id = change.app.organisation_id;
     context
         .connection

@@ -67,6 +67,14 @@ pub struct Findings {
     pub reasons: Vec<String>,
     /// The checklist as it stood.
     pub checklist: Vec<ChecklistItem>,
+    /// When a change of plan takes effect that was asked for the period's end.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        with = "crate::encoding::optional_time"
+    )]
+    #[schemars(with = "Option<String>")]
+    pub takes_effect: Option<i64>,
 }
 
 /// What follows from a policy.
@@ -162,6 +170,48 @@ fn add_handled(
         (Some(_), true) => "Met, and calls succeeded after it.",
     };
     add(code, label, handled, detail.to_owned());
+}
+
+/// What several policies say together: a refusal counts most, then a person's word.
+pub fn all_of(decisions: Vec<Decision>) -> Decision {
+    let weight = |verdict: Verdict| match verdict {
+        Verdict::Approve => 0,
+        Verdict::Ask => 1,
+        Verdict::Refuse => 2,
+    };
+    let mut all = Decision {
+        verdict: Verdict::Approve,
+        reasons: Vec::new(),
+    };
+    let mut deciding = String::new();
+    for decision in decisions {
+        let last = decision.reasons.last().cloned().unwrap_or_default();
+        if deciding.is_empty() || weight(decision.verdict) > weight(all.verdict) {
+            all.verdict = decision.verdict;
+            deciding = last;
+        }
+        all.reasons.extend(decision.reasons);
+    }
+    // The last reason is the one that decided.
+    if all.reasons.last() != Some(&deciding) {
+        all.reasons.push(deciding);
+    }
+    all
+}
+
+/// Two checklists as one: of a line that both have, the one that is not met.
+pub fn merge_checklists(
+    mut first: Vec<ChecklistItem>,
+    second: Vec<ChecklistItem>,
+) -> Vec<ChecklistItem> {
+    for item in second {
+        match first.iter_mut().find(|known| known.code == item.code) {
+            Some(known) if known.is_met => *known = item,
+            Some(_) => {}
+            None => first.push(item),
+        }
+    }
+    first
 }
 
 /// What a policy says to these facts.

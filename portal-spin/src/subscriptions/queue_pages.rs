@@ -2,8 +2,11 @@
 
 use askama::Template;
 use http::StatusCode;
+use schemars::JsonSchema;
+use serde::Deserialize;
 
 use super::model::{Request, RequestKind, RequestView};
+use super::routes::DecisionBody;
 use super::{routes, store};
 use crate::apps::find_app;
 use crate::catalogue;
@@ -12,7 +15,8 @@ use crate::encoding::readable_time;
 use crate::organisations::OperatorRole;
 use crate::organisations::store::{find_organisation, find_person};
 use crate::routes::{MANAGERS, Outcome};
-use crate::web::forms::Shown;
+use crate::web::bulk::{self, Done, Report, Task};
+use crate::web::forms::{Form, Shown};
 use crate::web::listed::Listed;
 use crate::web::paging::PageRequest;
 use crate::web::{Failure, Page, response};
@@ -38,6 +42,9 @@ struct RequestsPage {
     state: String,
     rows: Vec<QueueRow>,
     listed: Listed,
+    shown: Shown,
+    report: Option<Report>,
+    may_decide: bool,
 }
 
 #[derive(Template)]
@@ -98,18 +105,21 @@ async fn row(context: &Context, request: &Request) -> Result<QueueRow, Failure> 
         due: readable_time(request.due_at_ms),
         is_late: request.due_at_ms < until_ms,
         decided: request.decided_at_ms.map_or(String::new(), |at| {
-            format!(
-                "{} by {}",
-                readable_time(at),
-                decided_by.unwrap_or_default()
-            )
+            let (at, by) = (readable_time(at), decided_by.unwrap_or_default());
+            match by.as_str() {
+                "policy" => format!("{at}, by the plan's rules"),
+                _ => format!("{at}, decided by {by}"),
+            }
         }),
         view: request.view(place),
     })
 }
 
-/// `GET /operator/requests?state=`: what waits, the most urgent first; or what was decided, newest first.
-pub async fn show_requests_page(context: &Context) -> Outcome {
+async fn requests_page(
+    context: &Context,
+    shown: Shown,
+    report: Option<Report>,
+) -> Result<RequestsPage, Failure> {
     let state = routes::state_wanted(context)?;
     let request = PageRequest::read(context)?;
     let found = store::list_requests(&context.connection, &state, &request).await?;
@@ -118,15 +128,87 @@ pub async fn show_requests_page(context: &Context) -> Outcome {
     for known in &list.items {
         rows.push(row(context, known).await?);
     }
-    response::html(&RequestsPage {
+    Ok(RequestsPage {
         page: Page::new(context, "Requests"),
+        may_decide: state == "waiting"
+            && OperatorRole::any_of(&context.person()?.operator_roles, MANAGERS),
         state,
         rows,
+        shown,
+        report,
         listed: {
             let path = "/operator/requests";
             Listed::of(context, path, path, list.next_cursor.as_deref())
         },
     })
+}
+
+/// `GET /operator/requests?state=`: what waits, the most urgent first; or what was decided, newest first.
+pub async fn show_requests_page(context: &Context) -> Outcome {
+    response::html(&requests_page(context, Shown::default(), None).await?)
+}
+
+/// A decision about several wishes.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RequestDecisionsBody {
+    /// The wishes, at most 100.
+    pub request_ids: Vec<String>,
+    /// `approved` or `refused`.
+    pub outcome: String,
+    /// Printed to each partner; needed to refuse.
+    #[serde(default)]
+    pub reason: String,
+}
+
+/// Decides each wish as a decision about one does.
+async fn decide_each(context: &Context, tasks: &[Task<DecisionBody>]) -> Report {
+    let path = "/operator/requests";
+    bulk::run(context, tasks, path, async |id, body: &DecisionBody| {
+        let request = store::find_request(&context.connection, id)
+            .await?
+            .ok_or_else(Failure::not_found)?;
+        let known = row(context, &request).await?;
+        routes::decide(context, request, &body.outcome, &body.reason).await?;
+        Ok(Done::for_good(format!(
+            "{} · {} · {}",
+            known.organisation, known.app, known.plan
+        )))
+    })
+    .await
+}
+
+/// `POST /api/v1/operator/request-decisions`
+pub async fn decide_requests(context: &Context) -> Outcome {
+    let body: RequestDecisionsBody = context.json()?;
+    let decision = DecisionBody {
+        outcome: body.outcome,
+        reason: body.reason,
+    };
+    let tasks = bulk::tasks_of(&body.request_ids, &decision)?;
+    response::ok(&decide_each(context, &tasks).await.told)
+}
+
+/// `POST /operator/requests`
+pub async fn decide_requests_form(context: &Context) -> Outcome {
+    let form = context.form();
+    let read = |form: &Form| {
+        Ok(DecisionBody {
+            outcome: form.text("outcome"),
+            reason: form.text("reason"),
+        })
+    };
+    match bulk::tasks_of_form(&form, read) {
+        Ok(tasks) => {
+            let report = decide_each(context, &tasks).await;
+            response::html(&requests_page(context, Shown::default(), Some(report)).await?)
+        }
+        Err(failure) => {
+            let status = failure.status;
+            let shown = bulk::refused(form, failure)?;
+            response::html_with(status, &requests_page(context, shown, None).await?)
+        }
+    }
 }
 
 async fn request_page(context: &Context, status: StatusCode, shown: Shown) -> Outcome {
@@ -151,7 +233,15 @@ pub async fn show_request_page(context: &Context) -> Outcome {
 /// `POST /operator/requests/{request_id}`
 pub async fn decide_request_form(context: &Context) -> Outcome {
     let form = context.form();
-    match routes::decide(context, &form.text("outcome"), &form.text("reason")).await {
+    let request = routes::request_of_path(context).await?;
+    match routes::decide(
+        context,
+        request,
+        &form.text("outcome"),
+        &form.text("reason"),
+    )
+    .await
+    {
         Ok(_) => Ok(response::see_other("/operator/requests?done=saved")),
         Err(failure)
             if failure.status.is_client_error() && failure.status != StatusCode::NOT_FOUND =>

@@ -112,8 +112,10 @@ pub(super) async fn offered_plan(
     let plan = catalogue::find_plan(&context.connection, plan_id)
         .await?
         .ok_or_else(unknown)?;
+    let product = catalogue::find_product(&context.connection, plan.product_id).await?;
+    let is_in_catalogue = product.is_some_and(|product| product.is_offered());
     let reach = Reach::of_organisation(&context.connection, app.organisation_id).await?;
-    if reach.offers(&plan) {
+    if is_in_catalogue && reach.offers(&plan) {
         Ok(plan)
     } else {
         Err(unknown())
@@ -188,21 +190,8 @@ pub(super) async fn subscribe(context: &Context, plan_id: &str) -> Result<Subscr
         .await?
         .ok_or_else(Failure::not_found)?;
     let plan = offered_plan(context, &app, plan_id).await?;
-    let standing = store::list_of_app(&context.connection, app_id).await?;
-    if let Some(known) = standing
-        .iter()
-        .find(|known| known.product_id == plan.product_id)
-    {
-        return Err(Failure::conflict(
-            "already_subscribed",
-            format!(
-                "The app has a subscription to this product. Change its plan instead: \
-                 POST /api/v1/apps/{app_id}/subscriptions/{}/plan-changes.",
-                known.id
-            ),
-        ));
-    }
-    let subscription = context
+    check_not_subscribed(context, app_id, &plan).await?;
+    let begun = context
         .connection
         .transaction(async || {
             let detail = serde_json::json!({ "plan_id": plan.id.to_string() });
@@ -215,10 +204,36 @@ pub(super) async fn subscribe(context: &Context, plan_id: &str) -> Result<Subscr
                 detail,
             )
             .await?;
-            Ok::<Subscription, Failure>(changes::begin(context, app_id, &plan).await?)
+            changes::begin(context, app_id, &plan).await
         })
-        .await?;
-    Ok(subscription)
+        .await;
+    if matches!(begun, Err(DatabaseError::Conflict(_))) {
+        // Another request was first.
+        check_not_subscribed(context, app_id, &plan).await?;
+    }
+    Ok(begun?)
+}
+
+async fn check_not_subscribed(
+    context: &Context,
+    app_id: AppId,
+    plan: &Plan,
+) -> Result<(), Failure> {
+    let standing = store::list_of_app(&context.connection, app_id).await?;
+    let known = standing
+        .iter()
+        .find(|known| known.product_id == plan.product_id);
+    match known {
+        None => Ok(()),
+        Some(known) => Err(Failure::conflict(
+            "already_subscribed",
+            format!(
+                "The app has a subscription to this product. Change its plan instead: \
+                 POST /api/v1/apps/{app_id}/subscriptions/{}/plan-changes.",
+                known.id
+            ),
+        )),
+    }
 }
 
 /// `POST …/subscriptions`
@@ -269,6 +284,7 @@ pub(super) async fn ask_go_live(context: &Context, note: &str) -> Result<Request
         &plan,
         RequestKind::GoLive,
         note,
+        None,
     )
     .await
 }
@@ -357,6 +373,35 @@ pub(super) async fn withdraw(context: &Context) -> Result<Request, Failure> {
     Ok(request)
 }
 
+/// Withdraws what is planned for the subscription of the path: another plan, or its end.
+pub(super) async fn withdraw_planned(context: &Context) -> Result<Subscription, Failure> {
+    let (app, mut subscription) = of_path(context).await?;
+    let is_ahead = |at: i64| at > context.now_ms;
+    let plans_ahead = subscription
+        .next_plan
+        .is_some_and(|(_, from)| is_ahead(from));
+    let ends_ahead = subscription.ends_at_ms.is_some_and(is_ahead);
+    if subscription.cancelled_at_ms.is_some() || !(plans_ahead || ends_ahead) {
+        return Err(Failure::conflict(
+            "nothing_planned",
+            "Neither another plan nor an end is planned for this subscription.",
+        ));
+    }
+    context
+        .connection
+        .transaction(async || {
+            changes::withdraw_planned(context, app.organisation_id, &mut subscription).await
+        })
+        .await?;
+    Ok(subscription)
+}
+
+/// `DELETE …/subscriptions/{subscription_id}/planned-change`
+pub async fn withdraw_planned_change(context: &Context) -> Outcome {
+    let subscription = withdraw_planned(context).await?;
+    response::ok(&view(context, &subscription).await?)
+}
+
 /// `POST …/request-withdrawals`
 pub async fn withdraw_request(context: &Context) -> Outcome {
     response::ok(&withdraw(context).await?.view(None))
@@ -409,17 +454,18 @@ pub async fn show_request(context: &Context) -> Outcome {
 /// `POST /api/v1/operator/requests/{request_id}/decisions`
 pub async fn decide_request(context: &Context) -> Outcome {
     let body: DecisionBody = context.json()?;
-    let request = decide(context, &body.outcome, &body.reason).await?;
+    let request = request_of_path(context).await?;
+    let request = decide(context, request, &body.outcome, &body.reason).await?;
     response::ok(&request.view(None))
 }
 
-/// Decides the wish of the path.
+/// Decides a wish.
 pub(super) async fn decide(
     context: &Context,
+    mut request: Request,
     outcome: &str,
     reason: &str,
 ) -> Result<Request, Failure> {
-    let mut request = request_of_path(context).await?;
     if !matches!(outcome, "approved" | "refused") {
         return Err(Failure::field(
             "outcome",
