@@ -221,6 +221,8 @@ routes! {
     // Partner types, tiers, tags, access, invitations to the programme
     GET "/operator/partners" show_partners Operator(OperatorRole::ANY) => partners::show_partners, by ["partner_type", "tier", "tag"];
     POST "/operator/partners/{organisation_id}" submit_partner Operator(MANAGERS) => partners::submit_partner;
+    POST "/operator/partners" submit_partner_changes Operator(MANAGERS) => partners::submit_partner_changes;
+    POST "/api/v1/operator/partner-changes" change_partners Operator(MANAGERS) => partners::change_partners, takes partners::PartnerChangesBody, gives 200 web::bulk::BulkResults;
     GET "/operator/access" show_access Operator(OperatorRole::ANY) => partners::show_access;
     POST "/operator/access/types" submit_partner_type Operator(MANAGERS) => partners::submit_partner_type;
     POST "/operator/access/tiers" submit_tier Operator(MANAGERS) => partners::submit_tier;
@@ -228,6 +230,9 @@ routes! {
     GET "/operator/invitations" show_programme_invitations Operator(OperatorRole::ANY) => partners::show_programme_invitations, by ["tag", "state", "partner_type", "tier"];
     POST "/operator/invitations" submit_programme_invitations Operator(MANAGERS) => partners::submit_programme_invitations;
     POST "/operator/invitations/{programme_invitation_id}/revoke" submit_programme_invitation_revocation Operator(MANAGERS) => partners::submit_programme_invitation_revocation;
+    POST "/operator/invitation-changes" submit_programme_invitation_changes Operator(MANAGERS) => partners::submit_programme_invitation_changes;
+    POST "/api/v1/operator/invitation-changes" change_programme_invitations Operator(MANAGERS) => partners::change_programme_invitations, takes partners::InvitationChangesBody, gives 200 web::bulk::BulkResults;
+    POST "/api/v1/operator/invitations/{programme_invitation_id}/resends" resend_programme_invitation Operator(MANAGERS) => partners::resend_programme_invitation, gives 204;
     GET "/join" show_join Public => partners::show_join;
     POST "/join" submit_join Public => partners::submit_join;
     GET "/api/v1/operator/organisations/{organisation_id}" show_partner Operator(OperatorRole::ANY) => partners::show_attributes, gives 200 partners::AttributesView;
@@ -277,6 +282,8 @@ routes! {
     DELETE "/api/v1/apps/{app_id}/credentials/{credential_id}" revoke_credential Member(BUILDERS) => credentials::revoke_credential, gives 200 credentials::CredentialView, asks ["wait"];
     POST "/api/v1/apps/{app_id}/credentials/{credential_id}/rotations" rotate_credential Member(BUILDERS) => credentials::rotate_credential, takes credentials::RotationBody, gives 201 credentials::IssuedView, asks ["wait"];
 
+    POST "/api/v1/apps/{app_id}/credential-revocations" revoke_credentials Member(BUILDERS) => credentials::revoke_credentials, takes credentials::RevocationsBody, gives 200 web::bulk::BulkResults;
+    POST "/apps/{app_id}/credential-revocations" submit_revocations Member(BUILDERS) => credentials::revoke_credentials_form;
     GET "/organisations/{organisation_id}/apps" show_apps Member(ANY_MEMBER) => apps::list_apps_page, by ["state"];
     POST "/organisations/{organisation_id}/apps" submit_app Member(BUILDERS) => apps::create_app_form;
     GET "/apps/{app_id}" show_app_page Member(ANY_MEMBER) => apps::show_app_page;
@@ -340,7 +347,11 @@ routes! {
     POST "/apps/{app_id}/subscriptions/{subscription_id}/plan" submit_plan_change Member(BUILDERS) => subscriptions::change_plan_form;
     POST "/apps/{app_id}/subscriptions/{subscription_id}/cancel" submit_cancellation Member(BUILDERS) => subscriptions::cancel_form;
     POST "/apps/{app_id}/subscriptions/{subscription_id}/withdraw" submit_withdrawal Member(BUILDERS) => subscriptions::withdraw_form;
+    POST "/apps/{app_id}/subscriptions/{subscription_id}/keep" submit_planned_withdrawal Member(BUILDERS) => subscriptions::keep_form;
+    DELETE "/api/v1/apps/{app_id}/subscriptions/{subscription_id}/planned-change" withdraw_planned_change Member(BUILDERS) => subscriptions::withdraw_planned_change, gives 200 subscriptions::SubscriptionView;
     GET "/operator/requests" show_requests Operator(OperatorRole::ANY) => subscriptions::show_requests_page, by ["state"];
+    POST "/operator/requests" submit_decisions Operator(MANAGERS) => subscriptions::decide_requests_form;
+    POST "/api/v1/operator/request-decisions" decide_subscription_requests Operator(MANAGERS) => subscriptions::decide_requests, takes subscriptions::RequestDecisionsBody, gives 200 web::bulk::BulkResults;
     GET "/operator/requests/{request_id}" show_request_page Operator(OperatorRole::ANY) => subscriptions::show_request_page;
     GET "/api/v1/operator/requests/{request_id}" show_subscription_request Operator(OperatorRole::ANY) => subscriptions::show_request, gives 200 subscriptions::RequestView;
     GET "/apps/{app_id}/subscriptions/{subscription_id}/plan" show_plan_change Member(ANY_MEMBER) => subscriptions::preview_plan_change_page;
@@ -361,6 +372,8 @@ routes! {
     POST "/api/v1/operator/usage/rollup-rebuilds" rebuild_rollups Operator(ADMINISTRATORS) => metering::rebuild_rollups, gives 202;
     // E-mails
     GET "/operator/emails" show_emails Operator(OperatorRole::ANY) => emails::show_emails, by ["state"];
+    POST "/operator/emails" submit_email_retries Operator(ADMINISTRATORS) => emails::retry_emails_form;
+    POST "/api/v1/operator/email-retries" retry_emails Operator(ADMINISTRATORS) => emails::retry_emails, takes emails::EmailRetriesBody, gives 200 web::bulk::BulkResults;
     POST "/operator/emails/{email_id}/retry" submit_email_retry Operator(ADMINISTRATORS) => emails::retry_email_form;
     GET "/api/v1/operator/emails" list_emails Operator(OperatorRole::ANY) => emails::list_emails, gives 200 emails::EmailList, by ["state"];
     POST "/api/v1/operator/emails/{email_id}/retries" retry_email Operator(ADMINISTRATORS) => emails::retry_email, gives 204;
@@ -486,6 +499,9 @@ routes! {
     POST "/api/v1/submissions/{submission_id}/events" act_on_submission Member(BUILDERS) => reviews::act_on_submission, takes reviews::EventBody, gives 200 reviews::SubmissionView;
     POST "/api/v1/submissions/{submission_id}/messages" send_review_message Member(BUILDERS) => reviews::send_message, takes threads::MessageBody, gives 200 reviews::SubmissionView;
     GET "/operator/submissions" show_review_queue_page Operator(OperatorRole::ANY) => reviews::show_queue_page, by ["state"];
+    POST "/operator/submissions" submit_review_desk Operator(REVIEWERS) => reviews::submit_review_desk;
+    POST "/api/v1/operator/submission-assignments" assign_submissions Operator(REVIEWERS) => reviews::assign_submissions, takes reviews::AssignmentsBody, gives 200 web::bulk::BulkResults;
+    POST "/api/v1/operator/submission-decisions" decide_submissions Operator(REVIEWERS) => reviews::decide_submissions, takes reviews::SubmissionDecisionsBody, gives 200 web::bulk::BulkResults;
     GET "/operator/submissions/{submission_id}" show_review_page Operator(OperatorRole::ANY) => reviews::show_review_page;
     POST "/operator/submissions/{submission_id}/assign" submit_assignment Operator(REVIEWERS) => reviews::assign_submission_form;
     POST "/operator/submissions/{submission_id}/reviews/{track}" submit_track_review Operator(REVIEWERS) => reviews::judge_track_form;
@@ -510,6 +526,8 @@ routes! {
     POST "/installations/{installation_id}/opinion" submit_opinion Session => directory::submit_opinion;
     PUT "/api/v1/installations/{installation_id}/opinion" put_opinion Session => directory::put_opinion, takes directory::OpinionBody, gives 200 directory::Opinion;
     GET "/operator/opinions" show_opinions_page Operator(OperatorRole::ANY) => directory::show_opinions_page, by ["is_shown"];
+    POST "/operator/opinions" submit_opinion_choices Operator(EDITORS) => directory::submit_opinion_choices;
+    POST "/api/v1/operator/opinion-choices" choose_opinions Operator(EDITORS) => directory::choose_opinions, takes directory::OpinionChoicesBody, gives 200 web::bulk::BulkResults;
     POST "/operator/opinions/{installation_id}" submit_opinion_choice Operator(EDITORS) => directory::submit_opinion_choice;
     GET "/api/v1/operator/opinions" list_opinions Operator(OperatorRole::ANY) => directory::show_opinions, gives 200 directory::OpinionList, by ["is_shown"];
     PUT "/api/v1/operator/opinions/{installation_id}" put_opinion_choice Operator(EDITORS) => directory::put_opinion_choice, takes directory::OpinionChoice, gives 200 directory::Opinion;
@@ -544,6 +562,8 @@ routes! {
     GET "/api/v1/threads/{thread_id}" show_thread Member(ANY_MEMBER) => threads::show_thread, gives 200 threads::ThreadView;
     POST "/api/v1/threads/{thread_id}/messages" write_in_thread Member(ANY_MEMBER) => threads::write_in_thread, takes threads::MessageBody, gives 200 threads::ThreadView;
     GET "/operator/threads" show_thread_queue Operator(OperatorRole::ANY) => threads::show_thread_queue, by ["state", "organisation_id", "app", "tag"];
+    POST "/operator/threads" submit_thread_changes Operator(EDITORS) => threads::submit_thread_changes;
+    POST "/api/v1/operator/thread-changes" change_threads Operator(EDITORS) => threads::change_threads, takes threads::ThreadChangesBody, gives 200 web::bulk::BulkResults;
     GET "/operator/threads/{thread_id}" show_operator_thread_page Operator(OperatorRole::ANY) => threads::show_operator_thread_page;
     POST "/operator/threads/{thread_id}/messages" submit_thread_answer Operator(EDITORS) => threads::submit_thread_answer;
     POST "/operator/threads/{thread_id}/change" submit_thread_change Operator(EDITORS) => threads::submit_thread_change;

@@ -1,15 +1,21 @@
 //! The customer's form for an opinion, and the operator's choice.
 
 use askama::Template;
+use schemars::JsonSchema;
+use serde::Deserialize;
 
-use super::opinions::{OpinionBody, OpinionList, choose, list_opinions, write_opinion};
+use super::opinions::{
+    OpinionBody, OpinionList, choose, find_opinion, list_opinions, write_opinion,
+};
 use crate::context::Context;
 use crate::encoding::readable_time;
 use crate::installations::{own_installation, refuse_opinion};
 use crate::organisations::OperatorRole;
 use crate::routes::{EDITORS, Outcome};
+use crate::web::bulk::{self, Done, Report, Task};
+use crate::web::forms::Shown;
 use crate::web::listed::Listed;
-use crate::web::{Page, response};
+use crate::web::{Failure, Page, response};
 
 /// `POST /installations/{installation_id}/opinion`
 pub async fn submit_opinion(context: &Context) -> Outcome {
@@ -29,6 +35,8 @@ pub async fn submit_opinion(context: &Context) -> Outcome {
     }
 }
 
+const PATH: &str = "/operator/opinions";
+
 #[derive(Template)]
 #[template(path = "directory/templates/opinions.html")]
 struct OpinionsPage {
@@ -36,6 +44,8 @@ struct OpinionsPage {
     list: OpinionList,
     listed: Listed,
     may_choose: bool,
+    shown: Shown,
+    report: Option<Report>,
 }
 
 impl OpinionsPage {
@@ -44,21 +54,87 @@ impl OpinionsPage {
     }
 }
 
-/// `GET /operator/opinions`
-pub async fn show_opinions_page(context: &Context) -> Outcome {
+async fn opinions_page(
+    context: &Context,
+    shown: Shown,
+    report: Option<Report>,
+) -> Result<OpinionsPage, Failure> {
     let roles = &context.person()?.operator_roles;
     let list = list_opinions(context).await?;
-    let path = "/operator/opinions";
-    response::html(&OpinionsPage {
+    Ok(OpinionsPage {
         page: Page::new(context, "What customers say"),
-        listed: Listed::of(context, path, path, list.next_cursor.as_deref()),
+        listed: Listed::of(context, PATH, PATH, list.next_cursor.as_deref()),
         list,
         may_choose: OperatorRole::any_of(roles, EDITORS),
+        shown,
+        report,
     })
 }
 
-/// `POST /operator/opinions/{installation_id}`
+/// `GET /operator/opinions`
+pub async fn show_opinions_page(context: &Context) -> Outcome {
+    response::html(&opinions_page(context, Shown::default(), None).await?)
+}
+
+/// Several opinions are shown or hidden.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct OpinionChoicesBody {
+    /// The installations whose customers wrote them, at most 100.
+    pub installation_ids: Vec<String>,
+    /// Whether the directory shows them.
+    pub is_shown: bool,
+}
+
+async fn choose_one(context: &Context, id: &str, is_shown: bool) -> Result<Done, Failure> {
+    let installation_id = id.parse().map_err(|_| Failure::not_found())?;
+    let found = find_opinion(&context.connection, installation_id).await?;
+    let opinion = found.ok_or_else(Failure::not_found)?;
+    if opinion.is_shown == is_shown {
+        return Err(Failure::conflict("no_change", "It is like that already."));
+    }
+    choose(context, installation_id, is_shown).await?;
+    let back = if is_shown { "hide" } else { "show" };
+    let name = format!("{} · {}", opinion.app, opinion.signed_by);
+    Ok(Done::until(name, vec![("choice", back.to_owned())]))
+}
+
+async fn choose_each(context: &Context, tasks: &[Task<bool>]) -> Report {
+    bulk::run(context, tasks, PATH, async |id, is_shown: &bool| {
+        choose_one(context, id, *is_shown).await
+    })
+    .await
+}
+
+/// `POST /api/v1/operator/opinion-choices`
+pub async fn choose_opinions(context: &Context) -> Outcome {
+    let body: OpinionChoicesBody = context.json()?;
+    let tasks = bulk::tasks_of(&body.installation_ids, &body.is_shown)?;
+    response::ok(&choose_each(context, &tasks).await.told)
+}
+
+/// `POST /operator/opinions`
+pub async fn submit_opinion_choices(context: &Context) -> Outcome {
+    let form = context.form();
+    match bulk::tasks_of_form(&form, |form| Ok(form.text("choice") == "show")) {
+        Ok(tasks) => {
+            let report = choose_each(context, &tasks).await;
+            response::html(&opinions_page(context, Shown::default(), Some(report)).await?)
+        }
+        Err(failure) => {
+            let status = failure.status;
+            let shown = bulk::refused(form, failure)?;
+            response::html_with(status, &opinions_page(context, shown, None).await?)
+        }
+    }
+}
+
+/// `POST /operator/opinions/{installation_id}`: the list again, with what takes the choice back.
 pub async fn submit_opinion_choice(context: &Context) -> Outcome {
-    choose(context, context.form().text("choice") == "show").await?;
-    Ok(response::see_other("/operator/opinions?done=saved"))
+    let task = Task {
+        id: context.path_text("installation_id").to_owned(),
+        change: context.form().text("choice") == "show",
+    };
+    let report = choose_each(context, &[task]).await;
+    response::html(&opinions_page(context, Shown::default(), Some(report)).await?)
 }

@@ -223,10 +223,13 @@ pub async fn write_opinion(
         .await
 }
 
-/// Shows or hides the path's opinion.
-pub async fn choose(context: &Context, is_shown: bool) -> Result<(), Failure> {
+/// Shows or hides an opinion.
+pub async fn choose(
+    context: &Context,
+    installation_id: InstallationId,
+    is_shown: bool,
+) -> Result<(), Failure> {
     let connection = &context.connection;
-    let installation_id: InstallationId = context.path_id("installation_id")?;
     let action = if is_shown {
         "opinion.shown"
     } else {
@@ -267,8 +270,8 @@ pub async fn show_opinions(context: &Context) -> Outcome {
 /// `PUT /api/v1/operator/opinions/{installation_id}`
 pub async fn put_opinion_choice(context: &Context) -> Outcome {
     let body: OpinionChoice = context.json()?;
-    choose(context, body.is_shown).await?;
     let installation_id = context.path_id("installation_id")?;
+    choose(context, installation_id, body.is_shown).await?;
     let opinion = find_opinion(&context.connection, installation_id).await?;
     response::ok(&opinion.ok_or_else(Failure::not_found)?)
 }

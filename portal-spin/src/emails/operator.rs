@@ -3,17 +3,21 @@
 
 use askama::Template;
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::delivery::TRIES;
 use crate::context::Context;
 use crate::database::DatabaseError;
 use crate::encoding::readable_time;
 use crate::routes::{ADMINISTRATORS, Outcome};
+use crate::web::bulk::{self, Done, Report, Task};
+use crate::web::forms::Shown;
 use crate::web::listed::Listed;
 use crate::web::paging::{PageOf, PageRequest, finds};
 use crate::web::{Failure, Page, response};
 use crate::{audit, params};
+
+const PATH: &str = "/operator/emails";
 
 /// An e-mail, without its text.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
@@ -111,6 +115,8 @@ struct EmailsPage {
     emails: Vec<EmailView>,
     listed: Listed,
     may_retry: bool,
+    shown: Shown,
+    report: Option<Report>,
 }
 
 impl EmailsPage {
@@ -121,23 +127,29 @@ impl EmailsPage {
 
 /// `GET /operator/emails?state=`
 pub async fn show_emails(context: &Context) -> Outcome {
+    response::html(&emails_page(context, Shown::default(), None).await?)
+}
+
+async fn emails_page(
+    context: &Context,
+    shown: Shown,
+    report: Option<Report>,
+) -> Result<EmailsPage, Failure> {
     let state = context.query("state").unwrap_or_default();
     let list = list(context, &state).await?;
     let roles = &context.person()?.operator_roles;
-    response::html(&EmailsPage {
+    Ok(EmailsPage {
         page: Page::new(context, "E-mails"),
-        listed: {
-            let path = "/operator/emails";
-            Listed::of(context, path, path, list.next_cursor.as_deref())
-        },
+        listed: Listed::of(context, PATH, PATH, list.next_cursor.as_deref()),
+        shown,
+        report,
         emails: list.items,
         may_retry: crate::organisations::OperatorRole::any_of(roles, ADMINISTRATORS),
     })
 }
 
 /// Lets an e-mail that was not sent be tried again, from the first wait on.
-async fn retry(context: &Context) -> Result<(), Failure> {
-    let email_id = context.path_text("email_id");
+async fn retry(context: &Context, email_id: &str) -> Result<(), Failure> {
     context
         .connection
         .transaction(async || {
@@ -161,14 +173,59 @@ async fn retry(context: &Context) -> Result<(), Failure> {
 
 /// `POST /api/v1/operator/emails/{email_id}/retries`
 pub async fn retry_email(context: &Context) -> Outcome {
-    retry(context).await?;
+    retry(context, context.path_text("email_id")).await?;
     Ok(response::no_content())
 }
 
 /// `POST /operator/emails/{email_id}/retry`
 pub async fn retry_email_form(context: &Context) -> Outcome {
-    retry(context).await?;
+    retry(context, context.path_text("email_id")).await?;
     Ok(response::see_other(
         "/operator/emails?state=waiting&done=saved",
     ))
+}
+
+/// Several e-mails are tried again.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EmailRetriesBody {
+    /// The e-mails, at most 100.
+    pub email_ids: Vec<String>,
+}
+
+async fn retry_each(context: &Context, tasks: &[Task<()>]) -> Report {
+    bulk::run(context, tasks, PATH, async |id, ()| {
+        let sql = "SELECT recipient, sent_at FROM emails WHERE email_id = $1";
+        let found = context.connection.query_optional(sql, params![id]).await?;
+        let row = found.ok_or_else(Failure::not_found)?;
+        if row.get::<Option<i64>>(1)?.is_some() {
+            return Err(Failure::conflict("already_sent", "It was sent."));
+        }
+        retry(context, id).await?;
+        Ok(Done::for_good(row.get::<String>(0)?))
+    })
+    .await
+}
+
+/// `POST /api/v1/operator/email-retries`
+pub async fn retry_emails(context: &Context) -> Outcome {
+    let body: EmailRetriesBody = context.json()?;
+    let tasks = bulk::tasks_of(&body.email_ids, &())?;
+    response::ok(&retry_each(context, &tasks).await.told)
+}
+
+/// `POST /operator/emails`
+pub async fn retry_emails_form(context: &Context) -> Outcome {
+    let form = context.form();
+    match bulk::tasks_of_form(&form, |_| Ok(())) {
+        Ok(tasks) => {
+            let report = retry_each(context, &tasks).await;
+            response::html(&emails_page(context, Shown::default(), Some(report)).await?)
+        }
+        Err(failure) => {
+            let status = failure.status;
+            let shown = bulk::refused(form, failure)?;
+            response::html_with(status, &emails_page(context, shown, None).await?)
+        }
+    }
 }

@@ -406,29 +406,91 @@ pub async fn programme_invitations(context: &Context) -> Result<ProgrammeInvitat
 
 /// `DELETE /api/v1/operator/invitations/{programme_invitation_id}`
 pub async fn revoke_programme_invitation(context: &Context) -> Outcome {
-    withdraw(context).await?;
+    withdraw(context, context.path_text("programme_invitation_id")).await?;
     Ok(response::no_content())
 }
 
-/// Withdraws the open invitation of the path.
-pub(super) async fn withdraw(context: &Context) -> Result<(), Failure> {
-    let id = context.path_text("programme_invitation_id");
+/// `POST /api/v1/operator/invitations/{programme_invitation_id}/resends`
+pub async fn resend_programme_invitation(context: &Context) -> Outcome {
+    send_again(context, context.path_text("programme_invitation_id")).await?;
+    Ok(response::no_content())
+}
+
+/// Whom an invitation is for, and what became of it.
+pub(super) async fn find_addressee(context: &Context, id: &str) -> Result<(String, bool), Failure> {
+    let sql = "SELECT email, accepted_at_ms FROM programme_invitations
+         WHERE programme_invitation_id = $1";
+    let found = context.connection.query_optional(sql, params![id]).await?;
+    let row = found.ok_or_else(Failure::not_found)?;
+    Ok((row.get(0)?, row.get::<Option<i64>>(1)?.is_some()))
+}
+
+/// Sends an invitation that was not accepted again: a new link with the same presets, and the old one
+/// stops.
+pub(super) async fn send_again(context: &Context, id: &str) -> Result<(), Failure> {
+    let (email, is_accepted) = find_addressee(context, id).await?;
+    if is_accepted {
+        return Err(Failure::conflict(
+            "already_joined",
+            "The invitation was accepted.",
+        ));
+    }
     let connection = &context.connection;
     connection
         .transaction(async || {
-            let revoked = connection
-                .execute(
-                    "UPDATE programme_invitations SET revoked_at_ms = $1
-                     WHERE programme_invitation_id = $2 AND accepted_at_ms IS NULL AND revoked_at_ms IS NULL",
-                    params![context.now_ms, id],
-                )
-                .await?;
-            if revoked == 0 {
-                return Err(Failure::not_found());
+            let sql = "SELECT organisation_name, partner_type, tier, tags, plan_id, revoked_at_ms
+                 FROM programme_invitations WHERE programme_invitation_id = $1";
+            let row = connection.query_one(sql, params![id]).await?;
+            let (name, tags): (String, String) = (row.get(0)?, row.get(3)?);
+            let plan_id: Option<String> = row.get(4)?;
+            let preset = Preset {
+                partner_type: row.get(1)?,
+                tier: row.get(2)?,
+                tags: tags.split_whitespace().map(str::to_owned).collect(),
+                plan_id: plan_id.and_then(|text| text.parse().ok()),
+            };
+            let others = "SELECT COUNT(*) FROM programme_invitations WHERE email = $1
+                 AND programme_invitation_id <> $2 AND accepted_at_ms IS NULL
+                 AND revoked_at_ms IS NULL AND expires_at_ms > $3";
+            let parameters = params![email.as_str(), id, context.now_ms];
+            let open: i64 = connection.query_one(others, parameters).await?.get(0)?;
+            if open > 0 {
+                return Err(Failure::conflict(
+                    "already_invited",
+                    "A newer invitation to this address is open.",
+                ));
             }
-            let detail = serde_json::json!({});
-            audit::record(context, None, "programme_invitation.revoked", id, detail).await?;
+            if row.get::<Option<i64>>(5)?.is_none() {
+                revoke(context, id).await?;
+            }
+            insert_and_send(context, &email, &name, &preset).await?;
             Ok(())
         })
         .await
+}
+
+/// Withdraws an open invitation.
+pub(super) async fn withdraw(context: &Context, id: &str) -> Result<(), Failure> {
+    let connection = &context.connection;
+    connection
+        .transaction(async || revoke(context, id).await)
+        .await
+}
+
+/// Stops an invitation's link. Call it inside a transaction.
+async fn revoke(context: &Context, id: &str) -> Result<(), Failure> {
+    let revoked = context
+        .connection
+        .execute(
+            "UPDATE programme_invitations SET revoked_at_ms = $1
+             WHERE programme_invitation_id = $2 AND accepted_at_ms IS NULL AND revoked_at_ms IS NULL",
+            params![context.now_ms, id],
+        )
+        .await?;
+    if revoked == 0 {
+        return Err(Failure::not_found());
+    }
+    let detail = serde_json::json!({});
+    audit::record(context, None, "programme_invitation.revoked", id, detail).await?;
+    Ok(())
 }

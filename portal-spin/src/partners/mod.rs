@@ -7,6 +7,7 @@
 
 mod access_pages;
 mod attributes;
+mod desk;
 mod invitation_pages;
 mod invitations;
 mod joining;
@@ -22,6 +23,7 @@ mod tests;
 
 pub use access_pages::*;
 pub use attributes::*;
+pub use desk::*;
 pub use invitation_pages::*;
 pub use invitations::*;
 pub use joining::*;

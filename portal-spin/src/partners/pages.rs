@@ -2,16 +2,17 @@
 //! to the programme leads.
 
 use askama::Template;
-use shared::ids::OrganisationId;
 
-use super::attributes::{AttributesBody, list_tags, set_attributes};
+use super::attributes::list_tags;
 use super::joining::{JoinBody, find_offer, join};
 use super::kinds::{PartnerType, Tier, partner_types, tiers};
 use crate::context::Context;
+use crate::organisations::OperatorRole;
 use crate::organisations::operator::search_organisations;
 use crate::organisations::sessions::ABSOLUTE_LIMIT_MS;
 use crate::organisations::store::Organisation;
-use crate::routes::Outcome;
+use crate::routes::{MANAGERS, Outcome};
+use crate::web::bulk::Report;
 use crate::web::forms::Shown;
 use crate::web::listed::Listed;
 use crate::web::{Failure, Page, cookies, response};
@@ -23,7 +24,7 @@ struct PartnerRow {
 
 #[derive(Template)]
 #[template(path = "partners/templates/partners.html")]
-struct PartnersPage {
+pub(super) struct PartnersPage {
     page: Page,
     shown: Shown,
     rows: Vec<PartnerRow>,
@@ -34,9 +35,15 @@ struct PartnersPage {
     tier: String,
     tag: String,
     listed: Listed,
+    report: Option<Report>,
+    may_change: bool,
 }
 
-async fn partners_page(context: &Context, shown: Shown) -> Result<PartnersPage, Failure> {
+pub(super) async fn partners_page(
+    context: &Context,
+    shown: Shown,
+    report: Option<Report>,
+) -> Result<PartnersPage, Failure> {
     let connection = &context.connection;
     let query = |name: &str| context.query(name).unwrap_or_default();
     let found = search_organisations(context).await?;
@@ -50,6 +57,8 @@ async fn partners_page(context: &Context, shown: Shown) -> Result<PartnersPage, 
     }
     Ok(PartnersPage {
         page: Page::new(context, "Partners"),
+        may_change: OperatorRole::any_of(&context.person()?.operator_roles, MANAGERS),
+        report,
         shown,
         rows,
         types: partner_types(connection).await?,
@@ -69,31 +78,7 @@ async fn partners_page(context: &Context, shown: Shown) -> Result<PartnersPage, 
 
 /// `GET /operator/partners?q=&partner_type=&tier=&tag=`
 pub async fn show_partners(context: &Context) -> Outcome {
-    response::html(&partners_page(context, Shown::default()).await?)
-}
-
-/// `POST /operator/partners/{organisation_id}`
-pub async fn submit_partner(context: &Context) -> Outcome {
-    let form = context.form();
-    let organisation_id: OrganisationId = context.path_id("organisation_id")?;
-    let body = AttributesBody {
-        partner_type: Some(form.text("partner_type")),
-        tier: Some(form.text("tier")),
-        tags: Some(
-            form.text("tags")
-                .split_whitespace()
-                .map(str::to_owned)
-                .collect(),
-        ),
-    };
-    match set_attributes(context, organisation_id, &body).await {
-        Ok(_) => Ok(response::see_other("/operator/partners?done=saved")),
-        Err(failure) => {
-            let status = failure.status;
-            let shown = Shown::again(form, failure)?;
-            response::html_with(status, &partners_page(context, shown).await?)
-        }
-    }
+    response::html(&partners_page(context, Shown::default(), None).await?)
 }
 
 #[derive(Template)]

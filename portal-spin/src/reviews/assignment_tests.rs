@@ -189,3 +189,45 @@ async fn a_review_is_handed_over_on_its_page() {
         .await
         .expect(403);
 }
+
+#[tokio::test]
+async fn several_submissions_are_handed_over_and_decided_together() {
+    let portal = TestPortal::on_sqlite().await;
+    let pair = Pair::start(&portal).await;
+    let (first, second) = (&pair.desk.reviewer, &pair.second);
+    let assignments = "/api/v1/operator/submission-assignments";
+    let body = json!({ "submission_ids": [pair.id, "smn_none"] });
+    let told = portal.post(assignments, &first.token, body).await;
+    let told = told.expect(200).json();
+    let outcome = (told["done"].as_i64(), told["results"][1]["code"].as_str());
+    assert_eq!(outcome, (Some(1), Some("not_found")), "{told}");
+    let desk = "/operator/submissions";
+    let fields = [
+        ("id", pair.id.as_str()),
+        ("reviewer", second.person_id.as_str()),
+    ];
+    let page = portal.submit(desk, &first.token, &fields).await;
+    let page = page.expect(200).text();
+    assert!(page.contains("1 of 1 done.") && page.contains("name=\"undo\""));
+    let assigned = pair.view(&portal).await["assigned_to"].clone();
+    assert_eq!(assigned, second.person_id.as_str());
+    let back = format!("id={}&reviewer={}", pair.id, first.person_id);
+    let undone = portal.submit(desk, &first.token, &[("undo", &back)]).await;
+    undone.expect(200);
+    let assigned = pair.view(&portal).await["assigned_to"].clone();
+    assert_eq!(assigned, first.person_id.as_str());
+    assert_eq!(pair.records(&portal).await.len(), 3);
+    // A decision without its grounds is refused for each, as it is for one.
+    let decisions = "/api/v1/operator/submission-decisions";
+    let body = json!({ "submission_ids": [pair.id], "decision": { "event": "reject" } });
+    let told = portal.post(decisions, &first.token, body).await;
+    let told = told.expect(200).json();
+    let outcome = (
+        told["done"].as_i64(),
+        told["results"][0]["outcome"].as_str(),
+    );
+    assert_eq!(outcome, (Some(0), Some("refused")), "{told}");
+    let fields = [("id", pair.id.as_str()), ("event", "reject"), ("days", "x")];
+    let refused = portal.submit(desk, &first.token, &fields).await;
+    assert!(refused.expect(422).text().contains("1 to 365 days"));
+}

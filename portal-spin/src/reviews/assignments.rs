@@ -12,7 +12,7 @@ use super::service::{check, standing_of_person};
 use super::store::{Grounds, Submission, name_of};
 use super::tracks::Track;
 use crate::context::Context;
-use crate::database::{Connection, DatabaseError};
+use crate::database::{Connection, DatabaseError, Row};
 use crate::emails;
 use crate::organisations::OperatorRole;
 use crate::organisations::sessions::list_operator_roles;
@@ -74,14 +74,26 @@ pub async fn list_candidates(
     let rows = connection
         .query(&sql, params![submission.organisation_id, appealed_from])
         .await?;
-    rows.iter()
-        .map(|row| {
-            Ok(Reviewer {
-                id: row.get(0)?,
-                name: row.get(1)?,
-            })
-        })
-        .collect()
+    rows.iter().map(reviewer_of).collect()
+}
+
+fn reviewer_of(row: &Row) -> Result<Reviewer, DatabaseError> {
+    Ok(Reviewer {
+        id: row.get(0)?,
+        name: row.get(1)?,
+    })
+}
+
+/// Everyone of the staff who reviews.
+pub async fn list_reviewers(connection: &Connection) -> Result<Vec<Reviewer>, DatabaseError> {
+    let sql = format!(
+        "SELECT p.person_id, {NAME} FROM people p
+         WHERE EXISTS (SELECT 1 FROM operator_members o WHERE o.person_id = p.person_id
+                AND o.role IN ('reviewer', 'administrator'))
+         ORDER BY 2, 1 LIMIT 500"
+    );
+    let rows = connection.query(&sql, vec![]).await?;
+    rows.iter().map(reviewer_of).collect()
 }
 
 /// Tracks of a submission that were handed to reviewers of their own.
@@ -210,10 +222,13 @@ async fn tell_reviewer(
     Ok(())
 }
 
-/// Gives the path's submission, or one track of it, to a reviewer.
-pub async fn assign(context: &Context, body: AssignmentBody) -> Result<Submission, Failure> {
+/// Gives a submission, or one track of it, to a reviewer.
+pub async fn assign(
+    context: &Context,
+    mut submission: Submission,
+    body: AssignmentBody,
+) -> Result<Submission, Failure> {
     let connection = &context.connection;
-    let mut submission = submission_of_path(context).await?;
     let read = submission.clone();
     let me = context.person()?.person_id;
     let reviewer = body.reviewer.unwrap_or(me);
@@ -266,6 +281,7 @@ pub async fn assign(context: &Context, body: AssignmentBody) -> Result<Submissio
 
 /// `POST /api/v1/operator/submissions/{submission_id}/assignments`
 pub async fn assign_submission(context: &Context) -> Outcome {
-    let submission = assign(context, context.json()?).await?;
+    let submission = submission_of_path(context).await?;
+    let submission = assign(context, submission, context.json()?).await?;
     response::ok(&view_review(context, submission).await?)
 }

@@ -5,6 +5,7 @@
 //! (`oauth`) nor the pages that customers browse (`directory`).
 
 mod assignments;
+mod desk;
 mod facts;
 mod gathering;
 pub mod machine;
@@ -29,6 +30,7 @@ mod service_tests;
 mod tests;
 
 pub use assignments::*;
+pub use desk::*;
 pub use operator_pages::*;
 pub use operator_routes::*;
 pub use partner_pages::*;

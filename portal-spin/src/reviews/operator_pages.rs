@@ -1,10 +1,10 @@
-//! The reviewers' pages: the queue, and one submission with its tracks and decision.
+//! The reviewers' page of one submission, with its tracks and decision.
 
 use askama::Template;
 
 use super::assignments::{AssignmentBody, assign};
 use super::machine::{Event, Role, transition};
-use super::operator_routes::{Queue, ReviewBody, ReviewView, judge_track, read_queue, view_review};
+use super::operator_routes::{ReviewBody, ReviewView, judge_track, view_review};
 use super::partner_routes::{submission_of_path, write_message};
 use super::reasons::{ReasonTemplate, read_templates};
 use super::rules::RULES;
@@ -15,50 +15,12 @@ use crate::context::Context;
 use crate::encoding::readable_time;
 use crate::organisations::OperatorRole;
 use crate::routes::{Outcome, REVIEWERS};
+use crate::web::bulk::words;
 use crate::web::forms::{Form, Shown};
-use crate::web::listed::Listed;
 use crate::web::markdown::render as render_markdown;
 use crate::web::{Failure, Page, response};
 
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
-
-#[derive(Template)]
-#[template(path = "reviews/templates/queue.html")]
-struct QueuePage {
-    page: Page,
-    queue: Queue,
-    state: String,
-    states: &'static [(&'static str, &'static str)],
-    listed: Listed,
-}
-
-/// States that the queue offers beside what waits.
-const STATES: &[(&str, &str)] = &[
-    ("approved", "Approved"),
-    ("published", "Published"),
-    ("suspended", "Suspended"),
-    ("rejected", "Rejected"),
-    ("revoked", "Revoked"),
-];
-
-impl QueuePage {
-    fn time(&self, unix_ms: &i64) -> String {
-        readable_time(*unix_ms)
-    }
-}
-
-/// `GET /operator/submissions`
-pub async fn show_queue_page(context: &Context) -> Outcome {
-    let queue = read_queue(context).await?;
-    let path = "/operator/submissions";
-    response::html(&QueuePage {
-        page: Page::new(context, "Reviews"),
-        state: context.query("state").unwrap_or_default(),
-        states: STATES,
-        listed: Listed::of(context, path, path, queue.next_cursor.as_deref()),
-        queue,
-    })
-}
 
 struct TrackBlock {
     track: Track,
@@ -232,15 +194,8 @@ async fn assign_by_form(context: &Context, form: &Form) -> Result<(), Failure> {
             .transpose()
             .map_err(unknown("track"))?,
     };
-    assign(context, body).await?;
+    assign(context, submission_of_path(context).await?, body).await?;
     Ok(())
-}
-
-fn words(text: &str) -> Vec<String> {
-    text.split([' ', ',', '\n', '\r'])
-        .filter(|word| !word.is_empty())
-        .map(str::to_owned)
-        .collect()
 }
 
 /// `POST /operator/submissions/{submission_id}/reviews/{track}`
@@ -268,7 +223,11 @@ pub async fn decide_submission_form(context: &Context) -> Outcome {
     }
 }
 
-async fn decide_by_form(context: &Context, form: &Form) -> Result<(), Failure> {
+/// A decision as a form gives it: what, on which grounds, and until when.
+pub(super) fn read_decision(
+    context: &Context,
+    form: &Form,
+) -> Result<(Event, Grounds, Option<i64>), Failure> {
     let event: Event = form
         .text("event")
         .parse()
@@ -288,6 +247,11 @@ async fn decide_by_form(context: &Context, form: &Form) -> Result<(), Failure> {
             return Err(Failure::field("days", "out_of_range", detail));
         }
     };
+    Ok((event, grounds, deadline))
+}
+
+async fn decide_by_form(context: &Context, form: &Form) -> Result<(), Failure> {
+    let (event, grounds, deadline) = read_decision(context, form)?;
     let submission = submission_of_path(context).await?;
     decide(context, submission, event, grounds, deadline).await?;
     Ok(())

@@ -173,7 +173,8 @@ on_every_database! {
         };
         assert!(!shown().await);
         let choice = format!("/operator/opinions/{installation}");
-        portal.submit(&choice, &desk.reviewer.token, &[("choice", "show")]).await.expect(303);
+        let told = portal.submit(&choice, &desk.reviewer.token, &[("choice", "show")]).await.expect(200).text();
+        assert!(told.contains("1 of 1 done.") && told.contains("name=\"undo\""), "{told}");
         assert!(shown().await);
         assert_eq!(portal.get(&format!("/api/v1/directory/{slug}"), "").await.expect(200).json()["opinions"][0]["signed_by"], "Cleo");
         let form = [("rating", "4"), ("body", "Saves me an hour every week."), ("signed_by", "Cleo")];

@@ -4,6 +4,7 @@
 //! Owns threads, their messages and who waits for an answer. Does not own what a submission is or who
 //! reviews it (`reviews`), nor how much support a partner takes (`analytics` counts the messages).
 
+mod desk;
 mod model;
 mod operator_routes;
 mod pages;
@@ -12,6 +13,7 @@ mod store;
 #[cfg(test)]
 mod tests;
 
+pub use desk::*;
 pub use model::{Message, MessageBody, NewThreadBody, ThreadChangeBody, ThreadList, ThreadView};
 pub use operator_routes::*;
 pub use pages::*;

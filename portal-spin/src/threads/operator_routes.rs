@@ -1,9 +1,9 @@
 //! The operator's side in JSON: the queue of threads, answering, sorting and closing.
 
 use serde_json::json;
-use shared::ids::{OrganisationId, ThreadId};
+use shared::ids::OrganisationId;
 
-use super::model::{MessageBody, ThreadChangeBody, ThreadList};
+use super::model::{MessageBody, ThreadChangeBody, ThreadList, ThreadView};
 use super::routes::{open, show_thread, thread_of_path, write};
 use super::store::{find_thread, list_where, write_tags};
 use crate::context::Context;
@@ -85,14 +85,17 @@ pub async fn answer_thread(context: &Context) -> Outcome {
 
 /// `PATCH /api/v1/operator/threads/{thread_id}`
 pub async fn change_thread(context: &Context) -> Outcome {
-    change(context, &context.json()?).await?;
+    let thread = thread_of_path(context).await?;
+    change(context, &thread, &context.json()?).await?;
     show_thread(context).await
 }
 
-/// Sets tags, closes or opens again.
-pub(super) async fn change(context: &Context, body: &ThreadChangeBody) -> Result<(), Failure> {
-    let thread = thread_of_path(context).await?;
-    let id: ThreadId = context.path_id("thread_id")?;
+/// Sets tags, closes or opens again. What waited when it was closed waits when it is opened.
+pub(super) async fn change(
+    context: &Context,
+    thread: &ThreadView,
+    body: &ThreadChangeBody,
+) -> Result<(), Failure> {
     let tags = match &body.tags {
         Some(tags) => Some(clean_tags(tags.iter().map(String::as_str))?),
         None => None,
@@ -105,16 +108,26 @@ pub(super) async fn change(context: &Context, body: &ThreadChangeBody) -> Result
                 write_tags(connection, &thread.id, tags).await?;
             }
             if let Some(is_closed) = body.is_closed {
-                let sql = if is_closed {
-                    "UPDATE threads SET closed_at_ms = COALESCE(closed_at_ms, $1), waits_since_ms = NULL
-                     WHERE thread_id = $2"
+                let id = thread.id.as_str();
+                let (sql, parameters) = if is_closed {
+                    let sql = "UPDATE threads SET closed_at_ms = COALESCE(closed_at_ms, $1)
+                         WHERE thread_id = $2";
+                    (sql, params![context.now_ms, id])
                 } else {
-                    "UPDATE threads SET closed_at_ms = NULL WHERE $1 > 0 AND thread_id = $2"
+                    let sql = "UPDATE threads SET closed_at_ms = NULL WHERE thread_id = $1";
+                    (sql, params![id])
                 };
-                connection.execute(sql, params![context.now_ms, id]).await?;
+                connection.execute(sql, parameters).await?;
             }
             let detail = json!({ "tags": tags, "is_closed": body.is_closed });
-            audit::record(context, organisation_id, "thread.sorted", &thread.id, detail).await?;
+            audit::record(
+                context,
+                organisation_id,
+                "thread.sorted",
+                &thread.id,
+                detail,
+            )
+            .await?;
             Ok(())
         })
         .await

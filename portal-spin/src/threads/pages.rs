@@ -2,13 +2,15 @@
 
 use askama::Template;
 
-use super::model::{NewThreadBody, ThreadChangeBody, ThreadView};
-use super::operator_routes::{change, queue};
+use super::model::{NewThreadBody, ThreadView};
+use super::operator_routes::queue;
 use super::routes::{open, thread_of_path, threads_of_partner, write};
 use crate::apps::organisation_page;
 use crate::context::Context;
+use crate::organisations::OperatorRole;
 use crate::params;
-use crate::routes::Outcome;
+use crate::routes::{EDITORS, Outcome};
+use crate::web::bulk::Report;
 use crate::web::forms::Shown;
 use crate::web::listed::Listed;
 use crate::web::{Failure, Page, response};
@@ -77,7 +79,7 @@ pub async fn submit_thread(context: &Context) -> Outcome {
 
 #[derive(Template)]
 #[template(path = "threads/templates/thread.html")]
-struct ThreadPage {
+pub(super) struct ThreadPage {
     page: Page,
     shown: Shown,
     thread: ThreadView,
@@ -87,12 +89,14 @@ struct ThreadPage {
     action: String,
     /// Where the submission is seen by this side; empty: it is about none.
     submission: String,
+    report: Option<Report>,
 }
 
-async fn thread_page(
+pub(super) async fn thread_page(
     context: &Context,
     shown: Shown,
     is_operator: bool,
+    report: Option<Report>,
 ) -> Result<ThreadPage, Failure> {
     let thread = thread_of_path(context).await?;
     let side = if is_operator { "/operator" } else { "" };
@@ -113,17 +117,18 @@ async fn thread_page(
             .map(|id| format!("{side}/submissions/{id}"))
             .unwrap_or_default(),
         thread,
+        report,
     })
 }
 
 /// `GET /threads/{thread_id}`
 pub async fn show_thread_page(context: &Context) -> Outcome {
-    response::html(&thread_page(context, Shown::default(), false).await?)
+    response::html(&thread_page(context, Shown::default(), false, None).await?)
 }
 
 /// `GET /operator/threads/{thread_id}`
 pub async fn show_operator_thread_page(context: &Context) -> Outcome {
-    response::html(&thread_page(context, Shown::default(), true).await?)
+    response::html(&thread_page(context, Shown::default(), true, None).await?)
 }
 
 async fn submit(context: &Context, is_operator: bool) -> Outcome {
@@ -139,7 +144,10 @@ async fn submit(context: &Context, is_operator: bool) -> Outcome {
         Err(failure) => {
             let status = failure.status;
             let shown = Shown::again(form, failure)?;
-            response::html_with(status, &thread_page(context, shown, is_operator).await?)
+            response::html_with(
+                status,
+                &thread_page(context, shown, is_operator, None).await?,
+            )
         }
     }
 }
@@ -154,53 +162,40 @@ pub async fn submit_thread_answer(context: &Context) -> Outcome {
     submit(context, true).await
 }
 
-/// `POST /operator/threads/{thread_id}/change`
-pub async fn submit_thread_change(context: &Context) -> Outcome {
-    let form = context.form();
-    let body = ThreadChangeBody {
-        tags: Some(
-            form.text("tags")
-                .split_whitespace()
-                .map(str::to_owned)
-                .collect(),
-        ),
-        is_closed: Some(form.text("is_closed") == "yes"),
-    };
-    match change(context, &body).await {
-        Ok(()) => {
-            let id = context.path_text("thread_id");
-            Ok(response::see_other(&format!(
-                "/operator/threads/{id}?done=saved"
-            )))
-        }
-        Err(failure) => {
-            let status = failure.status;
-            let shown = Shown::again(form, failure)?;
-            response::html_with(status, &thread_page(context, shown, true).await?)
-        }
-    }
-}
-
 #[derive(Template)]
 #[template(path = "threads/templates/queue.html")]
-struct QueuePage {
+pub(super) struct QueuePage {
     page: Page,
     threads: Vec<ThreadView>,
     state: String,
     tag: String,
     listed: Listed,
+    shown: Shown,
+    report: Option<Report>,
+    may_change: bool,
 }
 
-/// `GET /operator/threads?q=&state=&tag=&organisation_id=&app=`
-pub async fn show_thread_queue(context: &Context) -> Outcome {
+pub(super) async fn queue_page(
+    context: &Context,
+    shown: Shown,
+    report: Option<Report>,
+) -> Result<QueuePage, Failure> {
     let found = queue(context).await?;
     let query = |name: &str| context.query(name).unwrap_or_default();
     let path = "/operator/threads";
-    response::html(&QueuePage {
+    Ok(QueuePage {
         page: Page::new(context, "Support"),
         threads: found.items,
         state: query("state"),
         tag: query("tag"),
         listed: Listed::of(context, path, path, found.next_cursor.as_deref()),
+        shown,
+        report,
+        may_change: OperatorRole::any_of(&context.person()?.operator_roles, EDITORS),
     })
+}
+
+/// `GET /operator/threads?q=&state=&tag=&organisation_id=&app=`
+pub async fn show_thread_queue(context: &Context) -> Outcome {
+    response::html(&queue_page(context, Shown::default(), None).await?)
 }

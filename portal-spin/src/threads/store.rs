@@ -217,8 +217,9 @@ pub async fn append_message(
         )
     } else {
         (
-            "UPDATE threads SET waits_since_ms = COALESCE(waits_since_ms, $1), closed_at_ms = NULL,
-                last_message_at_ms = $1 WHERE thread_id = $2",
+            "UPDATE threads SET waits_since_ms = CASE WHEN closed_at_ms IS NULL
+                    THEN COALESCE(waits_since_ms, $1) ELSE $1 END,
+                closed_at_ms = NULL, last_message_at_ms = $1 WHERE thread_id = $2",
             "thread.written",
         )
     };

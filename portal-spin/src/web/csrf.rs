@@ -1,8 +1,8 @@
 //! Forged cross-site requests are refused (ASVS 5.0, 3.5.1).
 //!
-//! A request that changes something and is authenticated by the cookie must come from the portal's own
-//! pages: `Sec-Fetch-Site` and `Origin` must not say otherwise, and a form carries a token that only a
-//! page of this session can know. JSON requests cannot carry a form token; for them a foreign page is
+//! A form, and whatever else the cookie authenticates, must come from the portal's own pages:
+//! `Sec-Fetch-Site` and `Origin`, or where a browser sends neither `Referer`, must not say otherwise; and
+//! within a session a form carries a token that only a page of this session can know. JSON requests cannot carry a form token; for them a foreign page is
 //! stopped by the two headers, and by the content type, which a cross-site form cannot send. Requests
 //! with a bearer token are exempt: a browser never adds one by itself.
 
@@ -38,11 +38,24 @@ pub fn check_origin(context: &Context) -> Result<(), Failure> {
     {
         return Err(refused());
     }
-    match context.header("origin") {
-        None => Ok(()),
-        Some(origin) if is_own_origin(context, origin) => Ok(()),
-        Some(_) => Err(refused()),
-    }
+    let is_own = match (context.header("origin"), context.header("referer")) {
+        (Some(origin), _) => is_own_origin(context, origin),
+        (None, Some(page)) if context.header("sec-fetch-site").is_none() => {
+            is_own_origin(context, origin_of(page))
+        }
+        (None, _) => true,
+    };
+    if is_own { Ok(()) } else { Err(refused()) }
+}
+
+/// `https://portal.example` of the address of a page.
+fn origin_of(url: &str) -> &str {
+    let start = url.find("://").map_or(0, |place| place + 3);
+    let authority = url.get(start..).unwrap_or_default();
+    let length = authority
+        .find(['/', '?', '#', '\\'])
+        .unwrap_or(authority.len());
+    url.get(..start + length).unwrap_or_default()
 }
 
 fn is_own_origin(context: &Context, origin: &str) -> bool {

@@ -174,6 +174,11 @@ impl From<DatabaseError> for Failure {
                 failure.internal = Some(error.to_string().into());
                 failure
             }
+            DatabaseError::Unstorable => Self::new(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "unstorable_text",
+                "The request has the character U+0000 in an address, a query or a text. Take it out.",
+            ),
             _ => Self::internal(&error.to_string()),
         }
     }

@@ -2,6 +2,37 @@
 
 use super::{Failure, FieldError};
 
+/// A name that people read, in a field of this name: trimmed, 1 to `most` characters, one line of plain
+/// text. The only rule for names of people, organisations, apps, keys and whatever else has one.
+pub fn read_name(field: &str, text: &str, most: usize) -> Result<String, FieldError> {
+    let fault = |code: &str, detail: String| FieldError {
+        field: field.to_owned(),
+        code: code.to_owned(),
+        detail,
+    };
+    let name = text.trim();
+    let length = name.chars().count();
+    if length == 0 {
+        Err(fault("required", "Fill this in.".to_owned()))
+    } else if length > most {
+        Err(fault("too_long", format!("Use at most {most} characters.")))
+    } else if name.chars().any(breaks_a_line) {
+        Err(fault(
+            "invalid_text",
+            "Use one line of plain text.".to_owned(),
+        ))
+    } else {
+        Ok(name.to_owned())
+    }
+}
+
+/// Control characters, the two separators that break a line like them, and those that turn the direction
+/// of what follows: a name must not change how the text around it reads.
+fn breaks_a_line(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
 /// The fields of a posted form.
 #[derive(Debug, Clone, Default)]
 pub struct Form {
@@ -152,6 +183,27 @@ impl Shown {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_is_one_line_of_plain_text() {
+        assert_eq!(
+            read_name("name", "  Ünïcödé 株式会社 👩‍💻 ", 80).unwrap(),
+            "Ünïcödé 株式会社 👩‍💻"
+        );
+        assert!(read_name("name", &"ж".repeat(80), 80).is_ok());
+        for (text, code) in [
+            (" \t\r\n", "required"),
+            (&*"ж".repeat(81), "too_long"),
+            ("a\0b", "invalid_text"),
+            ("a\r\nBcc: eve@example.com", "invalid_text"),
+            ("a\u{1b}[2J", "invalid_text"),
+            ("a\u{2028}b", "invalid_text"),
+            ("a\u{202e}moc.live", "invalid_text"),
+        ] {
+            let fault = read_name("organisation_name", text, 80).unwrap_err();
+            assert_eq!((&*fault.field, &*fault.code), ("organisation_name", code));
+        }
+    }
 
     #[test]
     fn a_form_with_a_file_is_read_like_one_without() {

@@ -15,6 +15,8 @@ pub struct Listed {
     pub csv: String,
     /// The next page; empty on the last.
     pub next: String,
+    /// This list as it is looked at: where forms about its rows go.
+    pub here: String,
 }
 
 impl Listed {
@@ -24,25 +26,42 @@ impl Listed {
         let kept: Vec<(&'static str, String)> = context
             .route
             .filters
+            .or_else(|| filters_at(path))
             .unwrap_or_default()
             .iter()
             .filter_map(|name| Some((*name, context.query(name).filter(|text| !text.is_empty())?)))
             .collect();
-        let address = |path: &str, more: (&str, &str)| {
+        let address = |path: &str, more: Option<(&str, &str)>| {
             let mut query = form_urlencoded::Serializer::new(String::new());
             query.extend_pairs(&kept);
             if !question.is_empty() {
                 query.append_pair("q", &question);
             }
-            let query = query.append_pair(more.0, more.1).finish();
-            format!("{path}?{query}")
+            query.extend_pairs(more);
+            match query.finish() {
+                query if query.is_empty() => path.to_owned(),
+                query => format!("{path}?{query}"),
+            }
         };
         Self {
-            csv: address(&format!("/api/v1{api}"), ("format", "csv")),
-            next: next_cursor.map_or_else(String::new, |cursor| address(path, ("cursor", cursor))),
+            csv: address(&format!("/api/v1{api}"), Some(("format", "csv"))),
+            here: {
+                let cursor = context.query("cursor");
+                address(path, cursor.as_deref().map(|cursor| ("cursor", cursor)))
+            },
+            next: next_cursor.map_or_else(String::new, |cursor| {
+                address(path, Some(("cursor", cursor)))
+            }),
             path: path.to_owned(),
             kept,
             question,
         }
     }
+}
+
+/// What the page at this path is filtered by, for the page that answers a form about its rows.
+fn filters_at(path: &str) -> Option<&'static [&'static str]> {
+    let mut routes = crate::routes::ROUTES.iter();
+    let shown = routes.find(|route| route.method == http::Method::GET && route.template == path);
+    shown?.filters
 }

@@ -3,6 +3,8 @@
 
 use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd, html};
 
+use super::response;
+
 /// The events of a text, without what could harm.
 pub fn harmless_events(markdown: &str) -> impl Iterator<Item = Event<'_>> {
     let options =
@@ -60,9 +62,7 @@ pub fn render_line(markdown: &str) -> String {
 }
 
 fn is_harmless(url: &str) -> bool {
-    let is_page_of_the_portal =
-        url.starts_with('/') && !url.starts_with("//") && !url.contains('\\');
-    is_page_of_the_portal
+    response::is_own_path(url)
         || ["https://", "http://", "mailto:", "#"]
             .iter()
             .any(|start| url.starts_with(start))

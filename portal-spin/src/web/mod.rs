@@ -4,6 +4,9 @@
 
 pub mod assets;
 pub mod body;
+pub mod bulk;
+#[cfg(test)]
+mod bulk_desk_tests;
 pub mod cookies;
 pub mod csrf;
 pub mod failure;
@@ -24,6 +27,7 @@ mod misfit_tests;
 pub mod multipart;
 pub mod openapi;
 pub mod paging;
+pub mod preconditions;
 pub mod response;
 pub mod schemas;
 #[cfg(test)]

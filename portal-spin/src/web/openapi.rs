@@ -135,6 +135,12 @@ fn parameters_of(route: &Route) -> Vec<Value> {
     if route.method == http::Method::POST {
         parameters.push(common("Idempotency-Key"));
     }
+    if matches!(
+        route.method,
+        http::Method::PUT | http::Method::PATCH | http::Method::DELETE
+    ) {
+        parameters.push(common("If-Match"));
+    }
     parameters
 }
 
@@ -158,6 +164,10 @@ fn common_parameters() -> Value {
         "Idempotency-Key": {
             "name": "Idempotency-Key", "in": "header", "schema": text,
             "description": "The same key and body get the first answer again.",
+        },
+        "If-Match": {
+            "name": "If-Match", "in": "header", "schema": text,
+            "description": "The `ETag` of the object as it was read; 412 if it is another now.",
         },
     })
 }

@@ -74,6 +74,15 @@ pub fn see_other(location: &str) -> Response {
     response
 }
 
+/// Whether a browser that is sent here stays at the portal (ASVS 5.0, 3.7.2). Browsers take `\` for `/`
+/// and leave tabs and line ends out, so a path has none of them.
+pub fn is_own_path(path: &str) -> bool {
+    path.starts_with('/')
+        && !path.starts_with("//")
+        && path.is_ascii()
+        && !path.contains(|c: char| c == '\\' || c.is_ascii_control())
+}
+
 /// JSON with an `ETag` over its bytes; 304 when the client has them already.
 pub fn json_with_etag(
     if_none_match: Option<&str>,

@@ -1,5 +1,7 @@
+use serde_json::json;
+
 use crate::routes::{Found, find};
-use crate::testing::{PASSWORD, TestDatabase, TestPortal};
+use crate::testing::{PASSWORD, TestDatabase, TestPortal, on_every_database};
 
 #[test]
 fn a_literal_segment_wins_over_a_parameter_and_segments_are_decoded() {
@@ -256,6 +258,110 @@ async fn an_etag_spares_the_second_answer() {
         .await
         .expect(304);
     assert!(second.body.is_empty());
+}
+
+on_every_database! {
+    async fn a_text_that_no_database_holds_is_refused_and_not_a_fault_of_ours(portal: TestPortal) {
+        let actor = portal.sign_up("ada@partner.example", "Meridian").await;
+        for path in ["/products/%00", "/api/v1/directory/%00", "/api/v1/agreements?q=%00"] {
+            let answer = portal.get(path, &actor.token).await;
+            assert!((400..500).contains(&answer.status) || answer.status == 200, "{path}: {}", answer.status);
+        }
+        let path = format!("/api/v1/organisations/{}/apps", actor.organisation_id);
+        let answer = portal.post(&path, &actor.token, json!({ "name": "a\u{0}b" })).await;
+        assert_eq!(answer.status, 422);
+    }
+}
+
+#[tokio::test]
+async fn nobody_is_logged_in_by_a_form_of_another_site() {
+    let portal = TestPortal::on_sqlite().await;
+    let actor = portal.sign_up("ada@partner.example", "Meridian").await;
+    let body = form_urlencoded::Serializer::new(String::new())
+        .append_pair("email", &actor.email)
+        .append_pair("password", PASSWORD)
+        .finish();
+    let form = ("content-type", "application/x-www-form-urlencoded");
+    for foreign in [
+        ("sec-fetch-site", "cross-site"),
+        ("origin", "https://elsewhere.example"),
+    ] {
+        let answer = portal
+            .request("POST", "/log-in", &[form, foreign], &body)
+            .await;
+        assert_eq!(answer.expect(403).header("set-cookie"), "");
+    }
+    let own = ("origin", "http://portal.test");
+    portal
+        .request("POST", "/log-in", &[form, own], &body)
+        .await
+        .expect(303);
+    portal
+        .request("POST", "/log-in", &[form], &body)
+        .await
+        .expect(303);
+}
+
+#[test]
+fn only_paths_of_the_portal_are_its_own() {
+    use super::response::is_own_path;
+    assert!(is_own_path("/apps/app_1?tab=keys#top"));
+    for elsewhere in [
+        "",
+        "apps",
+        "https://a.example",
+        "//a.example",
+        "/\\a.example",
+        "\\\\a.example",
+        "/\t/a.example",
+        "/\n/a.example",
+        "/\r\n/a.example",
+        "\t//a.example",
+        "/\0/a.example",
+        "/caf\u{e9}",
+    ] {
+        assert!(!is_own_path(elsewhere), "{elsewhere:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_change_can_be_bound_to_what_was_read() {
+    let portal = TestPortal::on_sqlite().await;
+    let actor = portal.sign_up("ada@partner.example", "Meridian").await;
+    let app = portal
+        .post(
+            &format!("/api/v1/organisations/{}/apps", actor.organisation_id),
+            &actor.token,
+            json!({ "name": "Shop" }),
+        )
+        .await
+        .expect(201)
+        .json();
+    let path = format!("/api/v1/apps/{}", app["id"].as_str().unwrap());
+    let seen = portal.get(&path, &actor.token).await.expect(200);
+    let tag = seen.header("etag").to_owned();
+    let bearer = format!("Bearer {}", actor.token);
+    let rename = async |tag: &str, name: &str| {
+        let headers = [
+            ("authorization", bearer.as_str()),
+            ("content-type", "application/json"),
+            ("if-match", tag),
+        ];
+        let body = json!({ "name": name }).to_string();
+        portal.request("PATCH", &path, &headers, &body).await
+    };
+    rename(&tag, "Shop 2").await.expect(200);
+    let late = rename(&tag, "Shop 3").await.expect(412);
+    assert_eq!(late.code(), "changed_meanwhile");
+    let now = portal.get(&path, &actor.token).await.expect(200);
+    assert_eq!(now.json()["name"], "Shop 2");
+    let either = format!("\"other\", {}", now.header("etag"));
+    rename(&either, "Shop 3").await.expect(200);
+    rename("*", "Shop 4").await.expect(200);
+    // A weak tag never matches here.
+    rename(&format!("W/{}", now.header("etag")), "Shop 5")
+        .await
+        .expect(412);
 }
 
 #[tokio::test]

@@ -67,5 +67,31 @@ pub async fn count_attempt_by_address(context: &Context, limit: Limit) -> Result
         attempts: limit.attempts * factor,
         ..limit
     };
-    count_attempt(context, limit, &context.address()).await
+    count_attempt(context, limit, &neighbourhood(&context.address())).await
+}
+
+/// The addresses that one customer of a network has: an IPv4 address, or the /64 of an IPv6 address.
+pub fn neighbourhood(address: &str) -> String {
+    match address.parse() {
+        Ok(std::net::IpAddr::V6(v6)) if v6.to_ipv4_mapped().is_none() => {
+            let [a, b, c, d, ..] = v6.segments();
+            format!("{a:x}:{b:x}:{c:x}:{d:x}::/64")
+        }
+        _ => address.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::neighbourhood;
+
+    #[test]
+    fn addresses_of_one_network_of_version_6_are_counted_together() {
+        let one = neighbourhood("2001:db8:1:2::7");
+        assert_eq!(one, neighbourhood("2001:db8:1:2:ffff::1"));
+        assert_ne!(one, neighbourhood("2001:db8:1:3::7"));
+        assert_eq!(neighbourhood("192.0.2.7"), "192.0.2.7");
+        assert_eq!(neighbourhood("::ffff:192.0.2.7"), "::ffff:192.0.2.7");
+        assert_eq!(neighbourhood(""), "");
+    }
 }

@@ -71,3 +71,53 @@ const judgeSoon = (isQuick, ms) => {
 };
 judged?.addEventListener("input", () => judgeSoon(true, 600));
 judged?.addEventListener("change", () => judgeSoon(false, 200));
+
+// Rows that can be chosen: how many there are, and the box that stands for all of them.
+const boxes = () => [...all("input[form=chosen][name=id]")];
+const everything = one("input[form=chosen][name=everything]");
+const count = () => {
+  const chosen = boxes().filter((box) => box.checked).length;
+  if (everything) everything.checked = chosen > 0 && chosen === boxes().length;
+  const shown = one("[data-chosen]");
+  if (shown) [shown.textContent, shown.hidden] = [chosen, !chosen];
+};
+addEventListener("change", (event) => {
+  if (event.target === everything) boxes().forEach((box) => { box.checked = everything.checked; });
+  if (event.target.getAttribute?.("form") === "chosen") count();
+});
+count();
+
+// Keys of one letter, unless something is typed into; they can be switched off in the help.
+const help = one("#keys");
+const off = "portico-keys-off";
+const lines = () => [...all("main tbody tr, main article.card")]
+  .map((line) => line.querySelector("input[form=chosen]:not([type=hidden]), a")).filter(Boolean);
+const step = (by) => {
+  const stops = lines();
+  const at = stops.findIndex((stop) => (stop.closest("tr, article")).contains(document.activeElement));
+  stops[at < 0 ? (by > 0 ? 0 : stops.length - 1) : Math.min(Math.max(at + by, 0), stops.length - 1)]?.focus();
+};
+const here = (selector) => document.activeElement.closest("tr, article")?.querySelector(selector);
+const keys = {
+  j: () => step(1),
+  k: () => step(-1),
+  x: () => here("input[form=chosen]")?.click(),
+  X: () => everything?.click(),
+  o: () => here("a")?.click(),
+  c: () => { const form = one("details.chosen"); if (form) { form.open = true; one("#chosen :is(input:not([type=hidden]), select, button)")?.focus(); } },
+  "/": () => (one("#list-q") || one("main [type=search]") || one("#find"))?.select(),
+  "?": () => help?.showModal(),
+};
+addEventListener("keydown", (event) => {
+  const typed = event.target.closest?.("input:not([type=checkbox], [type=radio]), textarea, select, dialog");
+  if (typed || event.metaKey || event.ctrlKey || event.altKey || !keys[event.key]) return;
+  if (localStorage.getItem(off) && event.key !== "?") return;
+  event.preventDefault();
+  keys[event.key]();
+});
+if (help) {
+  const box = one("#keys-on");
+  box.checked = !localStorage.getItem(off);
+  box.addEventListener("change", () => box.checked ? localStorage.removeItem(off) : localStorage.setItem(off, "1"));
+  all("[data-keys]").forEach((button) => { button.hidden = false; button.addEventListener("click", () => help.showModal()); });
+}
