@@ -101,4 +101,41 @@ on_every_database! {
         portal.post("/internal/tick", &secret, json!({})).await.expect(200);
         assert_eq!(portal.get(&subscription, &token().await).await.expect(200).json()["state"], "cancelled");
     }
+
+    async fn what_is_planned_is_judged_when_going_live_and_can_be_withdrawn(portal: TestPortal) {
+        let (actor, app) = start(&portal).await;
+        accept_all(&portal, &actor).await;
+        first_call(&portal, &actor, &app).await;
+        let subscription = subscription(&portal, &actor, &app).await;
+        let catalogue = portal.get("/api/v1/products", "").await.expect(200).json();
+        let plans = catalogue["items"][0]["plans"].as_array().unwrap();
+        let scale = plans.iter().find(|plan| plan["name"] == "Scale").unwrap()["id"].clone();
+        let later = json!({ "plan_id": scale, "when": "period_end" });
+        let planned = async || portal.post(&format!("{subscription}/plan-changes"), &actor.token, later.clone()).await.expect(200).json();
+        let withdrawn = async || portal.call("DELETE", &format!("{subscription}/planned-change"), &actor.token, None).await;
+        // In the sandbox any plan may be planned; what it asks for is asked when going live.
+        assert_eq!(planned().await["next_plan"]["plan_id"], scale);
+        let refused = portal.post(&format!("{subscription}/go-live"), &actor.token, json!({})).await.expect(409);
+        assert_eq!(refused.code(), "checklist_incomplete");
+        assert!(refused.text().contains("Billing details given"), "{}", refused.text());
+        assert_eq!(withdrawn().await.expect(200).json()["next_plan"], Value::Null);
+        assert_eq!(withdrawn().await.expect(409).code(), "nothing_planned");
+        let live = portal.post(&format!("{subscription}/go-live"), &actor.token, json!({})).await.expect(201).json();
+        assert_eq!(live["state"], "approved");
+        // Live, a person decides, and the date asked for holds.
+        let details = [("legal_name", "Partner Ltd"), ("address", "1 Main Street"), ("country", "DE")];
+        portal.submit(&format!("/organisations/{}/billing/account", actor.organisation_id), &actor.token, &details).await.expect(303);
+        let waiting = planned().await;
+        assert_eq!((&waiting["next_plan"], waiting["request"]["state"].as_str()), (&Value::Null, Some("waiting")));
+        let manager = portal.sign_up("manager@operator.example", "Operator").await;
+        portal.make_operator(&manager, "manager").await;
+        let decisions = format!("/api/v1/operator/requests/{}/decisions", waiting["request"]["id"].as_str().unwrap());
+        portal.post(&decisions, &manager.token, json!({ "outcome": "approved", "reason": "Welcome." })).await.expect(200);
+        let approved = portal.get(&subscription, &actor.token).await.expect(200).json();
+        assert_eq!((approved["plan_name"].as_str(), &approved["next_plan"]["plan_id"]), (Some("Free"), &scale));
+        assert_eq!(approved["next_plan"]["from"], "2026-02-01T00:00:00.000Z");
+        let page = format!("{}/keep", subscription.strip_prefix("/api/v1").unwrap());
+        portal.submit(&page, &actor.token, &[]).await.expect(303);
+        assert_eq!(portal.get(&subscription, &actor.token).await.json()["next_plan"], Value::Null);
+    }
 }
