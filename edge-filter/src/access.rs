@@ -277,7 +277,7 @@ fn check_agreements(
     let accepted = programme
         .organisation(&organisation)
         .map_or(&[][..], |standing| &standing.accepted);
-    let outstanding = programme.agreements().find(|agreement| {
+    let is_outstanding = programme.agreements().any(|agreement| {
         let concerns = agreement
             .products
             .as_ref()
@@ -288,17 +288,10 @@ fn check_agreements(
             .map_or(0, |accepted| accepted.version);
         concerns && version < agreement.required_at(now_ms)
     });
-    match outstanding {
-        None => Ok(()),
-        Some(agreement) => Err(Denial::with(
-            Code::AgreementRequired,
-            format!(
-                "Version {} of agreement {} has not been accepted. A member with authority can accept it in the portal; live calls work again within a second.",
-                agreement.required_at(now_ms),
-                agreement.agreement,
-            ),
-        )),
+    if is_outstanding {
+        return Err(Code::AgreementRequired.into());
     }
+    Ok(())
 }
 
 fn scopes_in_force(

@@ -245,12 +245,44 @@ pub async fn find_by_link(context: &Context, token: &str) -> Result<Invited, Fai
     })
 }
 
+/// The organisation that the signed-in person joined by this link before: a second click is no failure.
+pub async fn find_joined_by_link(
+    context: &Context,
+    token: &str,
+) -> Result<Option<OrganisationId>, Failure> {
+    let Some(person) = context.person_optional() else {
+        return Ok(None);
+    };
+    let row = context
+        .connection
+        .query_optional(
+            "SELECT i.organisation_id FROM invitations i
+             JOIN people p ON p.email = i.email AND p.person_id = $2
+             JOIN members m ON m.organisation_id = i.organisation_id AND m.person_id = p.person_id
+             WHERE i.token_hash = $1 AND i.accepted_at IS NOT NULL",
+            params![hash_token(token), person.person_id],
+        )
+        .await?;
+    Ok(row.map(|row| row.parse(0)).transpose()?)
+}
+
 /// Joins. Answers the person, the organisation and, for a new account, a session token.
 pub async fn accept_invitation(
     context: &Context,
     request: &AcceptInvitationRequest,
 ) -> Result<(PersonId, OrganisationId, Option<String>), Failure> {
-    let invited = find_by_link(context, &request.token).await?;
+    let invited = match find_by_link(context, &request.token).await {
+        Err(failure) if failure.code == "link_expired" => {
+            return Err(match find_joined_by_link(context, &request.token).await? {
+                Some(organisation_id) => Failure::conflict(
+                    "already_joined",
+                    format!("You joined {organisation_id} by this invitation already."),
+                ),
+                None => failure,
+            });
+        }
+        found => found?,
+    };
     let signed_in = context.person_optional().map(|person| person.person_id);
     let password_hash = match (invited.person_id, signed_in) {
         (Some(account), Some(person_id)) if account == person_id => None,

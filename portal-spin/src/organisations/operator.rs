@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use shared::ids::{OrganisationId, PersonId};
 
 use super::model::{MemberRole, OperatorRole, normalise_email};
+use super::recovery::end_proofs;
 use super::store::{self, Organisation};
 use crate::context::Context;
 use crate::database::DatabaseError;
@@ -163,6 +164,8 @@ pub async fn end_sessions(context: &Context) -> Outcome {
                     params![context.now_ms, person_id],
                 )
                 .await?;
+            // A thief's own link would let the thief in again.
+            end_proofs(context, person_id).await?;
             let object = person_id.to_string();
             let detail = serde_json::json!({});
             audit::record(context, None, "person.sessions_ended", &object, detail).await

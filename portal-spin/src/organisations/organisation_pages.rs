@@ -330,6 +330,9 @@ async fn invitation_page(
 /// `GET /invitations?token=`
 pub async fn show_invitation(context: &Context) -> Outcome {
     let token = context.query("token").unwrap_or_default();
+    if let Some(joined) = invitations::find_joined_by_link(context, &token).await? {
+        return Ok(response::see_other(&format!("/organisations/{joined}")));
+    }
     response::html(&invitation_page(context, &token, Shown::default()).await?)
 }
 
@@ -349,6 +352,10 @@ pub async fn accept_invitation(context: &Context) -> Outcome {
                 cookies::set_session(&mut answer, configuration, &token, ABSOLUTE_LIMIT_MS / 1000);
             }
             Ok(answer)
+        }
+        Err(failure) if failure.code == "already_joined" => {
+            let path = format!("/invitations?token={}", request.token);
+            Ok(response::see_other(&path))
         }
         Err(failure) if failure.code == "link_expired" => Err(failure),
         Err(failure) => {

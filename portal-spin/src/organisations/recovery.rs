@@ -368,7 +368,10 @@ async fn use_proof(context: &Context, token: &str) -> Result<(), Failure> {
 
 /// Ends every link that was sent to a person before: whoever asked for one may not be the one who now
 /// holds the account.
-async fn end_proofs(context: &Context, person_id: PersonId) -> Result<(), DatabaseError> {
+pub(super) async fn end_proofs(
+    context: &Context,
+    person_id: PersonId,
+) -> Result<(), DatabaseError> {
     context
         .connection
         .execute(

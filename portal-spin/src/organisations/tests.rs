@@ -308,7 +308,16 @@ on_every_database! {
         let body = json!({ "token": link.split("token=").nth(1).unwrap() });
         assert_eq!(portal.post("/api/v1/invitations/accept", "", body.clone()).await.expect(409).code(), "log_in_first");
         portal.post("/api/v1/invitations/accept", &ada.token, body.clone()).await.expect(409);
-        portal.post("/api/v1/invitations/accept", &bob.token, body).await.expect(200);
+        portal.post("/api/v1/invitations/accept", &bob.token, body.clone()).await.expect(200);
+        // A second click leads where the first led; to anybody else the link is spent.
+        assert_eq!(portal.post("/api/v1/invitations/accept", &bob.token, body.clone()).await.expect(409).code(), "already_joined");
+        portal.post("/api/v1/invitations/accept", &ada.token, body.clone()).await.expect(410);
+        portal.post("/api/v1/invitations/accept", "", body.clone()).await.expect(410);
+        let (page, token) = ("/invitations", body["token"].as_str().unwrap());
+        let joined = format!("/organisations/{}", ada.organisation_id);
+        assert_eq!(portal.page(&format!("{page}?token={token}"), &bob.token).await.expect(303).header("location"), joined);
+        portal.page(&format!("{page}?token={token}"), &ada.token).await.expect(410);
+        portal.submit(page, &bob.token, &[("token", token)]).await.expect(303);
         let account = portal.get("/api/v1/account", &bob.token).await.expect(200).json();
         assert_eq!(account["organisations"].as_array().unwrap().len(), 2);
     }

@@ -216,12 +216,7 @@ pub async fn rotate_secret(context: &Context, body: &SecretBody) -> Result<Strin
 /// Queues a test event for the endpoint of the path; answers its id.
 pub async fn send_test(context: &Context) -> Result<String, Failure> {
     let endpoint = endpoint_of_path(context).await?;
-    if endpoint.disabled_at_ms.is_some() {
-        return Err(Failure::conflict(
-            "endpoint_disabled",
-            "The endpoint is disabled. Switch it on first.",
-        ));
-    }
+    check_enabled(&endpoint)?;
     count_attempt(context, TEST_EVENTS, &endpoint.id.to_string()).await?;
     let event_id = context.new_id(EventId::new).to_string();
     context
@@ -240,9 +235,29 @@ pub async fn send_test(context: &Context) -> Result<String, Failure> {
 /// Sends an event again to the endpoint of the path, with the whole schedule before it.
 pub async fn resend(context: &Context) -> Result<(), Failure> {
     let endpoint = endpoint_of_path(context).await?;
+    check_enabled(&endpoint)?;
     let event_id = context.path_text("event_id");
-    if !store::requeue(context, endpoint.id, event_id).await? {
-        return Err(Failure::not_found());
+    context
+        .connection
+        .transaction(async || {
+            if !store::requeue(context, endpoint.id, event_id).await? {
+                return Err(Failure::not_found());
+            }
+            let detail = json!({ "event_id": event_id, "url": endpoint.url });
+            let (owner, id) = (endpoint.organisation_id, endpoint.id.to_string());
+            audit::record(context, owner, "webhook_endpoint.event_resent", &id, detail).await?;
+            Ok(())
+        })
+        .await
+}
+
+/// What is sent to a disabled endpoint would wait for ever.
+fn check_enabled(endpoint: &Endpoint) -> Result<(), Failure> {
+    if endpoint.disabled_at_ms.is_some() {
+        return Err(Failure::conflict(
+            "endpoint_disabled",
+            "The endpoint is disabled. Switch it on first.",
+        ));
     }
     Ok(())
 }

@@ -114,6 +114,9 @@ on_every_database! {
         assert_eq!(detail["attempts"][1]["outcome"], "delivered");
         portal.post(&format!("{path}/deliveries/{}/resends", sent[0].1), &ada.token, json!({})).await.expect(202);
         assert_eq!(tick(&portal, 204).await, 1);
+        portal.call("PATCH", &path, &ada.token, Some(json!({ "is_disabled": true }))).await.expect(200);
+        let refused = portal.post(&format!("{path}/deliveries/{}/resends", sent[0].1), &ada.token, json!({})).await.expect(409);
+        assert_eq!(refused.code(), "endpoint_disabled");
     }
 
     async fn an_event_of_a_change_that_was_rolled_back_is_never_sent(portal: TestPortal) {
