@@ -156,6 +156,9 @@ pub async fn verify(context: &Context) -> Outcome {
 }
 
 fn welcome(context: &Context, verified: &Verified) -> Response {
+    if let Some(token) = &verified.password_token {
+        return response::see_other(&format!("/reset-password/new?token={token}&first=yes"));
+    }
     let path = format!("/organisations/{}?done=verified", verified.organisation_id);
     signed_in(context, &verified.session_token, &path)
 }
@@ -322,16 +325,19 @@ struct NewPasswordPage {
     page: Page,
     shown: Shown,
     token: String,
+    is_first: bool,
 }
 
 /// `GET /reset-password/new?token=`
 pub async fn show_new_password(context: &Context) -> Outcome {
     let token = context.query("token").unwrap_or_default();
+    let is_first = context.query("first").is_some();
     let page = Page::new(context, "Choose a new password");
     response::html(&NewPasswordPage {
         page,
         shown: Shown::default(),
         token,
+        is_first,
     })
 }
 
@@ -345,7 +351,13 @@ pub async fn reset_password(context: &Context) -> Outcome {
             let status = failure.status;
             let shown = Shown::again(form, failure)?;
             let page = Page::new(context, "Choose a new password");
-            response::html_with(status, &NewPasswordPage { page, shown, token })
+            let shown_again = NewPasswordPage {
+                page,
+                shown,
+                token,
+                is_first: false,
+            };
+            response::html_with(status, &shown_again)
         }
     }
 }

@@ -101,15 +101,23 @@ pub async fn request_reset(context: &Context, email: &str) -> Result<(), Failure
     };
     context
         .connection
-        .transaction(async || {
-            let token = issue_proof(context, "reset", person.person_id, &email).await?;
-            let portal = &context.configuration().public_url;
-            let link = format!("{portal}/reset-password/new?token={token}");
-            let message = compose(context, "password-reset", &email, &[("link", &link)]).await?;
-            queue_email(context, &message).await
-        })
+        .transaction(async || send_reset(context, person.person_id, &email).await)
         .await?;
     Ok(())
+}
+
+/// Sends a link to choose a password; answers its token. Call it inside a transaction.
+pub(super) async fn send_reset(
+    context: &Context,
+    person_id: PersonId,
+    email: &str,
+) -> Result<String, DatabaseError> {
+    let token = issue_proof(context, "reset", person_id, email).await?;
+    let portal = &context.configuration().public_url;
+    let link = format!("{portal}/reset-password/new?token={token}");
+    let message = compose(context, "password-reset", email, &[("link", &link)]).await?;
+    queue_email(context, &message).await?;
+    Ok(token)
 }
 
 /// Sets a new password by the token from the e-mail and ends every session. A second factor stays on

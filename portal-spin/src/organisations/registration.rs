@@ -90,7 +90,11 @@ pub async fn register(context: &Context, request: &RegistrationRequest) -> Resul
     count_attempt_by_address(context, PER_ADDRESS).await?;
     count_attempt(context, MAILS_PER_EMAIL, &email).await?;
     // Hashed in any case: the time taken must not tell whether the address has an account.
-    let password_hash = passwords::hash_new_password(context, &request.password).await?;
+    let new_hash = passwords::hash_new_password(context, &request.password).await?;
+    let password_hash = match same_password(context, &email, &request.password).await? {
+        Some(known_hash) => known_hash,
+        None => new_hash,
+    };
     let source: String = request
         .source
         .chars()
@@ -129,6 +133,28 @@ pub async fn register(context: &Context, request: &RegistrationRequest) -> Resul
         })
         .await?;
     Ok(email)
+}
+
+/// The hash that the newest registration of the address has of this very password: whoever sends the form twice
+/// is one person, and keeps the password. As long with none, so that the time taken tells nothing.
+async fn same_password(
+    context: &Context,
+    email: &str,
+    password: &str,
+) -> Result<Option<String>, DatabaseError> {
+    let row = context
+        .connection
+        .query_optional(
+            "SELECT password_hash FROM registrations
+             WHERE email = $1 AND completed_at IS NULL
+             ORDER BY registration_id DESC LIMIT 1",
+            params![email],
+        )
+        .await?;
+    let newest = row.map(|row| row.get::<String>(0)).transpose()?;
+    let hash = newest.as_deref().unwrap_or(passwords::NO_PASSWORD);
+    let is_same = passwords::check_password(context, password, hash).await?;
+    Ok(newest.filter(|_| is_same))
 }
 
 /// Sends a new code and link for the newest open registration of an address. Says nothing about

@@ -23,19 +23,42 @@ on_every_database! {
         assert_eq!(members["items"][0]["email"], "ada@example.com");
     }
 
-    async fn registering_again_before_verification_leads_on_with_the_newest_password(portal: TestPortal) {
-        for password in ["the first password", "the second password"] {
+    async fn registering_again_before_verification_leads_on_with_the_password(portal: TestPortal) {
+        for _ in 0..2 {
             portal.post("/api/v1/registrations", "", json!({
-                "email": "ada@example.com", "password": password, "organisation_name": "Acme",
+                "email": "ada@example.com", "password": PASSWORD, "organisation_name": "Acme",
             })).await.expect(202);
             portal.advance_ms(1);
         }
         let code = portal.newest_email("ada@example.com").await["code"].clone();
         portal.post("/api/v1/verifications", "", json!({ "email": "ada@example.com", "code": code })).await.expect(201);
-        portal.post("/api/v1/sessions", "", json!({ "email": "ada@example.com", "password": "the second password" }))
-            .await.expect(201);
-        portal.post("/api/v1/sessions", "", json!({ "email": "ada@example.com", "password": "the first password" }))
-            .await.expect(401);
+        portal.log_in("ada@example.com", PASSWORD).await;
+    }
+
+    async fn of_two_passwords_that_wait_for_an_address_the_reader_of_its_mail_chooses(portal: TestPortal) {
+        let log_in = async |password: &str| portal.post("/api/v1/sessions", "", json!({ "email": "ada@example.com", "password": password })).await.status;
+        for (password, organisation_name) in [("the password of ada", "Acme"), ("the password of mallory", "Mallory")] {
+            portal.post("/api/v1/registrations", "", json!({
+                "email": "ada@example.com", "password": password, "organisation_name": organisation_name,
+            })).await.expect(202);
+            portal.advance_ms(1);
+        }
+        // Ada asks for her code again, and gets one of the newest registration: Mallory's.
+        portal.post("/api/v1/registrations/resend", "", json!({ "email": "ada@example.com" })).await.expect(202);
+        let code = portal.newest_email("ada@example.com").await["code"].as_str().unwrap().to_owned();
+        let led_on = portal.submit("/verify", "", &[("email", "ada@example.com"), ("code", &code)]).await.expect(303);
+        let place = led_on.header("location");
+        assert!(place.starts_with("/reset-password/new?token="), "{place}");
+        assert!(portal.page(&place, "").await.expect(200).text().contains("more than once"));
+        for known in ["the password of ada", "the password of mallory"] {
+            assert_eq!(log_in(known).await, 401, "{known}");
+        }
+        // The way on is in the mail as well, for who closed the page.
+        let link = portal.newest_email("ada@example.com").await["links"][0].as_str().unwrap().to_owned();
+        assert!(link.ends_with(place.split('&').next().unwrap()), "{link}");
+        let token = link.split("token=").nth(1).unwrap();
+        portal.submit("/reset-password/new", "", &[("token", token), ("password", "chosen by who reads the mail")]).await.expect(303);
+        assert_eq!(log_in("chosen by who reads the mail").await, 201);
     }
 
     async fn the_answer_is_the_same_for_an_address_that_has_an_account(portal: TestPortal) {

@@ -1,5 +1,9 @@
 //! Verification: the code or the link from the e-mail makes person, organisation and membership, all at once.
 //!
+//! An address can be registered by others than who reads its mail, and the mail does not tell whose code it
+//! carries. So where several passwords wait for one address, none of them counts: the reader of the mail
+//! chooses one (pre-hijacking, Sudhodanan and Paverd, USENIX Security 2022).
+//!
 //! A second click soon after the first gets a session too, and a code that came too late sends another.
 
 use schemars::JsonSchema;
@@ -9,7 +13,7 @@ use shared::ids::{OrganisationId, PersonId};
 use super::model::{MemberRole, OperatorRole, normalise_email};
 use super::registration::{DOUBLE_CLICK_MS, OPEN, Open, hash_code, list_open, open_of, renew};
 use super::sessions::{hash_token, start_session};
-use super::store;
+use super::{passwords, recovery, store};
 use crate::audit;
 use crate::context::Context;
 use crate::database::{DatabaseError, Row};
@@ -48,6 +52,8 @@ pub struct Verified {
     pub person_id: PersonId,
     /// Their organisation.
     pub organisation_id: OrganisationId,
+    /// Where several registrations waited with other passwords: what chooses the account's first.
+    pub password_token: Option<String>,
 }
 
 /// Why a registration does not go on.
@@ -205,8 +211,15 @@ async fn complete(context: &Context, registration_id: &str) -> Result<Verified, 
                     params![registration_id],
                 )
                 .await?;
+            let mut password_token = None;
             let (person_id, organisation_id) = if is_first {
-                create_account(context, registration_id, &row).await?
+                let rivals = find_rivals(context, &row.get::<String>(0)?, registration_id).await?;
+                let made = create_account(context, registration_id, &row, &rivals).await?;
+                if rivals.have_other_passwords {
+                    let email: String = row.get(0)?;
+                    password_token = Some(recovery::send_reset(context, made.0, &email).await?);
+                }
+                made
             } else {
                 (
                     row.parse_optional(5)?
@@ -220,26 +233,59 @@ async fn complete(context: &Context, registration_id: &str) -> Result<Verified, 
                 session_token,
                 person_id,
                 organisation_id,
+                password_token,
             })
         })
         .await
+}
+
+/// What else was registered for an address and never completed, by whomever.
+struct Rivals {
+    have_other_passwords: bool,
+    have_other_visitors: bool,
+}
+
+async fn find_rivals(
+    context: &Context,
+    email: &str,
+    registration_id: &str,
+) -> Result<Rivals, DatabaseError> {
+    let row = context
+        .connection
+        .query_one(
+            "SELECT COUNT(DISTINCT password_hash), COUNT(DISTINCT COALESCE(visitor_organisation_id, ''))
+             FROM registrations WHERE email = $1 AND (completed_at IS NULL OR registration_id = $2)",
+            params![email, registration_id],
+        )
+        .await?;
+    Ok(Rivals {
+        have_other_passwords: row.get::<i64>(0)? > 1,
+        have_other_visitors: row.get::<i64>(1)? > 1,
+    })
 }
 
 async fn create_account(
     context: &Context,
     registration_id: &str,
     row: &Row,
+    rivals: &Rivals,
 ) -> Result<(PersonId, OrganisationId), Failure> {
     let (email, name): (String, String) = (row.get(0)?, row.get(1)?);
     let (password_hash, organisation_name): (String, String) = (row.get(2)?, row.get(3)?);
     let source: String = row.get(4)?;
+    let visitor = row.parse_optional(7)?;
     let account = NewAccount {
         email: &email,
         name: &name,
-        password_hash: &password_hash,
+        password_hash: if rivals.have_other_passwords {
+            passwords::NO_PASSWORD
+        } else {
+            &password_hash
+        },
         organisation_name: &organisation_name,
         source: &source,
-        visitor: row.parse_optional(7)?,
+        // What a visitor made, keys included, must not come along with a stranger.
+        visitor: visitor.filter(|_| !(rivals.have_other_passwords && rivals.have_other_visitors)),
     };
     let (person_id, organisation_id) = open_account(context, &account).await?;
     context
