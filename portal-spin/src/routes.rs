@@ -353,7 +353,7 @@ routes! {
     POST "/operator/requests" submit_decisions Operator(MANAGERS) => subscriptions::decide_requests_form;
     POST "/api/v1/operator/request-decisions" decide_subscription_requests Operator(MANAGERS) => subscriptions::decide_requests, takes subscriptions::RequestDecisionsBody, gives 200 web::bulk::BulkResults;
     GET "/operator/requests/{request_id}" show_request_page Operator(OperatorRole::ANY) => subscriptions::show_request_page;
-    GET "/api/v1/operator/requests/{request_id}" show_subscription_request Operator(OperatorRole::ANY) => subscriptions::show_request, gives 200 subscriptions::RequestView;
+    GET "/api/v1/operator/requests/{request_id}" show_subscription_request Operator(OperatorRole::ANY) => subscriptions::show_request, gives 200 subscriptions::QueuedRequest;
     GET "/apps/{app_id}/subscriptions/{subscription_id}/plan" show_plan_change Member(ANY_MEMBER) => subscriptions::preview_plan_change_page;
     POST "/operator/requests/{request_id}" submit_decision Operator(MANAGERS) => subscriptions::decide_request_form;
     GET "/api/v1/apps/{app_id}/subscriptions" list_subscriptions Member(ANY_MEMBER) => subscriptions::list_subscriptions, gives 200 subscriptions::SubscriptionList, by ["state"];
@@ -365,7 +365,7 @@ routes! {
     POST "/api/v1/apps/{app_id}/subscriptions/{subscription_id}/plan-changes" change_plan Member(BUILDERS) => subscriptions::change_plan, takes subscriptions::PlanChangeBody, gives 200 subscriptions::SubscriptionView;
     POST "/api/v1/apps/{app_id}/subscriptions/{subscription_id}/request-withdrawals" withdraw_request Member(BUILDERS) => subscriptions::withdraw_request, gives 200 subscriptions::RequestView;
     GET "/api/v1/operator/requests" list_subscription_requests Operator(OperatorRole::ANY) => subscriptions::list_requests, gives 200 subscriptions::RequestList, by ["state"];
-    POST "/api/v1/operator/requests/{request_id}/decisions" decide_subscription_request Operator(MANAGERS) => subscriptions::decide_request, takes subscriptions::DecisionBody, gives 200 subscriptions::RequestView;
+    POST "/api/v1/operator/requests/{request_id}/decisions" decide_subscription_request Operator(MANAGERS) => subscriptions::decide_request, takes subscriptions::DecisionBody, gives 200 subscriptions::QueuedRequest;
 
     // Metering
     GET "/api/v1/operator/usage/rollup-checks" check_rollups Operator(OperatorRole::ANY) => metering::check_rollups, gives 200 metering::RollupCheckView;

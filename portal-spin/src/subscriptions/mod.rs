@@ -13,6 +13,7 @@ mod periods;
 mod plan_changes;
 mod plan_migrations;
 mod policy;
+mod queue;
 mod queue_pages;
 mod routes;
 mod standing;
@@ -35,6 +36,7 @@ pub use plan_migrations::{
     count_subscribers, find_migration, migrate_subscribers, preview_publication,
 };
 pub use policy::SandboxFacts;
+pub use queue::QueuedRequest;
 pub use queue_pages::*;
 pub use routes::*;
 pub use standing::{check_live_credentials, has_agreement, list_scopes, outstanding_agreements};

@@ -7,13 +7,11 @@ use serde::Deserialize;
 
 use super::model::{Request, RequestKind, RequestView};
 use super::routes::DecisionBody;
-use super::{routes, store};
-use crate::apps::find_app;
-use crate::catalogue;
+use super::{queue, routes, store};
 use crate::context::Context;
 use crate::encoding::readable_time;
 use crate::organisations::OperatorRole;
-use crate::organisations::store::{find_organisation, find_person};
+use crate::organisations::store::find_person;
 use crate::routes::{MANAGERS, Outcome};
 use crate::web::bulk::{self, Done, Report, Task};
 use crate::web::forms::{Form, Shown};
@@ -68,38 +66,23 @@ fn span(ms: i64) -> String {
 }
 
 async fn row(context: &Context, request: &Request) -> Result<QueueRow, Failure> {
-    let connection = &context.connection;
-    let organisation = match request.organisation_id.parse() {
-        Ok(organisation_id) => find_organisation(connection, organisation_id).await?,
-        Err(_) => None,
-    };
-    let subscription = store::find_subscription(connection, request.subscription_id).await?;
-    let app = match subscription {
-        Some(subscription) => find_app(connection, subscription.app_id).await?,
-        None => None,
-    };
-    let plan = catalogue::find_plan(connection, request.plan_id).await?;
-    let asked_by = match request.requested_by.parse() {
-        Ok(person_id) => find_person(connection, person_id).await?,
-        Err(_) => None,
-    };
     let decided_by = match request.decided_by.parse() {
-        Ok(person_id) => find_person(connection, person_id)
+        Ok(person_id) => find_person(&context.connection, person_id)
             .await?
             .map(|person| person.email),
         Err(_) => Some(request.decided_by.clone()),
     };
-    let place = store::place_of(connection, request).await?;
+    let known = queue::named(context, request).await?;
     let until_ms = request.decided_at_ms.unwrap_or(context.now_ms);
     Ok(QueueRow {
-        organisation: organisation.map(|known| known.name).unwrap_or_default(),
-        app: app.map_or("(deleted)".to_owned(), |known| known.name),
-        plan: plan.map(|known| known.name).unwrap_or_default(),
+        organisation: known.organisation_name,
+        app: known.app_name.unwrap_or_else(|| "(deleted)".to_owned()),
+        plan: known.plan_name,
         what: match request.kind {
             RequestKind::GoLive => "wants to go live",
             RequestKind::ChangePlan => "wants another plan",
         },
-        asked_by: asked_by.map(|person| person.email).unwrap_or_default(),
+        asked_by: known.requested_by,
         asked: readable_time(request.requested_at_ms),
         age: span(until_ms - request.requested_at_ms),
         due: readable_time(request.due_at_ms),
@@ -111,7 +94,7 @@ async fn row(context: &Context, request: &Request) -> Result<QueueRow, Failure> 
                 _ => format!("{at}, decided by {by}"),
             }
         }),
-        view: request.view(place),
+        view: known.request,
     })
 }
 

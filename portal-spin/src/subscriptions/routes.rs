@@ -5,9 +5,10 @@ use serde::{Deserialize, Serialize};
 use shared::ids::{AppId, PlanId, SubscriptionId};
 
 use super::model::{
-    NextPlanView, PeriodView, Request, RequestKind, RequestView, Subscription, SubscriptionView,
+    NextPlanView, PeriodView, Request, RequestKind, Subscription, SubscriptionView,
 };
 use super::policy::ChecklistItem;
+use super::queue::{self, QueuedRequest};
 use super::{changes, decisions, periods, store};
 use crate::apps::{self, App};
 use crate::catalogue::{self, Plan};
@@ -73,7 +74,7 @@ pub struct PhaseView {
 }
 
 /// The queue: what waits, the most urgent first (never more than 200); what is decided, newest first.
-pub type RequestList = PageOf<RequestView>;
+pub type RequestList = PageOf<QueuedRequest>;
 
 /// The app and the subscription of the path; both are the caller's.
 pub(super) async fn of_path(context: &Context) -> Result<(App, Subscription), Failure> {
@@ -414,9 +415,9 @@ pub async fn list_requests(context: &Context) -> Outcome {
     let found = store::list_requests(&context.connection, &state, &page).await?;
     let mut views = Vec::with_capacity(found.len());
     for request in &found {
-        views.push(request.view(store::place_of(&context.connection, request).await?));
+        views.push(queue::named(context, request).await?);
     }
-    response::ok(&page.page_of(views, |request: &RequestView| request.id.clone()))
+    response::ok(&page.page_of(views, |known: &QueuedRequest| known.request.id.clone()))
 }
 
 /// The `state` that the queue is limited to; `waiting` without.
@@ -447,8 +448,7 @@ pub(super) async fn request_of_path(context: &Context) -> Result<Request, Failur
 /// `GET /api/v1/operator/requests/{request_id}`
 pub async fn show_request(context: &Context) -> Outcome {
     let request = request_of_path(context).await?;
-    let place = store::place_of(&context.connection, &request).await?;
-    response::ok(&request.view(place))
+    response::ok(&queue::named(context, &request).await?)
 }
 
 /// `POST /api/v1/operator/requests/{request_id}/decisions`
@@ -456,7 +456,7 @@ pub async fn decide_request(context: &Context) -> Outcome {
     let body: DecisionBody = context.json()?;
     let request = request_of_path(context).await?;
     let request = decide(context, request, &body.outcome, &body.reason).await?;
-    response::ok(&request.view(None))
+    response::ok(&queue::named(context, &request).await?)
 }
 
 /// Decides a wish.

@@ -54,6 +54,11 @@ on_every_database! {
         assert_eq!(told["subject"], "Partner asks to change its plan");
         let queue = portal.page("/operator/requests", &manager.token).await.expect(200).text();
         assert!(queue.contains("Black Friday") && queue.contains("Partner"));
+        let listed = portal.get("/api/v1/operator/requests", &manager.token).await.expect(200).json()["items"][0].clone();
+        assert_eq!((&listed["id"], listed["place"].as_i64()), (&waiting["request"]["id"], Some(1)));
+        let names = ["organisation_name", "plan_name", "requested_by"].map(|name| listed[name].as_str().unwrap().to_owned());
+        assert_eq!(names, ["Partner".to_owned(), "Scale".to_owned(), actor.email.clone()]);
+        assert!(listed["app_name"].is_string() && listed["organisation_id"] == actor.organisation_id.as_str(), "{listed}");
         let id = waiting["request"]["id"].as_str().unwrap();
         let place = told["links"][0].as_str().unwrap().strip_prefix("http://portal.test").unwrap();
         assert_eq!(place, format!("/operator/requests/{id}"));
