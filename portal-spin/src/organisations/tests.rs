@@ -49,7 +49,7 @@ on_every_database! {
         let led_on = portal.submit("/verify", "", &[("email", "ada@example.com"), ("code", &code)]).await.expect(303);
         let place = led_on.header("location");
         assert!(place.starts_with("/reset-password/new?token="), "{place}");
-        assert!(portal.page(&place, "").await.expect(200).text().contains("more than once"));
+        assert!(portal.page(place, "").await.expect(200).text().contains("more than once"));
         for known in ["the password of ada", "the password of mallory"] {
             assert_eq!(log_in(known).await, 401, "{known}");
         }
