@@ -6,6 +6,7 @@ use reqwest::{Method, Url};
 use serde_json::json;
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::OnceLock;
 use std::time::Duration;
 use tests::actors::Partner;
 use tests::browser::Browser;
@@ -21,6 +22,12 @@ const SECRET: &str = "a secret of the tests";
 
 /// The folder with the provider, installed by npm where it is missing; none where that is not possible.
 fn installed() -> Option<PathBuf> {
+    // Two tests need it at once, and two runs of npm in one folder leave neither's files whole.
+    static FOLDER: OnceLock<Option<PathBuf>> = OnceLock::new();
+    FOLDER.get_or_init(install).clone()
+}
+
+fn install() -> Option<PathBuf> {
     let folder = repository().join("target/oidc-provider");
     if !folder.join("node_modules/oidc-provider").is_dir() {
         let npm = Command::new("npm")
