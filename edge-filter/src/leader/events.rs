@@ -7,10 +7,10 @@
 //! up, and the next batch says so. Owns: the ring, and when it is sent. Does not
 //! own: what an event says; see [`crate::usage_event`].
 
-use super::{PortalAnswer, Surroundings, backoff_ms, is_due, is_overdue};
+use super::{PortalAnswer, Surroundings, is_due, is_overdue, next_try_ms};
 use crate::bytes::Reader;
 use crate::configuration::Sink;
-use crate::ports::{Host, Level, PortalCall, SharedData, Stored};
+use crate::ports::{Host, PortalCall, SharedData, Stored};
 use crate::shared_state::{Boot, EVENTS, event_batch_key, presences, usage_key};
 use crate::usage::touched_cells_of;
 use crate::usage_event::{BATCH_TYPE, Gap, Teller};
@@ -275,12 +275,8 @@ impl Events {
     }
 
     fn fail<H: Host>(&mut self, around: &Surroundings<'_, H>, why: &str) {
-        if self.failures.is_multiple_of(64) {
-            let message = format!("portico: usage events not taken by the sink: {why}");
-            around.host.log(Level::Warning, &message);
-        }
-        self.failures = self.failures.saturating_add(1);
-        self.due_at_ms = around.now_ms + backoff_ms(around.host, self.failures);
+        let what = "usage events not taken by the sink";
+        self.due_at_ms = next_try_ms(around, &mut self.failures, what, why);
     }
 
     /// Takes the sink's answer; whether it was one.

@@ -14,7 +14,7 @@ mod subscriber;
 use crate::bytes::Reader;
 use crate::configuration::Configuration;
 use crate::feed_log::Head;
-use crate::ports::{Host, PortalCall, Stored};
+use crate::ports::{Host, Level, PortalCall, Stored};
 use crate::programme::Programme;
 use crate::shared_state::{Boot, LEADER, Presence, presences, read_boot};
 #[cfg(test)]
@@ -134,6 +134,21 @@ fn backoff_ms(host: &impl Host, failures: u32) -> u64 {
     host.fill_random(&mut random);
     let most = (200u64 << failures.min(4)).min(2_000);
     most / 2 + most * u64::from(random[0]) / 512
+}
+
+/// Counts a failure in a row, warns of every 64th, and answers when to try again.
+fn next_try_ms<H: Host>(
+    around: &Surroundings<'_, H>,
+    failures: &mut u32,
+    what: &str,
+    why: &str,
+) -> u64 {
+    if failures.is_multiple_of(64) {
+        let message = format!("portico: {what}: {why}");
+        around.host.log(Level::Warning, &message);
+    }
+    *failures = failures.saturating_add(1);
+    around.now_ms + backoff_ms(around.host, *failures)
 }
 
 /// Whether a term that ends then runs. One that ends implausibly late was written

@@ -6,11 +6,11 @@
 
 use super::events::copied_before;
 use super::sharing::Sharing;
-use super::{PortalAnswer, Surroundings, backoff_ms, is_due, is_overdue};
+use super::{PortalAnswer, Surroundings, is_due, is_overdue, next_try_ms};
 use crate::account::{Account, AccountKey, accounts, with_account};
 use crate::bytes::Reader;
 use crate::feed_log::Head;
-use crate::ports::{Host, Level, SharedData, Stored};
+use crate::ports::{Host, SharedData, Stored};
 use crate::request_log::RequestLog;
 use crate::shared_state::{
     ACCOUNT_SLOTS, Boot, LEDGER, Presence, URGENT, account_key, presences, samples_key,
@@ -467,15 +467,8 @@ impl Reporter {
     }
 
     fn fail<H: Host>(&mut self, around: &Surroundings<'_, H>, why: &str) {
-        if self.failures.is_multiple_of(64) {
-            around.host.log(
-                Level::Warning,
-                &format!("portico: report not stored: {why}"),
-            );
-        }
         self.sharing.tell_again();
-        self.failures = self.failures.saturating_add(1);
-        self.due_at_ms = around.now_ms + backoff_ms(around.host, self.failures);
+        self.due_at_ms = next_try_ms(around, &mut self.failures, "report not stored", why);
     }
 
     /// Takes an answer; where it tells one, the newest feed position and whether

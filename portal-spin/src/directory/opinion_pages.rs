@@ -91,7 +91,7 @@ async fn choose_one(context: &Context, id: &str, is_shown: bool) -> Result<Done,
     let found = find_opinion(&context.connection, installation_id).await?;
     let opinion = found.ok_or_else(Failure::not_found)?;
     if opinion.is_shown == is_shown {
-        return Err(Failure::conflict("no_change", "It is like that already."));
+        return Err(bulk::no_change());
     }
     choose(context, installation_id, is_shown).await?;
     let back = if is_shown { "hide" } else { "show" };

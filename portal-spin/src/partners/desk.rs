@@ -137,7 +137,7 @@ async fn change_one(context: &Context, id: &str, change: &PartnerChange) -> Resu
         None => {}
     }
     if undo.is_empty() {
-        return Err(Failure::conflict("no_change", "It is like that already."));
+        return Err(bulk::no_change());
     }
     if is_sorted {
         set_attributes(context, organisation_id, &attributes).await?;

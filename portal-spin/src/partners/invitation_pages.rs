@@ -151,7 +151,7 @@ async fn change_each(context: &Context, tasks: &[Task<String>]) -> Report {
             }
             _ => withdraw(context, id).await.map_err(|failure| {
                 if failure.status == http::StatusCode::NOT_FOUND {
-                    Failure::conflict("no_change", "It is like that already.")
+                    bulk::no_change()
                 } else {
                     failure
                 }

@@ -118,7 +118,7 @@ async fn act(context: &Context, id: &str, deed: &Deed) -> Result<Done, Failure> 
             let undo = before.clone().map(|reviewer| vec![("reviewer", reviewer)]);
             let is_new = body.track.is_some() || before != assigned.assigned_to;
             if !is_new {
-                return Err(Failure::conflict("no_change", "It is like that already."));
+                return Err(bulk::no_change());
             }
             Ok(Done { name, undo })
         }

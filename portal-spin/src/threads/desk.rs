@@ -93,7 +93,7 @@ async fn sort(
         undo.push(("is_closed", if is_closed { "yes" } else { "no" }.to_owned()));
     }
     if undo.is_empty() {
-        return Err(Failure::conflict("no_change", "It is like that already."));
+        return Err(bulk::no_change());
     }
     change(context, thread, &body).await?;
     Ok(Done::until(thread.subject.as_str(), undo))

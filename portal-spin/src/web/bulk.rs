@@ -236,6 +236,11 @@ pub fn words(text: &str) -> Vec<String> {
         .collect()
 }
 
+/// Why an object stays as it is when it is so already.
+pub fn no_change() -> Failure {
+    Failure::conflict("no_change", "It is like that already.")
+}
+
 /// Tags with some added and some removed.
 pub fn retagged(tags: &[String], added: &[String], removed: &[String]) -> Vec<String> {
     let same = |one: &String, other: &String| one.to_lowercase() == other.to_lowercase();
